@@ -1,0 +1,48 @@
+# The commands of this project; `make help` lists them. Nothing but make and a Python from 3.11 to 3.13 is needed.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+KEYSTONE_VENV := .venv-keystone
+PY := $(VENV)/bin/python
+
+# Made anew for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
+TEST_AIRFLOW_HOME := .airflow-test
+
+OUTCOME ?= complete
+PYTEST_ARGS ?=
+# Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
+export PYTHON
+
+.PHONY: help
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 8
+
+.PHONY: test
+test: lint $(KEYSTONE_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed ## Check style and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)
+	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
+
+.PHONY: clean
+clean: ## Remove what the other commands made
+	rm -rf $(VENV) $(KEYSTONE_VENV) $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml .ci/venv
+	@.ci/venv $(VENV) --editable '.[dev]'
+	@touch $@
+
+$(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv
+	@.ci/venv $(KEYSTONE_VENV) --requirement tests/keystone/requirements.txt
+	@touch $@
