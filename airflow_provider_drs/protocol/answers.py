@@ -1,0 +1,220 @@
+"""What came back: one function reads any HTTP answer into JSON or a typed error; small readers make replies of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.errors import readable
+
+NO_RESULT = "DRS.M00002"
+LONGEST_RETRY_AFTER = 3600.0
+
+_FAULTS: dict[str, type[errors.DrsError]] = {
+    "DRS.M01503": errors.DrsThrottledError,
+    "DRS.M01504": errors.DrsBusyError,
+    "DRS.M00004": errors.DrsServerError,
+    "DRS.M01501": errors.DrsServerError,
+    "DRS.M00100": errors.DrsTokenRefusedError,
+    "DRS.M00101": errors.DrsPermissionError,
+    "DRS.M00102": errors.DrsPermissionError,
+    "DRS.M00103": errors.DrsPermissionError,
+    "DRS.M00105": errors.DrsPermissionError,
+    "DRS.M00261": errors.DrsPermissionError,
+    "DRS.M05003": errors.DrsJobNotFoundError,
+    "DRS.M05004": errors.DrsJobNotFoundError,
+    "DRS.M00304": errors.DrsWrongStateError,
+}
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """An answer as it came in.
+
+    :param status: the HTTP status.
+    :param headers: its headers; names in any case.
+    :param body: the whole body, decompressed.
+    :param received_at: seconds since the epoch; needed to read a ``Retry-After`` that is a date.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: float = 0.0
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, whatever its case."""
+        return next((str(v) for k, v in self.headers.items() if str(k).lower() == name), None)
+
+
+@dataclass(frozen=True)
+class SwitchoverReply:
+    """The reply of ``get-switch-vip-status``.
+
+    :param job_id: the job the answer is about, None where it does not say.
+    :param status: the status as sent, None where there is none (no switchover yet).
+    :param error_code: why a switchover failed.
+    :param error_msg: the same in words.
+    """
+
+    job_id: str | None
+    status: str | None
+    error_code: str | None = None
+    error_msg: str | None = None
+
+
+def read(answer: HttpAnswer, who: str = "DRS") -> Any:
+    """Return the JSON object of a good answer; raise a ``DrsError`` for every other one.
+
+    :param who: whose answer it is, for messages.
+
+    The service's code decides before the HTTP status: an expired token is documented as 403 with DRS.M00100, a missing
+    permission as 401 with DRS.M00103, and a refusal can come inside a 2xx.
+    """
+    if 300 <= answer.status < 400:
+        _raise(errors.DrsRedirectError, answer, f"{who} redirects to {_target(answer)}, which is not followed")
+    body = _json_object(answer.body)
+    code, text = _fault(body)
+    if 200 <= answer.status < 300:
+        if body is None:
+            kind = "no body" if not answer.body.strip() else f"not a JSON object: {_start(answer.body)}"
+            _raise(errors.DrsGarbledAnswerError, answer, f"{who} answered {kind}")
+        if code and (not body.get("status") or body.get("status") == "failed"):
+            _raise(fault_class(code, answer.status), answer, f"{who} refuses", code, text)
+        return body
+    _raise(fault_class(code, answer.status), answer, f"{who} answered", code, text or _start(answer.body))
+
+
+def iam_error(answer: HttpAnswer) -> errors.DrsError:
+    """Return what an answer of IAM that holds no token stands for.
+
+    IAM is Keystone: 401 for a wrong password and for an unknown user, domain or project alike, 400 for a malformed
+    request. What passes is read as DRS's answers are.
+    """
+    try:
+        read(answer, "IAM")
+    except (errors.DrsTransientError, errors.DrsRedirectError) as error:
+        return error
+    except errors.DrsJobNotFoundError as error:
+        text = f"{error.message}; 'auth_url' does not lead to an IAM that speaks Keystone v3"
+        return errors.DrsConfigError(text, http_status=error.http_status)
+    except errors.DrsError as error:
+        message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
+        return errors.DrsCredentialsError(message, http_status=error.http_status, error_msg=error.error_msg)
+    return errors.DrsGarbledAnswerError("IAM answered without a token", http_status=answer.status)
+
+
+def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
+    """Return the class of error that a code of the service, or failing that an HTTP status, stands for."""
+    if code in _FAULTS:
+        return _FAULTS[code]
+    if status == 401 and not (code or "").startswith("DRS."):
+        return errors.DrsTokenRefusedError
+    if status in (401, 403):
+        return errors.DrsPermissionError
+    if status == 404:
+        return errors.DrsJobNotFoundError
+    if status in (408, 425):
+        return errors.DrsServerError
+    if status == 429:
+        return errors.DrsThrottledError
+    if 500 <= status < 600:
+        return errors.DrsServerError
+    if 200 <= status < 500:
+        return errors.DrsRequestError
+    return errors.DrsGarbledAnswerError
+
+
+def switchover_reply(body: Any) -> SwitchoverReply:
+    """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
+    return SwitchoverReply(
+        job_id=_text(body.get("id")),
+        status=_text(body.get("status")),
+        error_code=_text(body.get("error_code")),
+        error_msg=_text(body.get("error_msg")) or _text(body.get("error_message")),
+    )
+
+
+def number_of_jobs(body: Any) -> int:
+    """Read the answer of the task list: how many tasks there are."""
+    total = body.get("total_record")
+    if isinstance(total, bool) or not isinstance(total, int):
+        raise errors.DrsGarbledAnswerError("DRS answered a task list without 'total_record'")
+    return total
+
+
+def retry_after(answer: HttpAnswer) -> float | None:
+    """Return the seconds of a ``Retry-After`` header (a number or a date), at most one hour, None without one."""
+    value = (answer.header("retry-after") or "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - answer.received_at
+        except (ValueError, TypeError, OverflowError, OSError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _raise(
+    cls: type[errors.DrsError], answer: HttpAnswer, verb: str, code: str | None = None, text: str | None = None
+) -> NoReturn:
+    said = ": ".join(x for x in (code, text) if x)
+    raise cls(
+        f"{verb} (HTTP {answer.status})" + (f": {said}" if said else ""),
+        error_code=code,
+        error_msg=text,
+        http_status=answer.status,
+        retry_after=retry_after(answer),
+    )
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _fault(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    """Return code and text of an error body, in the spelling of DRS, its gateway, or IAM."""
+    if body is None:
+        return None, None
+    inner = body.get("error")
+    if isinstance(inner, dict):
+        return _text(inner.get("error_code") or inner.get("code")), _text(inner.get("message"))
+    text = next((body[k] for k in ("error_msg", "error_message", "message") if body.get(k)), None)
+    return _text(body.get("error_code") or body.get("code")), _text(text)
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return readable(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def _start(body: bytes) -> str:
+    return readable(body[:400].decode("utf-8", "replace"), 120)
+
+
+def _target(answer: HttpAnswer) -> str:
+    """Return where a redirect points, without its query, which may hold what is not for a log."""
+    location = answer.header("location")
+    if not location:
+        return "an unnamed place"
+    try:
+        parts = urlsplit(location)
+        return readable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 200)
+    except ValueError:
+        return readable(location.partition("?")[0], 200)

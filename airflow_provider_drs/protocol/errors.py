@@ -1,0 +1,218 @@
+"""Everything that can go wrong when talking to DRS or IAM, one class per distinction a caller can act on.
+
+::
+
+    DrsError
+    ├── DrsConfigError             the connection lacks a field or holds a malformed one
+    ├── DrsArgumentError           a job id or another argument cannot be sent
+    ├── DrsTransientError          a repeated request may succeed
+    │   ├── DrsThrottledError      asked too often
+    │   ├── DrsBusyError           another operation is running on the task
+    │   ├── DrsServerError         the service, or a gateway before it, failed
+    │   ├── DrsUnreachableError    unknown host, refused, reset, time-out
+    │   └── DrsGarbledAnswerError  an answer that is not what the service would write
+    ├── DrsUnavailableError        trouble lasted longer than the caller allows
+    ├── DrsTokenRefusedError       the token is expired, revoked or not known
+    ├── DrsCredentialsError        IAM refuses the log-in
+    ├── DrsPermissionError         the user may not do this
+    ├── DrsRequestError            the request is wrong
+    │   ├── DrsJobNotFoundError    no such task (any more)
+    │   └── DrsWrongStateError     not possible in the task's current state
+    ├── DrsRedirectError           an answer that points elsewhere
+    ├── DrsTlsError                the server's certificate does not verify
+    ├── DrsUnknownStatusError      a status the documentation does not name
+    └── DrsOtherJobError           the answer is about another job
+
+The switchover that failed is not among them: it is an answer, not an error in getting one. The task's exception for it
+is ``DrsSwitchoverFailedError`` in :mod:`airflow_provider_drs.exceptions`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+_LONGEST_TEXT = 500
+
+
+def readable(text: object, limit: int = _LONGEST_TEXT) -> str:
+    """Return foreign text fit for a message: one line, printable, at most ``limit`` characters."""
+    raw = str(text)[: limit * 2]
+    line = " ".join("".join(c if c.isprintable() else " " for c in raw).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class DrsError(Exception):
+    """Base of all errors of this provider that come from talking to DRS or IAM.
+
+    :param message: what happened, one sentence without a full stop.
+    :param error_code: the service's code, such as ``DRS.M00103``, where the answer had one.
+    :param error_msg: the service's own text for it.
+    :param http_status: the HTTP status of the answer, None where there was no answer.
+    :param retry_after: seconds the server asked to wait before the next request.
+    :param where: what the message is about, such as the connection and the job.
+    """
+
+    hint: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_code: str | None = None,
+        error_msg: str | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        where: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = error_code
+        self.error_msg = error_msg
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.where = where
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as plain JSON, for the way from the triggerer to the worker."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "error_code": self.error_code,
+            "error_msg": self.error_msg,
+            "http_status": self.http_status,
+            "retry_after": self.retry_after,
+            "where": self.where,
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> DrsError:
+        """Rebuild what :meth:`to_dict` wrote; a class this version does not know becomes a plain ``DrsError``."""
+        fields = {k: data.get(k) for k in ("error_code", "error_msg", "http_status", "retry_after")}
+        cls = _CLASSES.get(str(data.get("type")), DrsError)
+        return cls(str(data.get("message")), where=str(data.get("where") or ""), **fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DrsError.from_dict, (self.to_dict(),)
+
+    def about(self, where: str) -> DrsError:
+        """Return a fresh copy that says what it is about; the first one to know keeps the word."""
+        copy = DrsError.from_dict(self.to_dict())
+        copy.where = self.where or where
+        return copy
+
+
+class DrsConfigError(DrsError):
+    """The Airflow connection lacks a field or holds a malformed one; nothing was sent."""
+
+
+class DrsArgumentError(DrsError):
+    """An argument, such as the job id, cannot be sent; nothing was sent."""
+
+
+class DrsTransientError(DrsError):
+    """A repeated request may succeed. The only errors that are waited out."""
+
+
+class DrsThrottledError(DrsTransientError):
+    """Asked too often: HTTP 429 or DRS.M01503."""
+
+
+class DrsBusyError(DrsTransientError):
+    """Another operation is running on the task, or the task is abnormal: DRS.M01504."""
+
+
+class DrsServerError(DrsTransientError):
+    """The service or a gateway before it failed: HTTP 5xx, DRS.M00004, DRS.M01501."""
+
+
+class DrsUnreachableError(DrsTransientError):
+    """No answer: unknown host, refused or reset connection, time-out."""
+
+
+class DrsGarbledAnswerError(DrsTransientError):
+    """An answer that is not what the service would write: HTML, half or broken JSON, an empty body."""
+
+
+class DrsUnavailableError(DrsError):
+    """Not one good answer for as long as the caller allows."""
+
+    hint = (
+        "Nothing was changed at DRS. See whether DRS and IAM can be reached from here; 'transient_error_timeout' sets "
+        "how long such trouble is waited out"
+    )
+
+
+class DrsTokenRefusedError(DrsError):
+    """The token is expired, revoked or unknown: HTTP 403 DRS.M00100, HTTP 401 without a DRS code."""
+
+    hint = (
+        "A new token did not help. Check that 'auth_url' and the DRS endpoint belong to the same cloud and region; "
+        "with a 'token' of your own, issue a new one"
+    )
+
+
+class DrsCredentialsError(DrsError):
+    """IAM refuses the log-in."""
+
+    hint = "Check login, password, 'domain_name' and the project of the connection"
+
+
+class DrsPermissionError(DrsError):
+    """The user may not do this, or not in this project."""
+
+    hint = "Check that the user has the DRS permissions (DRS Administrator, or a role with drs:*:get) in this project"
+
+
+class DrsRequestError(DrsError):
+    """The request is wrong; repeating it cannot help."""
+
+    hint = "Check the job id and the project; DRS answers switchover calls only for self-built synchronization tasks"
+
+
+class DrsJobNotFoundError(DrsRequestError):
+    """No such task, or it was deleted or released: HTTP 404, DRS.M05003, DRS.M05004."""
+
+    hint = "Check the job id (of a cross-AZ task, the parent's), the project and the region; the task may be deleted"
+
+
+class DrsWrongStateError(DrsRequestError):
+    """Not possible in the task's current state: DRS.M00304."""
+
+    hint = "Look at the task's state in the DRS console"
+
+
+class DrsRedirectError(DrsError):
+    """The answer points elsewhere; redirects are not followed, so that no token leaves for another host."""
+
+    hint = "Set the connection's host (or 'auth_url') to the service itself; a proxy or portal may stand in between"
+
+
+class DrsTlsError(DrsError):
+    """The server's certificate does not verify, or the server does not speak TLS."""
+
+    hint = "Set 'verify' in the connection to the file of the CA that signed it, and check host and port"
+
+
+class DrsUnknownStatusError(DrsError):
+    """A status the documentation does not name. It is neither success nor failure, so the wait ends."""
+
+    hint = (
+        "Look at the task in the DRS console, then run this task again; an update of this provider may know the status"
+    )
+
+
+class DrsOtherJobError(DrsError):
+    """The answer is about another job than the one asked for."""
+
+    hint = "If this is a cross-AZ task whose parent answers with a child's id, set verify_job_id=False"
+
+
+def _tree(cls: type[DrsError]) -> dict[str, type[DrsError]]:
+    return {cls.__name__: cls} | {k: v for sub in cls.__subclasses__() for k, v in _tree(sub).items()}
+
+
+_CLASSES = _tree(DrsError)

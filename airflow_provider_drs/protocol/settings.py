@@ -1,0 +1,278 @@
+"""What an Airflow connection of type ``drs`` must hold. The only place that reads its fields.
+
+``docs/connection.md`` documents the fields for users.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_drs.protocol.errors import DrsConfigError, readable
+
+DEFAULT_TIMEOUT = 30.0
+LANGUAGES = ("en-us", "zh-cn")
+
+_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CONSOLE = "https://console.otc.t-systems.com/drs/?region={region}#/drs/management/job/{job_id}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A connection, checked and with its defaults filled in. Secrets are no part of ``repr``.
+
+    :param conn_id: the connection's id, for messages.
+    :param endpoint: address of DRS without a path, such as ``https://drs.eu-de.otc.t-systems.com``.
+    :param auth_url: address of IAM ending in ``/v3``; empty where a token of the user's own needs none.
+    :param verify: True, False, or the path of a CA file.
+    :param timeout: seconds one request may take.
+    :param console_url: template of a job's page in the console, None where it is not known.
+    """
+
+    conn_id: str
+    endpoint: str
+    auth_url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    domain_name: str | None = None
+    project_name: str | None = None
+    project_id: str | None = None
+    token: str | None = field(default=None, repr=False)
+    verify: bool | str = True
+    timeout: float = DEFAULT_TIMEOUT
+    language: str = "en-us"
+    region: str | None = None
+    console_url: str | None = None
+
+    def for_project(self, project_id: object) -> Settings:
+        """Return the settings for another project, as an operator's ``project_id`` asks; None changes nothing."""
+        if project_id is None:
+            return self
+        checked = _Fields(self.conn_id, {"project_id": project_id}).segment("project_id")
+        if not checked:
+            raise DrsConfigError("project_id is empty; leave it out to use the connection's", where=self._where)
+        return replace(self, project_id=checked, project_name=None)
+
+    def console_link(self, job_id: str) -> str | None:
+        """Return the address of the job's page in the console, None where it is not known."""
+        if self.console_url is None:
+            return None
+        known = {"job_id": job_id, "region": self.region or "", "project_id": self.project_id or ""}
+        link = self.console_url
+        for name, value in known.items():
+            link = link.replace("{" + name + "}", quote(value, safe=""))
+        return link
+
+    @property
+    def _where(self) -> str:
+        return where(self.conn_id)
+
+
+def where(conn_id: str) -> str:
+    """Return how messages name a connection."""
+    return f"Connection {conn_id!r}"
+
+
+def read_settings(
+    conn_id: str,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    login: str | None = None,
+    password: str | None = None,
+    extra: object = None,
+) -> Settings:
+    """Check the fields of a connection and fill in the defaults.
+
+    :param extra: the decoded Extra; fields that are missing, null or empty are unset.
+    :raises DrsConfigError: a field is missing or malformed; the message names it, nothing is sent.
+    """
+    if not isinstance(extra or {}, Mapping):
+        raise DrsConfigError("'extra' must be a JSON object", where=where(conn_id))
+    fields = _Fields(conn_id, {**dict(extra or {}), "host": host, "port": port, "login": login})  # type: ignore[call-overload]
+    region = fields.region()
+    endpoint = fields.endpoint(region)
+    token = fields.token()
+    settings = Settings(
+        conn_id=conn_id,
+        endpoint=endpoint,
+        auth_url=fields.auth_url(region),
+        username=fields.text("login"),
+        password=password or None,
+        domain_name=fields.text("domain_name"),
+        project_name=fields.text("project_name"),
+        project_id=fields.segment("project_id"),
+        token=token,
+        verify=fields.verify(),
+        timeout=fields.timeout(),
+        language=fields.language(),
+        region=region,
+        console_url=fields.console_url(region),
+    )
+    _check_identity(settings, fields)
+    return settings
+
+
+def _check_identity(s: Settings, fields: _Fields) -> None:
+    if s.token:
+        if s.username or s.password:
+            fields.wrong("'token' replaces login and password: set one or the other")
+        if not s.project_id and not s.auth_url:
+            fields.wrong("'project_id' is required with 'token' where neither 'region' nor 'auth_url' is set")
+        return
+    if not s.username:
+        fields.wrong("'login' (an IAM user name) is required, or 'token'")
+    if not s.password:
+        fields.wrong("'password' is required with a user name")
+    if not s.domain_name:
+        fields.wrong("'domain_name' is required with a user name")
+    if not s.project_name and not s.project_id:
+        fields.wrong("'project_name' or 'project_id' is required with a user name")
+    if not s.auth_url:
+        fields.wrong("'auth_url' or 'region' is required with a user name")
+
+
+class _Fields:
+    """The raw fields of a connection and how each is read."""
+
+    def __init__(self, conn_id: str, raw: Mapping[str, object]) -> None:
+        self._where = where(conn_id)
+        self._raw = raw
+
+    def wrong(self, message: str) -> NoReturn:
+        raise DrsConfigError(message, where=self._where)
+
+    def _set(self, name: str) -> Any:
+        """Return the field's value, None for what the form leaves in an empty field."""
+        value = self._raw.get(name)
+        return None if value is None or (isinstance(value, str) and not value.strip()) else value
+
+    def text(self, name: str) -> str | None:
+        value = self._set(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.wrong(f"{name!r} must be a string, not {type(value).__name__}")
+        value = value.strip()
+        if not value.isprintable():
+            self.wrong(f"{name!r} holds control characters")
+        return str(value)
+
+    def token(self) -> str | None:
+        value = self.text("token")
+        if value is not None and not (value.isascii() and " " not in value):
+            self.wrong("'token' holds characters that no token has")
+        return value
+
+    def segment(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not _PATH_SEGMENT.fullmatch(value):
+            self.wrong(
+                f"{name!r} must be letters, digits, '-' and '_' (an id, not a name), not {readable(value, 80)!r}"
+            )
+        return value
+
+    def region(self) -> str | None:
+        value = self.text("region")
+        if value is not None and not _REGION.fullmatch(value):
+            self.wrong(f"'region' must look like 'eu-de', not {readable(value, 80)!r}")
+        return value
+
+    def endpoint(self, region: str | None) -> str:
+        host, port = self.text("host"), self.port()
+        if host is None:
+            if region is None:
+                self.wrong("'host' (the DRS endpoint) or 'region' is required")
+            host = f"drs.{region}.otc.t-systems.com"
+        scheme, name, own_port, path = self._address("host", host if "://" in host else f"https://{host}")
+        if path not in ("", "/"):
+            self.wrong(f"'host' must be a host, host:port or an address without a path, not {readable(host, 120)!r}")
+        if port and own_port and port != own_port:
+            self.wrong(f"'port' says {port}, 'host' says {own_port}")
+        port = own_port or port
+        return f"{scheme}://{name}" + (f":{port}" if port else "")
+
+    def port(self) -> int | None:
+        value = self._set("port")
+        if value is None or value == 0:  # the form's test button sends 0 for an empty field
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
+            self.wrong(f"'port' must be a number from 1 to 65535, not {readable(repr(value), 40)}")
+        return value
+
+    def auth_url(self, region: str | None) -> str:
+        value = self.text("auth_url")
+        if value is None:
+            return f"https://iam.{region}.otc.t-systems.com/v3" if region else ""
+        scheme, name, port, path = self._address("auth_url", value)
+        path = path.rstrip("/").removesuffix("/auth/tokens")
+        if not path.endswith("/v3"):
+            path += "/v3"
+        return f"{scheme}://{name}" + (f":{port}" if port else "") + path
+
+    def _address(self, name: str, value: str) -> tuple[str, str, int | None, str]:
+        """Return scheme, host, port and path of an address; plain http only where nobody can listen."""
+        try:
+            parts = urlsplit(value)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or parts.scheme not in ("http", "https") or any(c.isspace() or c in "\\<>\"'" for c in value):
+            self.wrong(f"{name!r} is not an address: {readable(value.rpartition('@')[2], 120)!r}")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            self.wrong(f"{name!r} must not hold a user, a password, a query or a fragment")
+        if parts.scheme == "http" and not is_loopback(host):
+            self.wrong(f"{name!r} must be https: http would send the token to {host!r} in the clear")
+        return parts.scheme, f"[{host}]" if ":" in host else host, port, parts.path
+
+    def verify(self) -> bool | str:
+        value = self._set("verify")
+        if value is None:
+            return True
+        if isinstance(value, str):
+            value = {"true": True, "false": False}.get(value.strip().lower(), value.strip())
+        if not isinstance(value, (bool, str)):
+            self.wrong(f"'verify' must be true, false or a CA file, not {readable(repr(value), 80)}")
+        return value
+
+    def timeout(self) -> float:
+        value = self._set("timeout")
+        if value is None:
+            return DEFAULT_TIMEOUT
+        try:
+            seconds = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            seconds = float("nan")
+        if not math.isfinite(seconds) or not 0 < seconds <= 3600:
+            self.wrong(f"'timeout' must be seconds, more than 0 and at most 3600, not {readable(repr(value), 80)}")
+        return seconds
+
+    def language(self) -> str:
+        value = self.text("language") or LANGUAGES[0]
+        if value not in LANGUAGES:
+            self.wrong(f"'language' must be one of {', '.join(LANGUAGES)}, not {readable(value, 40)!r}")
+        return value
+
+    def console_url(self, region: str | None) -> str | None:
+        value = self.text("console_url")
+        if value is None:
+            return _CONSOLE if region else None
+        if not value.startswith(("https://", "http://")):
+            self.wrong(f"'console_url' must be an http(s) address, not {readable(value, 120)!r}")
+        return value
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
