@@ -1,0 +1,106 @@
+"""The blocking client, on requests: one connection kept open per client, for hooks and the poke loop."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from typing import TypeVar
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from airflow_provider_drs.clients.identity import TokenSource
+from airflow_provider_drs.clients.network import network_error
+from airflow_provider_drs.clients.tls import trusted
+from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.calls import Call, HttpRequest
+from airflow_provider_drs.protocol.errors import DrsError, DrsGarbledAnswerError, DrsUnreachableError
+from airflow_provider_drs.protocol.exchange import GetToken, exchange
+from airflow_provider_drs.protocol.settings import Settings, where
+
+R = TypeVar("R")
+
+LONGEST_BODY = 4 * 1024 * 1024
+
+
+class DrsClient:
+    """Makes calls of the DRS API and blocks until they are answered.
+
+    :param settings: the connection.
+    :param tokens: the connection's tokens.
+    """
+
+    def __init__(self, settings: Settings, tokens: TokenSource) -> None:
+        self.settings = settings
+        self._tokens = tokens
+        self._verify = trusted(settings.verify)
+        self._session = requests.Session()
+        # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
+        self._session.auth = lambda request: request
+
+    def call(self, call: Call[R]) -> R:
+        """Make ``call`` and return its reply.
+
+        :raises DrsError: as :func:`airflow_provider_drs.protocol.answers.read` and the network have it; the message
+            names the connection and the job.
+        """
+        steps = exchange(call, self.settings.endpoint, self.settings.language)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, GetToken):
+                    step = steps.send(self._tokens.get(step.refused))
+                else:
+                    step = steps.send(self._send(step.request))
+        except StopIteration as reply:
+            return reply.value  # type: ignore[no-any-return]
+        except DrsError as error:
+            raise error.about(f"{where(self.settings.conn_id)}, {call.about}") from None
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._session.close()
+
+    def _send(self, request: HttpRequest) -> HttpAnswer:
+        timeout = self.settings.timeout
+        deadline = time.monotonic() + timeout
+        try:
+            with self._session.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body,
+                verify=self._verify,
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._body(response, deadline)
+                return HttpAnswer(response.status_code, response.headers, body, received_at=time.time())
+        except (requests.RequestException, HTTPError, OSError) as error:
+            failure = network_error(error, "DRS", self.settings.endpoint)
+        # Not chained: the causes hold the request, and with it the token.
+        raise failure from None
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        """Return the whole body; ``timeout`` of requests bounds each read, this bounds them all."""
+        parts, size = list[bytes](), 0
+        while part := response.raw.read1(65536, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > LONGEST_BODY:
+                raise DrsGarbledAnswerError(f"DRS answered more than {LONGEST_BODY} bytes")
+            if time.monotonic() > deadline:
+                raise DrsUnreachableError(f"DRS at {self.settings.endpoint} did not answer in time")
+        return b"".join(parts)
+
+
+@lru_cache(maxsize=16)
+def kept_client(settings: Settings, tokens: TokenSource) -> DrsClient:
+    """Return this process's client for ``settings``, with its connection kept from call to call."""
+    return DrsClient(settings, tokens)
+
+
+# A forked child must not write to its parent's connections.
+os.register_at_fork(after_in_child=kept_client.cache_clear)
