@@ -1,0 +1,78 @@
+"""The errors of this provider: the tree of :mod:`airflow_provider_drs.protocol.errors` and what a task ends with.
+
+None of the errors in talking to DRS is an ``AirflowException``: Airflow turns those into "skipped" for a deferred
+sensor with ``soft_fail``, and a wait that could not ask DRS has not found out anything that may be skipped.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_drs.protocol.errors import (
+    DrsArgumentError,
+    DrsBusyError,
+    DrsConfigError,
+    DrsCredentialsError,
+    DrsError,
+    DrsGarbledAnswerError,
+    DrsJobNotFoundError,
+    DrsOtherJobError,
+    DrsPermissionError,
+    DrsRedirectError,
+    DrsRequestError,
+    DrsServerError,
+    DrsThrottledError,
+    DrsTlsError,
+    DrsTokenRefusedError,
+    DrsTransientError,
+    DrsUnavailableError,
+    DrsUnknownStatusError,
+    DrsUnreachableError,
+    DrsWrongStateError,
+)
+
+__all__ = [
+    "DrsArgumentError",
+    "DrsBusyError",
+    "DrsConfigError",
+    "DrsCredentialsError",
+    "DrsError",
+    "DrsGarbledAnswerError",
+    "DrsJobNotFoundError",
+    "DrsOtherJobError",
+    "DrsPermissionError",
+    "DrsRedirectError",
+    "DrsRequestError",
+    "DrsServerError",
+    "DrsSwitchoverFailedError",
+    "DrsThrottledError",
+    "DrsTlsError",
+    "DrsTokenRefusedError",
+    "DrsTransientError",
+    "DrsUnavailableError",
+    "DrsUnknownStatusError",
+    "DrsUnreachableError",
+    "DrsWrongStateError",
+]
+
+
+class DrsSwitchoverFailedError(AirflowFailException):
+    """DRS says that the switchover failed. The task fails without retries: waiting again cannot change it.
+
+    :param job_id: the job.
+    :param error_code: the service's code, None where it gave none.
+    :param error_msg: the service's text, None where it gave none.
+    """
+
+    def __init__(self, job_id: str, error_code: str | None = None, error_msg: str | None = None) -> None:
+        reason = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"
+        super().__init__(
+            f"The switchover of job {job_id} failed: {reason}. "
+            "Look at the task in the DRS console before switching again"
+        )
+        self.job_id = job_id
+        self.error_code = error_code
+        self.error_msg = error_msg
+
+    def __reduce__(self) -> tuple[type[DrsSwitchoverFailedError], tuple[str, str | None, str | None]]:
+        return type(self), (self.job_id, self.error_code, self.error_msg)

@@ -1,0 +1,73 @@
+"""What Airflow reads to find this provider; also the one list of the connection form's fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema"],
+    "relabeling": {"login": "IAM user name", "password": "IAM password", "host": "DRS endpoint"},
+    "placeholders": {
+        "host": "drs.eu-de.otc.t-systems.com (optional with a region)",
+        "port": "443",
+    },
+}
+
+
+def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "region": _field("Region", "Such as eu-de or eu-nl; fills in the addresses of DRS, IAM and console"),
+    "auth_url": _field("IAM address", "Instead of the region's, such as https://iam.eu-de.otc.t-systems.com/v3"),
+    "domain_name": _field("Domain name", "The account the user belongs to, such as OTC-EU-DE-000000000010000XXXXX"),
+    "project_name": _field("Project name", "Such as eu-de_production; or give the project's id"),
+    "project_id": _field("Project id", "32 letters and digits; or give the project's name"),
+    "token": _field("Token", "A token issued elsewhere, instead of user name and password", format="password"),
+    "verify": _field("Verify TLS", "true (default), false, or the path of a CA file"),
+    "timeout": {
+        "label": "Time-out",
+        "description": "Seconds one request may take; default 30",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+    },
+    "language": _field("Language", "Of DRS's error texts; default en-us", enum=["en-us", "zh-cn", "", None]),
+    "console_url": _field(
+        "Console address", "A job's page in the console; {job_id}, {region} and {project_id} are filled in"
+    ),
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, in the form of Airflow's provider schema."""
+    return {
+        "package-name": "airflow-provider-drs",
+        "name": "DRS (Data Replication Service)",
+        "description": "Switchovers of DRS, the Data Replication Service of Open Telekom Cloud and Huawei Cloud.",
+        "integrations": [
+            {
+                "integration-name": "Data Replication Service",
+                "external-doc-url": "https://docs.otc.t-systems.com/data-replication-service/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.hooks.drs"]}
+        ],
+        "sensors": [
+            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.sensors.drs"]}
+        ],
+        "triggers": [
+            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.triggers.drs"]}
+        ],
+        "extra-links": ["airflow_provider_drs.links.drs.DrsConsoleLink"],
+        "connection-types": [
+            {
+                "connection-type": "drs",
+                "hook-class-name": "airflow_provider_drs.hooks.drs.DrsHook",
+                "hook-name": "DRS (Data Replication Service)",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+    }
