@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import network_error
+from airflow_provider_drs.clients.network import environment_proxy, network_error
 from airflow_provider_drs.clients.sync_client import LONGEST_BODY
 from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.protocol.answers import HttpAnswer
@@ -57,8 +57,9 @@ class AsyncDrsClient:
             connector=aiohttp.TCPConnector(ssl=ssl_context(settings.verify), keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
         )
+        # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and asks two threads before each request.
+        self._proxy = environment_proxy(settings.endpoint)
 
     async def call(self, call: Call[R]) -> R:
         """Make ``call`` and return its reply.
@@ -76,7 +77,7 @@ class AsyncDrsClient:
         except StopIteration as reply:
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
-            raise error.about(f"{where(self.settings.conn_id)}, {call.about}") from None
+            raise error.about(where(self.settings.conn_id, call.about)) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -109,6 +110,7 @@ class AsyncDrsClient:
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
+                proxy=self._proxy,
             ) as response:
                 body = await response.content.read(LONGEST_BODY + 1)
                 while len(body) <= LONGEST_BODY and not response.content.at_eof():

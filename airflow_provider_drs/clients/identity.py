@@ -12,7 +12,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity import v3
 
-from airflow_provider_drs.clients.network import network_error
+from airflow_provider_drs.clients.network import http_session, network_error
 from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.protocol import answers
 from airflow_provider_drs.protocol.calls import Token
@@ -47,7 +47,9 @@ class TokenSource:
         self._token: Token | None = None
         self._error: DrsError | None = None
         # Redirects would carry the password to another host.
-        self._session = session.Session(verify=trusted(settings.verify), timeout=settings.timeout, redirect=False)
+        self._session = session.Session(
+            session=http_session(), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
+        )
         self._plugin = None if settings.token else _password(settings)
 
     def ready(self, refused: Token | None = None) -> Token | None:
@@ -86,6 +88,7 @@ class TokenSource:
                 raise
             finally:
                 self._attempts += 1
+                self._session.session.close()  # the next log-in is hours away
             return self._token
 
     def _issue(self, refused: Token | None) -> Token:
@@ -93,9 +96,8 @@ class TokenSource:
             if refused is not None:
                 raise DrsCredentialsError("the connection's 'token' is no longer taken: issue a new one and set it")
             return self._own_token(str(self._settings.token))
-        if refused is not None:
-            self._plugin.invalidate()
         plugin = self._plugin
+        plugin.invalidate()  # when a token is renewed is decided here, not there
         token = _read(self._ask(lambda: plugin.get_access(self._session)))
         if self._on_new_token is not None:
             self._on_new_token(token.value)

@@ -7,9 +7,26 @@ import ssl
 from collections.abc import Iterator
 from http.client import IncompleteRead
 
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+
 from airflow_provider_drs.protocol.errors import DrsError, DrsTlsError, DrsUnreachableError, readable
 
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
+
+
+def http_session() -> requests.Session:
+    """Return a session that goes through the proxy of the environment but adds nothing to a request."""
+    session = requests.Session()
+    # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
+    session.auth = lambda request: request
+    return session
+
+
+def environment_proxy(address: str) -> str | None:
+    """Return the proxy that ``requests`` takes for ``address``: the variables' ``HTTPS_PROXY``, ``NO_PROXY`` ..."""
+    proxy = select_proxy(address, get_environ_proxies(address))
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def network_error(error: BaseException, who: str, address: str) -> DrsError:
@@ -20,10 +37,11 @@ def network_error(error: BaseException, who: str, address: str) -> DrsError:
     """
     causes = list(_causes(error))
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        # aiohttp derives errors from those of ssl without giving them their attributes; the original is behind them.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             reason = readable(cause.verify_message or cause, 200)
             return DrsTlsError(f"the certificate of {who} at {address} does not verify: {reason}")
-        if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS:
             return DrsTlsError(f"{who} at {address} does not speak TLS: {cause.reason}")
     return DrsUnreachableError(f"{who} at {address} {_what_happened(causes)}")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from functools import lru_cache
 from typing import TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import network_error
+from airflow_provider_drs.clients.network import http_session, network_error
 from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.protocol.answers import HttpAnswer
 from airflow_provider_drs.protocol.calls import Call, HttpRequest
@@ -22,6 +22,7 @@ from airflow_provider_drs.protocol.settings import Settings, where
 R = TypeVar("R")
 
 LONGEST_BODY = 4 * 1024 * 1024
+MOST_KEPT = 16
 
 
 class DrsClient:
@@ -35,9 +36,7 @@ class DrsClient:
         self.settings = settings
         self._tokens = tokens
         self._verify = trusted(settings.verify)
-        self._session = requests.Session()
-        # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
-        self._session.auth = lambda request: request
+        self._session = http_session()
 
     def call(self, call: Call[R]) -> R:
         """Make ``call`` and return its reply.
@@ -56,7 +55,7 @@ class DrsClient:
         except StopIteration as reply:
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
-            raise error.about(f"{where(self.settings.conn_id)}, {call.about}") from None
+            raise error.about(where(self.settings.conn_id, call.about)) from None
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -96,11 +95,27 @@ class DrsClient:
         return b"".join(parts)
 
 
-@lru_cache(maxsize=16)
+_kept: dict[tuple[Settings, TokenSource], DrsClient] = {}
+_keeping = threading.Lock()
+
+
 def kept_client(settings: Settings, tokens: TokenSource) -> DrsClient:
     """Return this process's client for ``settings``, with its connection kept from call to call."""
-    return DrsClient(settings, tokens)
+    with _keeping:
+        client = _kept.get((settings, tokens))
+        if client is None:
+            while len(_kept) >= MOST_KEPT:
+                _kept.pop(next(iter(_kept))).close()
+            client = _kept[settings, tokens] = DrsClient(settings, tokens)
+        return client
+
+
+def close_kept_clients() -> None:
+    """Close all connections this process keeps; the next call opens new ones."""
+    with _keeping:
+        while _kept:
+            _kept.popitem()[1].close()
 
 
 # A forked child must not write to its parent's connections.
-os.register_at_fork(after_in_child=kept_client.cache_clear)
+os.register_at_fork(after_in_child=_kept.clear)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_drs.clients.async_client import AsyncDrsClient
     from airflow_provider_drs.clients.identity import TokenSource
+    from airflow_provider_drs.clients.identity import TokenSource
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.protocol.answers import SwitchoverReply
     from airflow_provider_drs.protocol.settings import Settings
@@ -59,10 +60,9 @@ class DrsHook(BaseHook):
 
         :raises DrsConfigError: as :attr:`settings`.
         """
-        from airflow_provider_drs.clients.identity import token_source
         from airflow_provider_drs.clients.sync_client import kept_client
 
-        return kept_client(self.settings, token_source(self.settings, _mask))
+        return kept_client(self.settings, _tokens(self.settings))
 
     def get_switchover_status(self, job_id: str) -> SwitchoverReply:
         """Ask once how the switchover of ``job_id`` stands.
@@ -119,7 +119,6 @@ async def shared_async_client(drs_conn_id: str, project_id: str | None = None) -
     from asgiref.sync import sync_to_async
 
     from airflow_provider_drs.clients.async_client import AsyncDrsClient, shared_client
-    from airflow_provider_drs.clients.identity import token_source
 
     async def make() -> AsyncDrsClient:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -132,7 +131,7 @@ async def shared_async_client(drs_conn_id: str, project_id: str | None = None) -
 
         def prepare() -> tuple[Settings, TokenSource]:
             settings = _settings(connection, extra, drs_conn_id, project_id)
-            return settings, token_source(settings, _mask)
+            return settings, _tokens(settings)
 
         # Masking tells Airflow's supervisor, which from this loop would block it.
         settings, tokens = await sync_to_async(prepare)()
@@ -147,6 +146,8 @@ def _settings(connection: Connection, extra: object, conn_id: str, project_id: s
 
     if connection.password:
         _mask(connection.password)
+    if extra == {} and (connection.extra or "").strip() not in ("", "{}"):
+        extra = [connection.extra]  # Airflow reads what is no JSON as {}; the user is to know why nothing is set
     settings = read_settings(
         conn_id,
         host=connection.host,
@@ -158,6 +159,17 @@ def _settings(connection: Connection, extra: object, conn_id: str, project_id: s
     if settings.token:
         _mask(settings.token)
     return settings
+
+
+def _tokens(settings: Settings) -> TokenSource:
+    from airflow_provider_drs.clients.identity import token_source
+    from airflow_provider_drs.protocol.errors import DrsConfigError
+    from airflow_provider_drs.protocol.settings import where
+
+    try:
+        return token_source(settings, _mask)
+    except DrsConfigError as error:
+        raise error.about(where(settings.conn_id)) from None
 
 
 def _no_connection(conn_id: str) -> Exception:

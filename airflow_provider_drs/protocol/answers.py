@@ -77,18 +77,18 @@ def read(answer: HttpAnswer, who: str = "DRS") -> Any:
     The service's code decides before the HTTP status: an expired token is documented as 403 with DRS.M00100, a missing
     permission as 401 with DRS.M00103, and a refusal can come inside a 2xx.
     """
+    answered = f"{who} answered HTTP {answer.status}"
     if 300 <= answer.status < 400:
-        _raise(errors.DrsRedirectError, answer, f"{who} redirects to {_target(answer)}, which is not followed")
+        _raise(errors.DrsRedirectError, answer, f"{answered}, a redirect to {_target(answer)}, which is not followed")
     body = _json_object(answer.body)
     code, text = _fault(body)
-    if 200 <= answer.status < 300:
-        if body is None:
-            kind = "no body" if not answer.body.strip() else f"not a JSON object: {_start(answer.body)}"
-            _raise(errors.DrsGarbledAnswerError, answer, f"{who} answered {kind}")
-        if code and (not body.get("status") or body.get("status") == "failed"):
-            _raise(fault_class(code, answer.status), answer, f"{who} refuses", code, text)
-        return body
-    _raise(fault_class(code, answer.status), answer, f"{who} answered", code, text or _start(answer.body))
+    if not 200 <= answer.status < 300:
+        _raise(fault_class(code, answer.status), answer, answered, code, text or _start(answer.body))
+    if body is None:
+        _raise(errors.DrsGarbledAnswerError, answer, f"{answered} without a JSON object", None, _start(answer.body))
+    if code and (not body.get("status") or body.get("status") == "failed"):
+        _raise(fault_class(code, answer.status), answer, f"{answered} with a refusal", code, text)
+    return body
 
 
 def iam_error(answer: HttpAnswer) -> errors.DrsError:
@@ -167,11 +167,10 @@ def retry_after(answer: HttpAnswer) -> float | None:
 
 
 def _raise(
-    cls: type[errors.DrsError], answer: HttpAnswer, verb: str, code: str | None = None, text: str | None = None
+    cls: type[errors.DrsError], answer: HttpAnswer, answered: str, code: str | None = None, text: str | None = None
 ) -> NoReturn:
-    said = ": ".join(x for x in (code, text) if x)
     raise cls(
-        f"{verb} (HTTP {answer.status})" + (f": {said}" if said else ""),
+        ": ".join(x for x in (answered, code, text) if x),
         error_code=code,
         error_msg=text,
         http_status=answer.status,
@@ -205,7 +204,11 @@ def _text(value: object) -> str | None:
 
 
 def _start(body: bytes) -> str:
-    return readable(body[:400].decode("utf-8", "replace"), 120)
+    """Return how a body that is no error body begins, for messages."""
+    start = body[:400].lstrip()
+    if not start:
+        return "no body"
+    return "an HTML page" if start.startswith(b"<") else readable(start.decode("utf-8", "replace"), 120)
 
 
 def _target(answer: HttpAnswer) -> str:

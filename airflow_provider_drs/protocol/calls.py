@@ -104,6 +104,11 @@ def checked_job_id(job_id: object) -> str:
     return job_id
 
 
+def about_job(job_id: str) -> str:
+    """Return how messages name a job."""
+    return f"job {job_id!r}"
+
+
 def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
     """Ask for the result of a switchover of virtual IP addresses.
 
@@ -114,7 +119,7 @@ def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
     path = f"/{quote(checked_job_id(job_id), safe='')}/get-switch-vip-status"
     nothing_yet = answers.SwitchoverReply(job_id=None, status=None)
     return Call(
-        "get-switch-vip-status", f"job {job_id!r}", "GET", path, answers.switchover_reply, when_empty=nothing_yet
+        "get-switch-vip-status", about_job(job_id), "GET", path, answers.switchover_reply, when_empty=nothing_yet
     )
 
 

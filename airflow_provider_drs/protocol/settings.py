@@ -74,9 +74,9 @@ class Settings:
         return where(self.conn_id)
 
 
-def where(conn_id: str) -> str:
-    """Return how messages name a connection."""
-    return f"Connection {conn_id!r}"
+def where(conn_id: str, about: str = "") -> str:
+    """Return how messages name a connection, and what was asked over it."""
+    return f"Connection {conn_id!r}" + (f", {about}" if about else "")
 
 
 def read_settings(

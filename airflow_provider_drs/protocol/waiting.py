@@ -152,6 +152,7 @@ class SwitchoverWait:
     :param verify_job_id: fail when the answer is about another job.
     :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
     :param memory: what was seen before; a fresh one for a new wait.
+    :param where: what its own errors are about, such as the connection and the job.
     :param chance: numbers from 0 to 1, for the jitter.
     """
 
@@ -163,6 +164,7 @@ class SwitchoverWait:
         verify_job_id: bool = True,
         transient_error_timeout: float | None = 900.0,
         memory: Memory | None = None,
+        where: str = "",
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.job_id = job_id
@@ -170,6 +172,7 @@ class SwitchoverWait:
         self.verify_job_id = verify_job_id
         self.transient_error_timeout = transient_error_timeout
         self.memory = memory or Memory()
+        self._where = where
         self._chance = chance
 
     def answered(self, reply: SwitchoverReply, at: float) -> Verdict:
@@ -224,7 +227,7 @@ class SwitchoverWait:
         return max(jittered, self.pace.delay(self.memory.polls), error.retry_after or 0.0)
 
     def _broken(self, error: DrsError) -> GiveUp:
-        return GiveUp((), error, max(self.pace.delay(self.memory.polls), 1.0))
+        return GiveUp((), error.about(self._where), max(self.pace.delay(self.memory.polls), 1.0))
 
     def _recovered(self, at: float) -> list[LogLine]:
         memory = self.memory
@@ -243,7 +246,8 @@ class SwitchoverWait:
     def _trouble(self, error: DrsError) -> str:
         limit = self.transient_error_timeout
         until = f", giving up after {duration(limit)} without a good answer" if limit is not None else ""
-        return f"Job {self.job_id}: {error}. Polling more slowly while this lasts{until}"
+        about = "" if error.where else f"Job {self.job_id}: "
+        return f"{about}{error}. Polling more slowly while this lasts{until}"
 
     def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
         return DrsUnavailableError(
@@ -251,7 +255,7 @@ class SwitchoverWait:
             error_code=error.error_code,
             error_msg=error.error_msg,
             http_status=error.http_status,
-            where=error.where,
+            where=error.where or self._where,
         )
 
     def _other_job(self, reply: SwitchoverReply) -> DrsOtherJobError:

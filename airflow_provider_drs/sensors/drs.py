@@ -186,6 +186,8 @@ class DrsSwitchoverSensor(BaseSensorOperator):
         return min(self._delay, max(self.timeout - run_duration(), 0.0) + 0.001)
 
     def _new_wait(self, context: Context) -> SwitchoverWait:
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.settings import where
         from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
 
         ti = context["ti"]
@@ -197,6 +199,7 @@ class DrsSwitchoverSensor(BaseSensorOperator):
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
             memory=self._recall(context) if self.reschedule else None,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
         )
 
     def _note(self, verdict: Verdict, context: Context) -> None:

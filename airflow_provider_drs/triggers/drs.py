@@ -94,6 +94,8 @@ class DrsSwitchoverTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     async def _wait(self) -> dict[str, Any]:
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.settings import where
         from airflow_provider_drs.protocol.waiting import GiveUp, Pace, SwitchoverWait, Wait
 
         seed = f"{self.job_id}#{id(self)}"
@@ -102,6 +104,7 @@ class DrsSwitchoverTrigger(BaseTrigger):
             Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
         )
         async with shared_async_client(self.drs_conn_id, self.project_id) as client:
             while True:

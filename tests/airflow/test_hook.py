@@ -1,0 +1,122 @@
+"""The hook: the connection form, the test button, one token and one connection per process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs import exceptions
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, get_provider_info
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.waits import JOB
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _connect(monkeypatch: pytest.MonkeyPatch, drs: Simulator, extra: dict[str, Any] | None = None, **change: Any) -> None:
+    connection = drs.connection(**change)
+    connection["extra"] = {**connection["extra"], **(extra or {})}
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
+
+
+def test_get_switchover_status(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START", "SWITCH_VIP_FAILED"], error_code="DRS.M1", error_msg="why"))
+    hook = DrsHook()
+    assert hook.get_switchover_status(JOB).status == "SWITCH_VIP_START"
+    reply = DrsHook().get_switchover_status(JOB)
+    assert (reply.job_id, reply.status, reply.error_code, reply.error_msg) == (JOB, "SWITCH_VIP_FAILED", "DRS.M1", "why")
+    assert len(drs.calls("tokens")) == 1, "one token per connection and process"
+    assert hook.get_conn() is DrsHook().get_conn()
+    with pytest.raises(exceptions.DrsArgumentError):
+        hook.get_switchover_status("../etc")
+    with pytest.raises(exceptions.DrsJobNotFoundError, match="Connection 'drs_default', job 'nobody'"):
+        hook.get_switchover_status("nobody")
+
+
+def test_another_project(drs: Simulator) -> None:
+    """``project_id`` scopes the token too: a token is good for one project."""
+    with pytest.raises(exceptions.DrsCredentialsError):
+        DrsHook(project_id="f" * 32).get_switchover_status(JOB)
+    drs.add_job(Job(JOB))
+    assert DrsHook(project_id=drs.project_id).get_switchover_status(JOB).status is None
+    with pytest.raises(exceptions.DrsConfigError, match="'project_id' must be"):
+        DrsHook(project_id="a/b").get_switchover_status(JOB)
+
+
+def test_the_test_button_says_what_works(drs: Simulator) -> None:
+    works, text = DrsHook().test_connection()
+    assert works, text
+    assert drs.url in text
+    assert [entry.call for entry in drs.journal] == ["tokens", "list-jobs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "extra", "fault", "says"),
+    [
+        ({"host": "https://drs.invalid"}, {}, None, "unknown host"),
+        ({}, {"auth_url": "https://iam.invalid/v3"}, None, "IAM at https://iam.invalid/v3 cannot be reached: unknown host"),
+        ({"host": "https://127.0.0.1:1"}, {}, None, "DRS at https://127.0.0.1:1 refused the connection"),
+        ({}, {"verify": "true"}, None, "certificate of IAM"),
+        ({"password": "wrong-password"}, {}, None, "IAM refuses the log-in (HTTP 401)"),
+        ({}, {"project_name": None}, None, "'project_name' or 'project_id' is required"),
+        ({}, {"project_name": "no-such-project"}, None, "IAM refuses the log-in"),
+        ({}, {}, ("list-jobs", Fault.no_permission()), "DRS.M00103"),
+        ({}, {}, ("list-jobs", Fault.html(503)), "HTTP 503"),
+        ({}, {}, ("tokens", Fault.redirect("https://elsewhere.invalid/")), "redirect to https://elsewhere.invalid/"),
+        ({}, {"auth_url": "{url}/no-keystone"}, None, "'auth_url' does not lead to an IAM"),
+        ({"login": None}, {}, None, "'login' (an IAM user name) is required"),
+    ],
+)
+def test_the_test_button_says_in_one_sentence_what_is_wrong(
+    change: dict[str, Any], extra: dict[str, Any], fault: tuple[str, Fault] | None, says: str,
+    drs: Simulator, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    extra = {k: v.format(url=drs.url) if isinstance(v, str) else v for k, v in extra.items()}
+    _connect(monkeypatch, drs, extra, **change)
+    if fault:
+        drs.fault(*fault)
+    works, text = DrsHook().test_connection()
+    assert not works
+    assert says in text
+    assert "Connection 'drs_default'" in text
+    assert "\n" not in text
+    assert "wrong-password" not in text
+
+
+def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps({"conn_type": "drs", "extra": "{not json"}))
+    assert "'extra' must be a JSON object" in DrsHook().test_connection()[1]
+
+
+def test_the_form_knows_every_field_the_connection_reads() -> None:
+    from airflow_provider_drs.protocol.settings import Settings
+
+    read = {name for name in Settings.__dataclass_fields__ if name not in ("conn_id", "endpoint", "username", "password")}
+    assert set(CONNECTION_FIELDS) == read
+    kind = get_provider_info()["connection-types"][0]
+    assert kind["conn-fields"] is CONNECTION_FIELDS
+    assert set(DrsHook.get_ui_field_behaviour()) == {"hidden_fields", "relabeling", "placeholders"}
+
+
+def test_secrets_are_masked_and_nowhere_else(drs: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+    drs.add_job(Job(JOB))
+    hook = DrsHook()
+    with caplog.at_level("DEBUG"):
+        hook.get_switchover_status(JOB)
+    token = hook.get_conn()._tokens.get().value
+    masker = _secrets_masker()
+    assert masker.redact(f"a {drs.password} b {token} c") == "a *** b *** c"
+    for text in (caplog.text, repr(hook.settings), repr(hook.get_conn()), str(vars(hook)), repr(hook.get_conn()._tokens)):
+        assert drs.password not in text
+        assert token not in text

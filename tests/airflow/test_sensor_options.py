@@ -1,0 +1,202 @@
+"""What users set on the sensor means the same in all three modes."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs import exceptions
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.waits import JOB, MODES, JumpingClock, run_wait
+
+STATUS = "get-switch-vip-status"
+START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("options", "answers", "fault", "state"),
+    [
+        ({}, [FAILED], None, "failed"),
+        ({"soft_fail": True}, [FAILED], None, "skipped"),
+        ({"never_fail": True}, [FAILED], None, "skipped"),
+        ({}, [COMPLETE], Fault.no_permission(), "failed"),
+        ({"soft_fail": True}, [COMPLETE], Fault.no_permission(), "failed"),
+        ({"never_fail": True}, [COMPLETE], Fault.no_permission(), "skipped"),
+        ({"soft_fail": True}, ["ODD"], None, "failed"),
+        ({"silent_fail": True}, [COMPLETE], Fault.no_permission(), "success"),
+        ({"silent_fail": True}, ["ODD", COMPLETE], None, "success"),
+        ({"silent_fail": True}, [FAILED, COMPLETE], None, "failed"),
+    ],
+)
+def test_failing_softly(
+    mode: str, options: dict[str, Any], answers: list[str | None], fault: Fault | None, state: str,
+    drs: Simulator, airflow_db: None, clock: JumpingClock,
+) -> None:  # fmt: skip
+    drs.add_job(Job(JOB, status_script=answers))
+    if fault:
+        drs.fault(STATUS, fault)
+    assert run_wait(mode, clock, **options).state == state
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("answers", "fault", "tries", "state"),
+    [([FAILED], None, 1, "failed"), ([COMPLETE], Fault.no_permission(), 2, "success")],
+)
+def test_retries(
+    mode: str, answers: list[str | None], fault: Fault | None, tries: int, state: str,
+    drs: Simulator, airflow_db: None, clock: JumpingClock,
+) -> None:  # fmt: skip
+    """A failed switchover is not retried; an error in talking to DRS is, if the user wants it."""
+    drs.add_job(Job(JOB, status_script=answers))
+    if fault:
+        drs.fault(STATUS, fault)
+    ended = run_wait(mode, clock, retries=1, retry_delay=timedelta(0))
+    assert (ended.state, ended.tries) == (state, tries)
+
+
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_timeout(
+    mode: str, soft_fail: bool, state: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(Job(JOB, status_script=[START]))
+    ended = run_wait(mode, clock, timeout=timedelta(seconds=42), soft_fail=soft_fail, poke_interval=5)
+    assert ended.state == state
+    assert ended.error is None or type(ended.error).__name__ == "AirflowSensorTimeout"
+    assert sum(ended.slept) == pytest.approx(42, abs=0.1), "neither before the time-out nor long after it"
+
+
+@pytest.mark.parametrize(
+    ("options", "raised"),
+    [({}, "AirflowSensorTimeout"), ({"soft_fail": True}, "AirflowSkipException"), ({"never_fail": True}, "AirflowSkipException")],
+)
+def test_timeout_when_deferred(options: dict[str, Any], raised: str) -> None:
+    """Airflow resumes a task whose trigger timed out in this way; the real triggerer has a test of its own."""
+    sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, deferrable=True, **options)
+    with pytest.raises(Exception, match=JOB) as caught:
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+    assert type(caught.value).__name__ == raised
+
+
+@pytest.mark.parametrize("options", [{}, {"soft_fail": True}])
+def test_a_trigger_that_broke_is_an_error_not_a_skip(options: dict[str, Any]) -> None:
+    sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, deferrable=True, **options)
+    with pytest.raises(exceptions.DrsError, match="the trigger that waited for job"):
+        sensor.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["boom"]}, {})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_exponential_backoff_and_max_wait(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(Job(JOB, status_script=[START] * 8 + [COMPLETE]))
+    ended = run_wait(mode, clock, poke_interval=4, exponential_backoff=True, max_wait=timedelta(seconds=50))
+    shortest = [2, 4, 8, 16, 32, 50, 50, 50]
+    assert len(ended.slept) == 8
+    for slept, least in zip(ended.slept, shortest, strict=True):
+        assert least <= slept <= min(2 * least, 50)
+    assert len(ended.lines) == 2, "no line for a poll that changes nothing"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "job_id", ["", "None", "{{ none }}", "../x", "a/b", "a b", "a\nb", "a\x00b", "..", ".", "{{ params.missing }}"]
+)
+def test_bad_job_ids_end_the_task_before_any_request(
+    mode: str, job_id: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    ended = run_wait(mode, clock, job_id=job_id)
+    assert ended.state == "failed"
+    if "missing" not in job_id:
+        assert isinstance(ended.error, exceptions.DrsArgumentError)
+        assert "job_id" in str(ended.error)
+    assert drs.journal == []
+
+
+def test_an_id_is_quoted_into_the_path(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    for mode in MODES:
+        ended = run_wait(mode, clock, job_id="a?b#c%2f&d")
+        assert isinstance(ended.error, exceptions.DrsJobNotFoundError)
+    assert {entry.job_id for entry in drs.calls(STATUS)} == {"a?b#c%2f&d"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_templates_are_rendered(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drs.add_job(Job(JOB, status_script=[COMPLETE]))
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_TWO", os.environ["AIRFLOW_CONN_DRS_DEFAULT"])
+    monkeypatch.delitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT")
+    ended = run_wait(
+        mode, clock,
+        job_id="{{ '%s' }}" % JOB, drs_conn_id="drs_{{ 'two' }}", project_id="{{ '%s' }}" % drs.project_id,
+    )  # fmt: skip
+    assert ended.state == "success", ended.error
+    assert all(f"/v3/{drs.project_id}/" in entry.path for entry in drs.calls(STATUS))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"password": None}, "'password' is required with a user name"),
+        ({"extra": {"domain_name": ""}}, "'domain_name' is required with a user name"),
+        ({"host": "http://drs.example.com"}, "'host' must be https"),
+        ({"extra": {"verify": "/nowhere/ca.pem"}}, "'verify' names a CA file that cannot be used"),
+    ],
+)
+def test_a_connection_that_cannot_work_sends_nothing(
+    mode: str, change: dict[str, Any], says: str,
+    drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    connection = drs.connection()
+    connection = {**connection, **change, "extra": {**connection["extra"], **change.get("extra", {})}}
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
+    ended = run_wait(mode, clock, soft_fail=True)
+    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsConfigError)
+    assert f"Connection 'drs_default': {says}" in str(ended.error).replace(f", job '{JOB}'", "")
+    assert drs.journal == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_connection_that_does_not_exist(
+    mode: str, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_DRS_DEFAULT", raising=False)
+    ended = run_wait(mode, clock, soft_fail=True, drs_conn_id="drs_missing")
+    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsConfigError)
+    assert "Connection 'drs_missing': is not defined" in str(ended.error)
+
+
+def test_defaults() -> None:
+    make = lambda **kwargs: DrsSwitchoverSensor(task_id="wait", job_id=JOB, **kwargs)  # noqa: E731
+    assert (make().poke_interval, make(mode="reschedule").poke_interval) == (5, 60)
+    assert make(mode="reschedule", poke_interval=7).poke_interval == 7
+    assert make(poke_interval=timedelta(seconds=9)).poke_interval == 9
+    assert make().timeout == timedelta(hours=24).total_seconds()
+    assert make().transient_error_timeout == timedelta(minutes=15).total_seconds()
+    assert make(transient_error_timeout=5).transient_error_timeout == 5
+    assert make().deferrable is False
+    assert make().verify_job_id is True
+    for bad in (-1, "5", None, float("nan"), True):
+        with pytest.raises(ValueError, match="transient_error_timeout"):
+            make(transient_error_timeout=bad)
+
+
+def test_the_memory_of_an_earlier_try_is_not_taken_up(drs: Simulator) -> None:
+    """A task that a person clears begins a new wait, although the store still holds what the old one saw."""
+    from airflow_provider_drs.sensors.drs import MEMORY_KEY
+
+    kept = {MEMORY_KEY: {"try_number": 1, "polls": 9, "first_polled_at": 5.0, "last_seen": START}}
+    sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, mode="reschedule")
+    for try_number, polls in ((1, 9), (2, 0)):
+        ti = SimpleNamespace(try_number=try_number, get_first_reschedule_date=lambda context: None)
+        assert sensor._recall({"ti": ti, "task_state_store": SimpleNamespace(get=kept.get)}).polls == polls

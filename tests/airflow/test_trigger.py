@@ -1,0 +1,100 @@
+"""The trigger: what it stores, that all of a process share one client, and that nothing it does changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+from tests.airflow.waits import JOB
+
+STATUS = "get-switch-vip-status"
+
+
+async def _events(*triggers: DrsSwitchoverTrigger) -> list[Any]:
+    async def first(trigger: DrsSwitchoverTrigger) -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    return await asyncio.gather(*(first(trigger) for trigger in triggers))
+
+
+def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
+    trigger = DrsSwitchoverTrigger(JOB, "drs_default", None, 7.0, True, 60.0, 30.0, False, True)
+    path, kwargs = trigger.serialize()
+    assert path == "airflow_provider_drs.triggers.drs.DrsSwitchoverTrigger"
+    assert DrsSwitchoverTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
+    assert drs.password not in repr(trigger)
+    assert {"password", "token"}.isdisjoint(kwargs)
+
+
+def test_what_version_0_1_stored_still_loads() -> None:
+    """Stored triggers outlive an upgrade: this row stands in somebody's database."""
+    stored = {
+        "job_id": JOB, "drs_conn_id": "drs_default", "project_id": None, "poke_interval": 5.0, "exponential_backoff": False,
+        "max_wait": None, "transient_error_timeout": 900.0, "verify_job_id": True, "silent_fail": False,
+    }  # fmt: skip
+    assert stored.items() <= DrsSwitchoverTrigger(**stored).serialize()[1].items()
+
+
+def test_a_hundred_triggers_share_look_up_token_and_connections(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat import connection
+
+    looked_up = []
+    look_up = connection.get_async_connection
+
+    async def counted(conn_id: str) -> Any:
+        looked_up.append(conn_id)
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(connection, "get_async_connection", counted)
+    jobs = [f"{JOB[:-3]}{n:03}" for n in range(100)]
+    for job in jobs:
+        drs.add_job(Job(job, status_script=["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
+    events = asyncio.run(_events(*(DrsSwitchoverTrigger(job, poke_interval=0.2) for job in jobs)))
+    assert [event[0]["result"]["job_id"] for event in events] == jobs
+    assert looked_up == ["drs_default"]
+    assert len(drs.calls("tokens")) == 1
+    assert len(drs.calls(STATUS)) == 200
+
+
+def test_it_fires_once_and_ends(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_FAILED"], error_code="E", error_msg="M"))
+    assert asyncio.run(_events(DrsSwitchoverTrigger(JOB))) == [
+        [{"outcome": "failed", "switchover": {"job_id": JOB, "error_code": "E", "error_msg": "M"}}]
+    ]
+
+
+def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DrsSwitchoverTrigger, "_poll", lambda *args: 1 / 0)
+    [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
+    assert event["outcome"] == "error"
+    assert "ZeroDivisionError" in event["error"]["message"]
+
+
+def test_its_end_changes_nothing_at_drs(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START"]))
+
+    async def cut_short() -> None:
+        trigger = DrsSwitchoverTrigger(JOB, poke_interval=0.05)
+        wait = asyncio.ensure_future(_events(trigger))
+        await asyncio.to_thread(drs.wait_for, STATUS, 3)
+        wait.cancel()
+        await asyncio.gather(wait, return_exceptions=True)
+        await trigger.cleanup()
+        await trigger.on_kill()
+
+    asyncio.run(cut_short())
+    assert {entry.call for entry in drs.journal} == {"tokens", STATUS}
+
+
+def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
+    drs.fault("tokens", Fault.status(401))
+    [[refused]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
+    assert refused["error"]["type"] == "DrsCredentialsError"
+    [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
+    assert event["outcome"] == "done"
