@@ -67,7 +67,7 @@ class DrsSwitchoverFailedError(AirflowFailException):
     def __init__(self, job_id: str, error_code: str | None = None, error_msg: str | None = None) -> None:
         reason = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"
         super().__init__(
-            f"The switchover of job {job_id} failed: {reason}. "
+            f"The switchover of job {job_id} failed: {reason.rstrip('.。')}. "
             "Look at the task in the DRS console before switching again"
         )
         self.job_id = job_id

@@ -16,8 +16,8 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent / "airflow"
 os.environ["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-from airflow_provider_drs.clients.sync_client import close_kept_clients  # noqa: E402
-from airflow_provider_drs.simulator import Simulator  # noqa: E402
+from airflow_provider_drs.clients.sync_client import close_kept_clients
+from airflow_provider_drs.simulator import Simulator
 
 
 @pytest.fixture

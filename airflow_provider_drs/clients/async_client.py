@@ -132,8 +132,10 @@ class _Shared:
     @property
     def spent(self) -> bool:
         """Whether the connection it was made from does not work."""
-        done = self.client.done()
-        return done and (self.client.exception() is not None or self.client.result().log_in_refused)
+        client = self.client
+        return client.done() and (
+            client.cancelled() or client.exception() is not None or client.result().log_in_refused
+        )
 
 
 _shared: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Shared] = {}

@@ -95,7 +95,7 @@ class TokenSource:
         if self._plugin is None:
             if refused is not None:
                 raise DrsCredentialsError("the connection's 'token' is no longer taken: issue a new one and set it")
-            return self._own_token(str(self._settings.token))
+            return self._own_token()
         plugin = self._plugin
         plugin.invalidate()  # when a token is renewed is decided here, not there
         token = _read(self._ask(lambda: plugin.get_access(self._session)))
@@ -103,34 +103,46 @@ class TokenSource:
             self._on_new_token(token.value)
         return token
 
-    def _own_token(self, value: str) -> Token:
+    def _own_token(self) -> Token:
         """Return the connection's own token; IAM is asked only where the project's id is not known."""
-        if self._settings.project_id:
-            return Token(value, self._settings.project_id)
-        headers = {"X-Auth-Token": value, "X-Subject-Token": value}
-        url = f"{self._settings.auth_url}/auth/tokens"
-        access = self._ask(lambda: create(self._session.get(url, headers=headers, authenticated=False, log=False)))
+        project_id = self._settings.project_id
+        if not project_id:
+            project_id = _read(self._ask(self._look_up), self._settings.token).project_id
         # This token cannot be renewed, so it is used to its end: DRS refuses it when that has come.
-        return Token(value, _read(access, value).project_id)
+        return Token(str(self._settings.token), project_id)
+
+    def _look_up(self) -> AccessInfo:
+        response = self._session.get(
+            f"{self._settings.auth_url}/auth/tokens",
+            headers=dict.fromkeys(("X-Auth-Token", "X-Subject-Token"), str(self._settings.token)),
+            authenticated=False,
+            log=False,
+        )
+        try:
+            if response.status_code == 200:
+                return create(response)
+        except ValueError:
+            pass
+        raise exceptions.InvalidResponse(response)
 
     def _ask(self, log_in: Callable[[], AccessInfo]) -> AccessInfo:
         try:
             return log_in()
         except (exceptions.HttpError, exceptions.InvalidResponse) as error:
-            failure = _refused(error)
+            failure = self._refused(error)
         except (exceptions.ConnectionError, requests.RequestException, OSError) as error:
             failure = network_error(error, "IAM", self._settings.auth_url)
         except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError) as error:
             failure = DrsGarbledAnswerError(f"IAM answered without a usable token ({type(error).__name__})")
-        # Not chained: the causes hold the request, and with it the password.
-        raise self._without_secrets(failure) from None
+        # A copy, and not chained: what is behind it holds the request, and with it the password.
+        raise failure.about("") from None
 
-    def _without_secrets(self, error: DrsError) -> DrsError:
-        """Return the error without secrets that IAM may have echoed."""
-        for secret in filter(None, (self._settings.password, self._settings.token)):
-            error.message = error.message.replace(secret, "***")
-            error.error_msg = error.error_msg and error.error_msg.replace(secret, "***")
-        return error
+    def _refused(self, error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
+        response = error.response
+        if response is None:
+            return DrsGarbledAnswerError("IAM answered without a usable token")
+        answer = answers.HttpAnswer(response.status_code, response.headers, response.content, received_at=time.time())
+        return answers.iam_error(answer.without(self._settings.password or "", self._settings.token or ""))
 
 
 @lru_cache(maxsize=64)
@@ -170,12 +182,3 @@ def _read(access: AccessInfo, value: str | None = None) -> Token:
     if not value or ends is None:
         raise DrsGarbledAnswerError("IAM answered without a usable token")
     return Token(value, str(project_id), ends.timestamp() - v3.Password.MIN_TOKEN_LIFE_SECONDS)
-
-
-def _refused(error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
-    response = error.response
-    if response is None:
-        return DrsGarbledAnswerError("IAM answered without a usable token")
-    return answers.iam_error(
-        answers.HttpAnswer(response.status_code, response.headers, response.content, received_at=time.time())
-    )

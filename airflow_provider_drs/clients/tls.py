@@ -7,7 +7,7 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
-from requests import certs
+import certifi
 
 from airflow_provider_drs.protocol.errors import DrsConfigError, readable
 
@@ -15,14 +15,14 @@ from airflow_provider_drs.protocol.errors import DrsConfigError, readable
 def trusted(verify: bool | str) -> bool | str:
     """Return what ``requests`` takes as ``verify``: False, or the file or folder of the CAs to trust.
 
-    True means ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else the CAs that requests ships with.
+    True means ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else the CAs of certifi.
 
     :raises DrsConfigError: the CA file is not there or holds no certificate.
     """
     if verify is False:
         return False
     if verify is True:
-        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certs.where()
+        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     ssl_context(verify)
     return verify
 

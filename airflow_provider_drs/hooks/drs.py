@@ -6,15 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
-from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow.providers.common.compat.sdk import BaseHook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.clients.identity import TokenSource
     from airflow_provider_drs.clients.identity import TokenSource
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.protocol.answers import SwitchoverReply
@@ -48,6 +45,8 @@ class DrsHook(BaseHook):
         :raises DrsConfigError: the connection does not exist, or a field is missing or malformed.
         """
         if self._settings is None:
+            from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
             try:
                 connection = self.get_connection(self.drs_conn_id)
             except AirflowNotFoundException as error:
@@ -93,6 +92,8 @@ class DrsHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return how the standard fields of the connection form look (Airflow before 3.2)."""
+        from airflow_provider_drs.get_provider_info import UI_FIELD_BEHAVIOUR
+
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
@@ -101,6 +102,8 @@ class DrsHook(BaseHook):
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from flask_babel import lazy_gettext
         from wtforms import PasswordField, StringField
+
+        from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
 
         widgets = {}
         for name, spec in CONNECTION_FIELDS.items():
@@ -122,6 +125,7 @@ async def shared_async_client(drs_conn_id: str, project_id: str | None = None) -
 
     async def make() -> AsyncDrsClient:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
             connection = await get_async_connection(drs_conn_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
@@ -28,7 +28,11 @@ class DrsConsoleLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address, an empty string where there is none."""
         known: str | None = getattr(operator, "console_link", None)  # the running task knows it by itself
-        return known if known is not None else XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+        if known is not None:
+            return known
+        from airflow.providers.common.compat.sdk import XCom
+
+        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
 
     @classmethod
     def publish(cls, context: Any, address: str) -> None:

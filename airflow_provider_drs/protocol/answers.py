@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.errors import readable
@@ -44,13 +47,21 @@ class HttpAnswer:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     received_at: float = 0.0
 
     def header(self, name: str) -> str | None:
         """Return the first header of that name, whatever its case."""
         return next((str(v) for k, v in self.headers.items() if str(k).lower() == name), None)
+
+    def without(self, *secrets: str) -> HttpAnswer:
+        """Return the answer without secrets, should the server echo them: its text ends in logs and messages."""
+        body, headers = self.body, {str(k): str(v) for k, v in self.headers.items()}
+        for written in (_as_written(secret) for secret in secrets if secret):
+            body = written.sub("***", body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            headers = {k: written.sub("***", v) for k, v in headers.items()}
+        return replace(self, body=body, headers=headers)
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,23 @@ def _raise(
         http_status=answer.status,
         retry_after=retry_after(answer),
     )
+
+
+@lru_cache(maxsize=16)
+def _as_written(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret as it is and as JSON, HTML and addresses spell it."""
+    return re.compile("".join(_spellings(character) for character in secret))
+
+
+def _spellings(character: str) -> str:
+    if character.isascii() and character.isalnum():  # spelled in one way by all
+        return character
+    escaped = json.dumps(character)[1:-1]
+    code = f"\\u{ord(character):04x}"
+    ways = {character, escaped, escaped.upper().replace("U", "u"), code, code.upper().replace("U", "u")}
+    ways |= {f"\\{character}", html.escape(character), quote(character, safe="", errors="replace")}
+    ways |= {"+"} if character == " " else set()
+    return f"(?:{'|'.join(map(re.escape, sorted(ways, key=len, reverse=True)))})"
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ class DrsError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{text}. {self.hint}" if self.hint else text
+        return f"{text.rstrip('.。')}. {self.hint}" if self.hint else text
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""

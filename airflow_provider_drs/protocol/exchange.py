@@ -11,7 +11,7 @@ The generator yields what it wants done and is sent the outcome; whoever drives 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_drs.protocol import answers
@@ -53,21 +53,8 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Generator[GetToken 
 
 def _reply(call: Call[R], token: Token, answer: HttpAnswer) -> R:
     try:
-        return call.read(answers.read(_without(token, answer)))
+        return call.read(answers.read(answer.without(token.value)))
     except DrsError as error:
         if error.error_code == answers.NO_RESULT and call.when_empty is not None:
             return call.when_empty
         raise
-
-
-def _without(token: Token, answer: HttpAnswer) -> HttpAnswer:
-    """Return the answer without the token, should the server echo it: its text ends in logs and messages."""
-    secret = token.value
-    body, headers = answer.body, answer.headers
-    if secret.encode() in body:
-        body = body.replace(secret.encode(), b"***")
-    if any(secret in str(v) for v in headers.values()):
-        headers = {k: str(v).replace(secret, "***") for k, v in headers.items()}
-    if body is answer.body and headers is answer.headers:
-        return answer
-    return replace(answer, body=body, headers=headers)

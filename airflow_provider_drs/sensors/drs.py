@@ -221,7 +221,8 @@ class DrsSwitchoverSensor(BaseSensorOperator):
         if isinstance(kept, dict) and kept.get("try_number") == context["ti"].try_number:
             return Memory.from_dict(kept)
         first = context["ti"].get_first_reschedule_date(context)
-        return Memory(polls=int(context.get("task_reschedule_count") or 0), first_polled_at=first and first.timestamp())
+        polls = int(context.get("task_reschedule_count") or 0)
+        return Memory(polls=polls, first_polled_at=first.timestamp() if isinstance(first, datetime) else None)
 
     def _remember(self, context: Context) -> None:
         store = context.get("task_state_store")

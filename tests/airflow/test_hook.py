@@ -22,7 +22,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _connect(monkeypatch: pytest.MonkeyPatch, drs: Simulator, extra: dict[str, Any] | None = None, **change: Any) -> None:
+def _connect(
+    monkeypatch: pytest.MonkeyPatch, drs: Simulator, extra: dict[str, Any] | None = None, **change: Any
+) -> None:
     connection = drs.connection(**change)
     connection["extra"] = {**connection["extra"], **(extra or {})}
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
@@ -33,7 +35,12 @@ def test_get_switchover_status(drs: Simulator) -> None:
     hook = DrsHook()
     assert hook.get_switchover_status(JOB).status == "SWITCH_VIP_START"
     reply = DrsHook().get_switchover_status(JOB)
-    assert (reply.job_id, reply.status, reply.error_code, reply.error_msg) == (JOB, "SWITCH_VIP_FAILED", "DRS.M1", "why")
+    assert (reply.job_id, reply.status, reply.error_code, reply.error_msg) == (
+        JOB,
+        "SWITCH_VIP_FAILED",
+        "DRS.M1",
+        "why",
+    )
     assert len(drs.calls("tokens")) == 1, "one token per connection and process"
     assert hook.get_conn() is DrsHook().get_conn()
     with pytest.raises(exceptions.DrsArgumentError):
@@ -63,7 +70,12 @@ def test_the_test_button_says_what_works(drs: Simulator) -> None:
     ("change", "extra", "fault", "says"),
     [
         ({"host": "https://drs.invalid"}, {}, None, "unknown host"),
-        ({}, {"auth_url": "https://iam.invalid/v3"}, None, "IAM at https://iam.invalid/v3 cannot be reached: unknown host"),
+        (
+            {},
+            {"auth_url": "https://iam.invalid/v3"},
+            None,
+            "IAM at https://iam.invalid/v3 cannot be reached: unknown host",
+        ),
         ({"host": "https://127.0.0.1:1"}, {}, None, "DRS at https://127.0.0.1:1 refused the connection"),
         ({}, {"verify": "true"}, None, "certificate of IAM"),
         ({"password": "wrong-password"}, {}, None, "IAM refuses the log-in (HTTP 401)"),
@@ -100,7 +112,9 @@ def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) 
 def test_the_form_knows_every_field_the_connection_reads() -> None:
     from airflow_provider_drs.protocol.settings import Settings
 
-    read = {name for name in Settings.__dataclass_fields__ if name not in ("conn_id", "endpoint", "username", "password")}
+    read = {
+        name for name in Settings.__dataclass_fields__ if name not in ("conn_id", "endpoint", "username", "password")
+    }
     assert set(CONNECTION_FIELDS) == read
     kind = get_provider_info()["connection-types"][0]
     assert kind["conn-fields"] is CONNECTION_FIELDS
@@ -117,6 +131,12 @@ def test_secrets_are_masked_and_nowhere_else(drs: Simulator, caplog: pytest.LogC
     token = hook.get_conn()._tokens.get().value
     masker = _secrets_masker()
     assert masker.redact(f"a {drs.password} b {token} c") == "a *** b *** c"
-    for text in (caplog.text, repr(hook.settings), repr(hook.get_conn()), str(vars(hook)), repr(hook.get_conn()._tokens)):
+    for text in (
+        caplog.text,
+        repr(hook.settings),
+        repr(hook.get_conn()),
+        str(vars(hook)),
+        repr(hook.get_conn()._tokens),
+    ):
         assert drs.password not in text
         assert token not in text

@@ -64,9 +64,7 @@ def test_retries(
 
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
-def test_timeout(
-    mode: str, soft_fail: bool, state: str, drs: Simulator, airflow_db: None, clock: JumpingClock
-) -> None:
+def test_timeout(mode: str, soft_fail: bool, state: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
     drs.add_job(Job(JOB, status_script=[START]))
     ended = run_wait(mode, clock, timeout=timedelta(seconds=42), soft_fail=soft_fail, poke_interval=5)
     assert ended.state == state
@@ -76,7 +74,11 @@ def test_timeout(
 
 @pytest.mark.parametrize(
     ("options", "raised"),
-    [({}, "AirflowSensorTimeout"), ({"soft_fail": True}, "AirflowSkipException"), ({"never_fail": True}, "AirflowSkipException")],
+    [
+        ({}, "AirflowSensorTimeout"),
+        ({"soft_fail": True}, "AirflowSkipException"),
+        ({"never_fail": True}, "AirflowSkipException"),
+    ],
 )
 def test_timeout_when_deferred(options: dict[str, Any], raised: str) -> None:
     """Airflow resumes a task whose trigger timed out in this way; the real triggerer has a test of its own."""
@@ -94,9 +96,7 @@ def test_a_trigger_that_broke_is_an_error_not_a_skip(options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_exponential_backoff_and_max_wait(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
-) -> None:
+def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
     drs.add_job(Job(JOB, status_script=[START] * 8 + [COMPLETE]))
     ended = run_wait(mode, clock, poke_interval=4, exponential_backoff=True, max_wait=timedelta(seconds=50))
     shortest = [2, 4, 8, 16, 32, 50, 50, 50]
@@ -137,7 +137,7 @@ def test_templates_are_rendered(
     monkeypatch.delitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT")
     ended = run_wait(
         mode, clock,
-        job_id="{{ '%s' }}" % JOB, drs_conn_id="drs_{{ 'two' }}", project_id="{{ '%s' }}" % drs.project_id,
+        job_id=f"{{{{ '{JOB}' }}}}", drs_conn_id="drs_{{ 'two' }}", project_id=f"{{{{ '{drs.project_id}' }}}}",
     )  # fmt: skip
     assert ended.state == "success", ended.error
     assert all(f"/v3/{drs.project_id}/" in entry.path for entry in drs.calls(STATUS))

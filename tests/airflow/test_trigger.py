@@ -34,13 +34,22 @@ def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
 def test_what_version_0_1_stored_still_loads() -> None:
     """Stored triggers outlive an upgrade: this row stands in somebody's database."""
     stored = {
-        "job_id": JOB, "drs_conn_id": "drs_default", "project_id": None, "poke_interval": 5.0, "exponential_backoff": False,
-        "max_wait": None, "transient_error_timeout": 900.0, "verify_job_id": True, "silent_fail": False,
-    }  # fmt: skip
+        "job_id": JOB,
+        "drs_conn_id": "drs_default",
+        "project_id": None,
+        "poke_interval": 5.0,
+        "exponential_backoff": False,
+        "max_wait": None,
+        "transient_error_timeout": 900.0,
+        "verify_job_id": True,
+        "silent_fail": False,
+    }
     assert stored.items() <= DrsSwitchoverTrigger(**stored).serialize()[1].items()
 
 
-def test_a_hundred_triggers_share_look_up_token_and_connections(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_triggers_share_look_up_token_and_connections(
+    drs: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from airflow.providers.common.compat import connection
 
     looked_up = []

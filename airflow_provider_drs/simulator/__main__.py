@@ -1,0 +1,215 @@
+"""The command ``drs-simulator``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .certificates import MissingTrustmeError, is_loopback
+from .faults import FAULT_NAMES, PlannedFault
+from .jobs import Job
+from .server import Simulator
+
+_PROGRAM = "drs-simulator"
+_FLOATS = ("start_after", "start_lasts")
+_BAD_INPUT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    :param argv: the arguments, default those of the process
+    :return: 0, or 2 with one line on standard error when it cannot be started as asked
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        jobs, faults = list(arguments.job), list(arguments.fault)
+        for path in arguments.jobs:
+            more_jobs, more_faults = _read_file(path)
+            jobs += more_jobs
+            faults += more_faults
+        with _directory(arguments.directory) as directory:
+            return _serve(arguments, directory, jobs, faults)
+    except (ValueError, OSError, MissingTrustmeError) as error:
+        print(f"{_PROGRAM}: {_explain(error, arguments)}", file=sys.stderr)
+        return _BAD_INPUT
+
+
+def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faults: list[PlannedFault]) -> int:
+    simulator = Simulator(
+        tls=not arguments.no_tls,
+        host=arguments.host,
+        port=arguments.port,
+        directory=directory,
+        token_lifetime=arguments.token_lifetime,
+        iam=arguments.iam,
+        iam_verify=arguments.iam_ca,
+        language=arguments.language,
+        jobs=jobs,
+        **{
+            name: getattr(arguments, name)
+            for name in ("user", "password", "domain", "project_name", "project_id")
+            if getattr(arguments, name) is not None
+        },
+    )
+    for planned in faults:
+        simulator.fault(planned.call, planned.fault, planned.times)
+    if not is_loopback(arguments.host):
+        print(
+            f"{_PROGRAM}: warning: {arguments.host or 'every address'} can be reached from other machines; "
+            "the password is no secret",
+            file=sys.stderr,
+        )
+    with _ended_by_signal() as ended, simulator:
+        connection = json.dumps(simulator.connection())
+        _write_private(directory / "connection.json", connection + "\n")
+        if arguments.ready_file:
+            ready = {
+                "url": simulator.url,
+                "auth_url": simulator.auth_url,
+                "ca_file": simulator.ca_file,
+                "project_id": simulator.project_id,
+                "connection": simulator.connection(),
+                "pid": os.getpid(),
+            }
+            _write_private(Path(arguments.ready_file), json.dumps(ready) + "\n")
+        print(f"DRS      {simulator.url}")
+        print(f"IAM      {simulator.auth_url}")
+        if simulator.ca_file:
+            print(f"CA file  {simulator.ca_file}")
+        print(f"export AIRFLOW_CONN_DRS_DEFAULT={shlex.quote(connection)}", flush=True)
+        ended.wait()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        description="IAM and DRS, simulated on one port. Ends at SIGTERM or SIGINT.",
+        epilog=f"Faults: {', '.join(FAULT_NAMES)}.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=0, help="0 takes a free one (default)")
+    parser.add_argument("--no-tls", action="store_true", help="serve http")
+    parser.add_argument("--directory", help="for ca.pem, server.pem and connection.json (default: a temporary one)")
+    parser.add_argument("--job", action="append", default=[], type=_job, metavar="ID[,KEY=VALUE...]",
+                        help="a job; a status_script is written with | between its items")  # fmt: skip
+    parser.add_argument("--jobs", action="append", default=[], metavar="FILE",
+                        help='JSON: a list of jobs, or {"jobs": [...], "faults": [...]}')  # fmt: skip
+    parser.add_argument("--fault", action="append", default=[], type=_fault, metavar="CALL=NAME[:ARG][xN]",
+                        help="let the next N (default 1, * for ever) calls go wrong")  # fmt: skip
+    parser.add_argument("--iam", metavar="URL", help="validate tokens against this Keystone (address up to /v3)")
+    parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
+    parser.add_argument("--token-lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")
+    parser.add_argument("--language", choices=("en-us", "zh-cn"), default="en-us", help="of error texts")
+    for name in ("--user", "--password", "--domain", "--project-name", "--project-id"):
+        parser.add_argument(name, help="default: the demo's")
+    parser.add_argument("--ready-file", metavar="FILE", help="JSON with the addresses, written once it serves")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text}")
+    return port
+
+
+def _job(text: str) -> Job:
+    """A job as the command line writes it; a comma that no ``key=`` follows belongs to the value before it."""
+    job_id, *parts = text.split(",")
+    pairs: list[tuple[str, str]] = []
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if equals:
+            pairs.append((key.strip(), value))
+        elif pairs:
+            pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
+        else:
+            raise argparse.ArgumentTypeError(f"a job is written ID,key=value,..., not {text!r}")
+    try:
+        return Job.from_dict({"job_id": job_id, **{key: _job_value(key, value) for key, value in pairs}})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _job_value(key: str, text: str) -> Any:
+    if key == "status_script":
+        return [None if item == "null" else item for item in text.split("|")]
+    if key in _FLOATS:
+        return float(text)
+    if key == "running" and text in ("true", "false"):
+        return text == "true"
+    return None if text == "null" and key != "no_switchover" else text
+
+
+def _fault(text: str) -> PlannedFault:
+    try:
+        return PlannedFault.from_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _read_file(path: str) -> tuple[list[Job], list[PlannedFault]]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        parts = {"jobs": content} if isinstance(content, list) else content
+        if not isinstance(parts, dict) or not set(parts) <= {"jobs", "faults"}:
+            raise ValueError('neither a list of jobs nor {"jobs": [...], "faults": [...]}')
+        jobs, faults = parts.get("jobs", []), parts.get("faults", [])
+        if not all(isinstance(item, dict) for item in [*jobs, *faults]):
+            raise ValueError("jobs and faults are lists of objects")
+        return [Job.from_dict(job) for job in jobs], [PlannedFault.from_dict(fault) for fault in faults]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+@contextlib.contextmanager
+def _directory(wanted: str | None) -> Iterator[Path]:
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="drs-simulator-") as made:
+            yield Path(made)
+    else:
+        Path(wanted).mkdir(parents=True, exist_ok=True)
+        yield Path(wanted).absolute()
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[threading.Event]:
+    ended = threading.Event()
+    kept = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield ended
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read and that is there as a whole or not at all."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _explain(error: Exception, arguments: argparse.Namespace) -> str:
+    if isinstance(error, OSError) and error.filename is None:
+        return f"cannot serve at {arguments.host}:{arguments.port}: {error.strerror or error}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

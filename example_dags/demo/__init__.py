@@ -1,0 +1,1 @@
+"""What ``run_demo.py`` is made of."""

@@ -1,0 +1,32 @@
+"""The smallest useful DAG: wait for the switchover of one DRS job, then go on."""
+
+from __future__ import annotations
+
+# Here so that the example runs on Airflow 2.11 as well; on Airflow 3 alone, "from airflow.sdk import ..." does.
+from airflow.providers.common.compat.sdk import DAG, Param, task
+
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+
+with DAG(
+    dag_id="wait_for_switchover",
+    schedule=None,
+    params={
+        "job_id": Param(
+            type="string",
+            title="DRS job",
+            description="Id of the job (in the DRS console: task) whose switchover to wait for, as in "
+            "260e27fd-4976-44dc-9948-e1265e4jb201; of a cross-AZ task, the parent's.",
+        )
+    },
+    tags=["drs"],
+) as dag:
+    wait = DrsSwitchoverSensor(task_id="wait", job_id="{{ params.job_id }}", deferrable=True)
+
+    @task
+    def go_on(switchover) -> str:
+        """Stand in for your own next step; its argument is what the sensor found out."""
+        message = f"Job {switchover['job_id']}: traffic is on the other side since {switchover['done_at']}"
+        print(message)
+        return message
+
+    go_on(wait.output)

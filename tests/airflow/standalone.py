@@ -1,0 +1,143 @@
+"""A whole Airflow (scheduler, triggerer, DAG processor, API server) in processes of its own, for the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+
+
+class Standalone:
+    """``airflow standalone`` with an SQLite database below ``home``.
+
+    :param home: its AIRFLOW_HOME, made if need be.
+    :param dags: folder of its DAG files.
+    :param environment: further environment variables, such as connections.
+    """
+
+    def __init__(self, home: Path, dags: Path, environment: dict[str, str]) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.home = home
+        self.log = home / "standalone.log"
+        home.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            **os.environ,
+            "PATH": os.pathsep.join([str(Path(AIRFLOW).parent), os.environ.get("PATH", "")]),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            **environment,
+        }
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def __enter__(self) -> Standalone:
+        self._out = self.log.open("wb")
+        self._process = subprocess.Popen(
+            [AIRFLOW, "standalone"], env=self.environment, stdout=self._out, stderr=self._out, start_new_session=True
+        )
+        self.until(self._healthy, 180, "a healthy Airflow")
+        answer = self._session.get(f"{self.url}/auth/token", timeout=10)
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+        with contextlib.suppress(ProcessLookupError):  # its children outlive a signal to it alone
+            os.killpg(self._process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._out.close()
+
+    def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
+        """Return what ``found`` returns once it is true; an error tells what Airflow wrote instead."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := found():
+                return value
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.2)
+        raise AssertionError(f"waited for {what} in vain; Airflow's log ends:\n{self.log.read_text()[-6000:]}")
+
+    def get(self, path: str, api: str = "/api/v2") -> Any:
+        """Return the JSON of ``GET {api}{path}``."""
+        answer = self._session.get(f"{self.url}{api}{path}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def send(self, method: str, path: str, body: Any) -> Any:
+        """Return the JSON of another request to the API."""
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def start(self, dag_id: str, **conf: Any) -> str:
+        """Start a run of a DAG as soon as Airflow has read it; return the run's id."""
+        self.until(lambda: self._knows(dag_id), 120, f"the DAG {dag_id}")
+        return str(self.send("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+
+    def task(self, dag_id: str, run_id: str, task_id: str = "wait") -> dict[str, Any]:
+        """Return the task instance."""
+        return dict(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"))
+
+    def state(self, dag_id: str, run_id: str, *states: str, task_id: str = "wait", seconds: float = 120) -> str:
+        """Wait until the task is in one of ``states``; return which."""
+        seen = lambda: (s := self.task(dag_id, run_id, task_id)["state"]) in states and s  # noqa: E731
+        return str(self.until(seen, seconds, f"{dag_id}.{task_id} to be {' or '.join(states)}"))
+
+    def xcom(self, dag_id: str, run_id: str, key: str = "return_value", task_id: str = "wait") -> Any:
+        """Return an XCom of the task."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
+        return self.get(path)["value"]
+
+    def task_log(self, dag_id: str, run_id: str) -> str:
+        """Return what the tasks of one run wrote, on workers and in the triggerer."""
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+        return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+    def log_text(self) -> str:
+        """Return all that tasks, triggers and the components wrote."""
+        files = [path for path in (self.home / "logs").rglob("*") if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in [self.log, *files])
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the ``airflow`` command."""
+        return subprocess.run(
+            [AIRFLOW, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def _healthy(self) -> bool:
+        try:
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return False
+        return all((health.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer"))
+
+    def _knows(self, dag_id: str) -> bool:
+        return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok

@@ -1,0 +1,1 @@
+"""A real Keystone, the identity service behind IAM's API, for the tests."""

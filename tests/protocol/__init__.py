@@ -1,0 +1,1 @@
+"""Tests of the pure layer: no network, no Airflow, no clock."""

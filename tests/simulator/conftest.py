@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_drs.simulator import Job, Simulator
+
+JOB_ID = "260e27fd-4976-44dc-9948-e1265e4jb201"
+
+
+class Clock:
+    """A clock that stands still until a test moves it; simulators that share it agree about the time."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Api:
+    """Calls a simulator over HTTP(S) as a client does, verifying its certificate."""
+
+    def __init__(self, simulator: Simulator, token: str | None = None) -> None:
+        self.simulator = simulator
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = simulator.ca_file or True
+        self.token = token
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        kwargs.setdefault("timeout", 10)
+        kwargs.setdefault("allow_redirects", False)
+        headers = {"X-Auth-Token": self.token, **kwargs.pop("headers", {})}
+        return self.session.request(method, self.simulator.url + path, headers=headers, **kwargs)
+
+    def log_in(self, body: dict[str, Any] | None = None) -> requests.Response:
+        answer = self.session.post(
+            f"{self.simulator.auth_url}/auth/tokens", json=body or token_request(self.simulator), timeout=10
+        )
+        self.token = answer.headers.get("X-Subject-Token")
+        return answer
+
+    def status(self, job_id: str = JOB_ID, **kwargs: Any) -> requests.Response:
+        return self.request("GET", f"{self.jobs}/{job_id}/get-switch-vip-status", **kwargs)
+
+    def switch(self, job_id: str = JOB_ID, mode: Any = "source") -> requests.Response:
+        return self.request("POST", f"{self.jobs}/{job_id}/switch-vip", json={"mode": mode})
+
+    def list(self, **body: Any) -> requests.Response:
+        return self.request("POST", self.jobs, json={"cur_page": 1, "per_page": 10, "db_use_type": "sync", **body})
+
+    @property
+    def jobs(self) -> str:
+        return f"/v3/{self.simulator.project_id}/jobs"
+
+
+def token_request(simulator: Simulator, scope: Any = None, **user: Any) -> dict[str, Any]:
+    who = {"name": simulator.user, "password": simulator.password, "domain": {"name": simulator.domain}, **user}
+    who = {key: value for key, value in who.items() if value is not None}
+    return {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": who}},
+            "scope": scope or {"project": {"name": simulator.project_name}},
+        }
+    }
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def simulator(clock: Clock) -> Iterator[Simulator]:
+    with Simulator(jobs=[Job(JOB_ID)], clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def api(simulator: Simulator) -> Iterator[Api]:
+    made = Api(simulator)
+    made.log_in()
+    with made.session:
+        yield made

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_drs.simulator import Job, Simulator
+
+from .conftest import JOB_ID, Api, Clock
+
+
+def shown(api: Api) -> str:
+    answer = api.status()
+    return str(answer.json().get("error_code") or answer.json()["status"])
+
+
+def test_a_switchover_begins_runs_and_ends_by_the_clock(simulator: Simulator, api: Api, clock: Clock) -> None:
+    simulator.add_job(Job(JOB_ID, start_after=2, start_lasts=5))
+    assert shown(api) == "DRS.M00002"
+    accepted = api.switch()
+    assert accepted.status_code == 202
+    assert accepted.json() == {"id": JOB_ID, "status": "success"}
+    seen = []
+    for _ in range(8):
+        seen.append(shown(api))
+        clock.now += 1
+    assert seen == ["DRS.M00002"] * 2 + ["SWITCH_VIP_START"] * 5 + ["SWITCH_VIP_COMPLETE"]
+    assert simulator.switched(JOB_ID) == ["source"]
+
+
+def test_a_job_can_be_in_a_switchover_from_the_start(simulator: Simulator, api: Api, clock: Clock) -> None:
+    simulator.add_job(
+        Job(JOB_ID, running=True, start_lasts=1, final="SWITCH_VIP_FAILED", error_code="E1", error_msg="no")
+    )
+    assert api.status().json() == {"id": JOB_ID, "status": "SWITCH_VIP_START"}
+    clock.now += 1
+    failed = {"id": JOB_ID, "status": "SWITCH_VIP_FAILED", "error_code": "E1", "error_msg": "no"}
+    assert api.status().json() == failed
+
+
+def test_an_earlier_result_stands_until_start(simulator: Simulator, api: Api, clock: Clock) -> None:
+    simulator.add_job(
+        Job(JOB_ID, leftover="SWITCH_VIP_COMPLETE", start_after=1, start_lasts=1, final="SWITCH_VIP_FAILED")
+    )
+    assert shown(api) == "SWITCH_VIP_COMPLETE"
+    api.switch()
+    assert shown(api) == "SWITCH_VIP_COMPLETE"
+    clock.now += 1
+    assert shown(api) == "SWITCH_VIP_START"
+    clock.now += 1
+    assert shown(api) == "SWITCH_VIP_FAILED"
+    assert api.switch(mode="target").json()["status"] == "success"
+    assert shown(api) == "SWITCH_VIP_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("no_switchover", "status", "body"),
+    [("null", 200, {"id": JOB_ID, "status": None}), ("absent", 200, {"id": JOB_ID}), ("empty", 422, None)],
+)
+def test_no_switchover_yet_is_answered_in_three_ways(
+    simulator: Simulator, api: Api, no_switchover: str, status: int, body: object
+) -> None:
+    simulator.add_job(Job(JOB_ID, no_switchover=no_switchover))
+    answer = api.status()
+    assert answer.status_code == status
+    assert answer.json() == body or answer.json()["error_code"] == "DRS.M00002"
+
+
+def test_a_script_goes_on_with_each_call_and_its_last_item_stays(simulator: Simulator, api: Api) -> None:
+    script = ["EMPTY", None, "ABSENT", "SWITCH_VIP_START", "ODD"]
+    simulator.add_job(Job(JOB_ID, status_script=script, error_code="E1", error_msg="odd"))
+    assert api.status().status_code == 422
+    odd = {"id": JOB_ID, "status": "ODD", "error_code": "E1", "error_msg": "odd"}
+    assert [api.status().json() for _ in range(5)] == [
+        {"id": JOB_ID, "status": None},
+        {"id": JOB_ID},
+        {"id": JOB_ID, "status": "SWITCH_VIP_START"},
+        odd,
+        odd,
+    ]
+
+
+def test_a_parent_can_answer_with_its_childs_id(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, answers_as="child", status_script=["SWITCH_VIP_START"]))
+    assert api.status().json()["id"] == "child"
+    assert api.switch().json()["id"] == "child"
+
+
+def test_a_refusal_comes_inside_a_202(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, on_switch="refused"))
+    refused = api.switch()
+    assert (refused.status_code, refused.json()["status"]) == (202, "failed")
+    assert refused.json()["error_code"] == "DRS.M01504"
+    simulator.add_job(Job(JOB_ID, on_switch="refused", error_code="E2", error_msg="not now"))
+    assert api.switch().json() == {"id": JOB_ID, "status": "failed", "error_code": "E2", "error_msg": "not now"}
+    assert simulator.switched(JOB_ID) == []
+
+
+def test_a_second_switchover_is_refused_while_one_is_under_way(simulator: Simulator, api: Api, clock: Clock) -> None:
+    api.switch()
+    assert api.switch(mode="target").json()["error_code"] == "DRS.M01504"
+    clock.now += 3
+    assert api.switch(mode="target").json()["status"] == "success"
+    assert simulator.switched(JOB_ID) == ["source", "target"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "DRS.M00200"),
+        (b"[]", "DRS.M00200"),
+        (b"{", "DRS.M00200"),
+        (b"{}", "DRS.M00201"),
+        (b'{"mode": "both"}', "DRS.M00202"),
+        (b'{"mode": ["source"]}', "DRS.M00202"),
+    ],
+)
+def test_a_bad_body_is_refused_and_switches_nothing(simulator: Simulator, api: Api, body: bytes, code: str) -> None:
+    answer = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=body)
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == code
+    assert answer.json()["error_msg"]
+    assert simulator.switched(JOB_ID) == []
+
+
+def test_a_body_that_says_it_is_not_json_is_refused(api: Api) -> None:
+    headers = {"Content-Type": "text/plain"}
+    answer = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=b'{"mode": "source"}', headers=headers)
+    assert answer.json()["error_code"] == "DRS.M00200"
+
+
+def test_jobs_are_listed_by_use_name_status_and_page(simulator: Simulator, api: Api) -> None:
+    for number in range(3):
+        simulator.add_job(Job(f"job{number}", name=f"orders-{number}"))
+    simulator.add_job(Job("other", db_use_type="migration", status="CREATING"))
+    everything = api.list(cur_page=0).json()
+    assert everything["total_record"] == 4
+    assert {"id", "name", "status", "db_use_type", "children"} <= set(everything["jobs"][0])
+    assert [job["id"] for job in api.list(name="orders").json()["jobs"]] == ["job0", "job1", "job2"]
+    second = api.list(name="orders", cur_page=2, per_page=2).json()
+    assert (second["total_record"], [job["id"] for job in second["jobs"]]) == (3, ["job2"])
+    assert api.list(status="CREATING").json() == {"total_record": 0, "jobs": []}
+    assert [job["id"] for job in api.list(db_use_type="migration", status="CREATING").json()["jobs"]] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"cur_page": None}, "DRS.M00201"),
+        ({"per_page": None}, "DRS.M00201"),
+        ({"db_use_type": None}, "DRS.M00201"),
+        ({"cur_page": -1}, "DRS.M00210"),
+        ({"per_page": "10"}, "DRS.M00210"),
+        ({"db_use_type": "both"}, "DRS.M00202"),
+    ],
+)
+def test_the_lists_required_fields_are_checked(api: Api, change: dict[str, object], code: str) -> None:
+    answer = api.list(**change)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+
+
+def test_an_unknown_job_is_404(api: Api) -> None:
+    for answer in (api.status("nobody"), api.switch("nobody")):
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "DRS.M05003")
+
+
+def test_an_id_is_taken_from_the_path_as_it_is_quoted(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job("a/..b", status_script=["SWITCH_VIP_START"]))
+    assert api.status("a%2F..b").json()["id"] == "a/..b"
+    entry = simulator.journal[-1]
+    assert entry.job_id == "a/..b"
+    assert entry.path.endswith("/jobs/a%2F..b/get-switch-vip-status")
+
+
+def test_tokens_are_missing_unknown_expired_revoked_or_of_another_project(
+    simulator: Simulator, api: Api, clock: Clock
+) -> None:
+    def refused() -> tuple[int, str]:
+        answer = api.status()
+        return answer.status_code, answer.json()["error_code"]
+
+    good, api.token = api.token, None
+    assert refused() == (403, "DRS.M00100")
+    api.token = "wrong"
+    assert refused() == (403, "DRS.M00100")
+    api.token = good
+    assert refused() == (422, "DRS.M00002")
+    simulator.revoke_tokens()
+    assert refused() == (403, "DRS.M00100")
+    simulator.token_lifetime = 60
+    api.log_in()
+    clock.now += 59.9
+    assert refused() == (422, "DRS.M00002")
+    clock.now += 0.1
+    assert refused() == (403, "DRS.M00100")
+    api.log_in()
+    other = api.request("GET", f"/v3/{'0' * 32}/jobs/{JOB_ID}/get-switch-vip-status")
+    assert (other.status_code, other.json()["error_code"]) == (403, "DRS.M00261")
+
+
+def test_wrong_methods_and_paths_have_an_error_code(simulator: Simulator, api: Api) -> None:
+    wrong = api.request("DELETE", f"{api.jobs}/{JOB_ID}/switch-vip")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
+    assert wrong.json()["error_code"]
+    for path in ("/", "/v2", f"{api.jobs}/{JOB_ID}", f"/v3/{simulator.project_id}/instances"):
+        unknown = api.request("GET", path)
+        assert (unknown.status_code, bool(unknown.json()["error_code"])) == (404, True)
+    assert {entry.call for entry in simulator.journal[1:]} == {"other"}
+
+
+def test_error_texts_follow_x_language(api: Api) -> None:
+    english = api.status("nobody").json()["error_msg"]
+    assert english == "Task does not exist."
+    assert api.status("nobody", headers={"X-Language": "zh-cn"}).json()["error_msg"] == "任务不存在。"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"job_id": ""},
+        {"job_id": "a", "status_script": []},
+        {"job_id": "a", "status_script": [1]},
+        {"job_id": "a", "start_lasts": -1},
+        {"job_id": "a", "start_lasts": "3"},
+        {"job_id": "a", "no_switchover": "none"},
+        {"job_id": "a", "on_switch": "maybe"},
+        {"job_id": "a", "running": "yes"},
+        {"job_id": "a", "final": None},
+        {"job_id": "a", "colour": "red"},
+        {},
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Job.from_dict(values)

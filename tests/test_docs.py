@@ -1,0 +1,110 @@
+"""What the README and the pages in docs show is true: snippets run, links lead somewhere, tables name what there is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_drs import exceptions
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
+from airflow_provider_drs.protocol.errors import DrsTransientError
+from airflow_provider_drs.protocol.settings import read_settings
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _snippets(page: Path, language: str) -> list[str]:
+    return re.findall(rf"<!-- runs in the tests -->\n```{language}\n(.*?)```", page.read_text(), re.S)
+
+
+def _python_snippets() -> list[tuple[str, str]]:
+    return [(f"{page.name}-{n}", code) for page in PAGES for n, code in enumerate(_snippets(page, "python"))]
+
+
+@pytest.mark.parametrize(("name", "code"), _python_snippets())
+def test_python_snippets_run(name: str, code: str) -> None:
+    names: dict[str, object] = {}
+    exec(compile(code, name, "exec"), names)  # noqa: S102 - our own documentation
+    if "test_my_dag" in names:
+        with pytest.MonkeyPatch.context() as patch:
+            names["test_my_dag"](patch)  # type: ignore[operator]
+
+
+def test_every_python_snippet_runs() -> None:
+    shown = sum(page.read_text().count("```python") for page in PAGES)
+    assert shown == len(_python_snippets())
+
+
+def test_the_connection_of_the_readme_is_complete() -> None:
+    [command] = _snippets(ROOT / "README.md", "shell")
+    exported = subprocess.run(
+        ["/bin/sh", "-c", command + "\nprintenv AIRFLOW_CONN_DRS_DEFAULT"], capture_output=True, text=True, check=True
+    )
+    shown = json.loads(exported.stdout)
+    settings = read_settings("drs_default", **{key: shown[key] for key in ("login", "password", "extra")})
+    assert settings.password == "the IAM user's password"
+    assert settings.endpoint == "https://drs.eu-de.otc.t-systems.com"
+
+
+def test_the_simulators_command_line(tmp_path: Path) -> None:
+    [command] = _snippets(ROOT / "docs" / "simulator.md", "shell")
+    words = shlex.split(command)
+    words[words.index("--port") + 1] = "0"
+    ready = tmp_path / "ready"
+    script = Path(sys.executable).with_name(words[0])
+    running = subprocess.Popen(
+        [script, *words[1:], "--ready-file", str(ready)], stdout=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    try:
+        assert running.stdout is not None
+        told = ""
+        while "AIRFLOW_CONN_DRS_DEFAULT" not in told:
+            line = running.stdout.readline()
+            assert line, told
+            told += line
+    finally:
+        running.terminate()
+        running.communicate(timeout=20)
+    assert running.returncode == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_connection_page_has_every_field() -> None:
+    text = (ROOT / "docs" / "connection.md").read_text()
+    assert not [name for name in CONNECTION_FIELDS if f"| `{name}` | Extra |" not in text]
+
+
+def test_the_sensor_page_has_every_parameter_and_class() -> None:
+    text = (ROOT / "docs" / "sensor.md").read_text()
+    own = [
+        name for name in inspect.signature(DrsSwitchoverSensor.__init__).parameters if name not in ("self", "kwargs")
+    ]
+    assert not [name for name in own if f"`{name}`" not in text]
+    internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
+    assert not [name for name in exceptions.__all__ if name not in internal and name not in text]
+    for line in text.splitlines():
+        for name in re.findall(r"\(`(Drs\w+Error)`\)", line):
+            waits = "| waits" in line
+            assert issubclass(getattr(exceptions, name), DrsTransientError) is waits, line
+
+
+def test_the_changelog_knows_this_version() -> None:
+    import airflow_provider_drs
+
+    assert f"## {airflow_provider_drs.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
