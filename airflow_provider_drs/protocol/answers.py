@@ -58,7 +58,7 @@ class HttpAnswer:
     def without(self, *secrets: str) -> HttpAnswer:
         """Return the answer without secrets, should the server echo them: its text ends in logs and messages."""
         body, headers = self.body, {str(k): str(v) for k, v in self.headers.items()}
-        for written in (_as_written(secret) for secret in secrets if secret):
+        for written in (_as_written(secret) for secret in sorted(secrets, key=len, reverse=True) if secret):
             body = written.sub("***", body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
             headers = {k: written.sub("***", v) for k, v in headers.items()}
         return replace(self, body=body, headers=headers)
@@ -145,8 +145,8 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
 def switchover_reply(body: Any) -> SwitchoverReply:
     """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
     return SwitchoverReply(
-        job_id=_text(body.get("id")),
-        status=_text(body.get("status")),
+        job_id=_exact(body.get("id")),
+        status=_exact(body.get("status")),
         error_code=_text(body.get("error_code")),
         error_msg=_text(body.get("error_msg")) or _text(body.get("error_message")),
     )
@@ -231,6 +231,12 @@ def _text(value: object) -> str | None:
     return readable(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
+def _exact(value: object) -> str | None:
+    """Return a value that is compared: what is not fit for a message is quoted, never mended into a known one."""
+    text = _text(value)
+    return text if text == value or not isinstance(value, str) else readable(repr(value))
+
+
 def _start(body: bytes) -> str:
     """Return how a body that is no error body begins, for messages."""
     start = body[:400].lstrip()
@@ -246,6 +252,9 @@ def _target(answer: HttpAnswer) -> str:
         return "an unnamed place"
     try:
         parts = urlsplit(location)
-        return readable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 200)
+        if parts.netloc:
+            return readable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 200)
     except ValueError:
-        return readable(location.partition("?")[0], 200)
+        pass
+    bare = re.split("[?#]", location, maxsplit=1)[0]
+    return readable(bare.rpartition("@")[2], 200) or "an unnamed place"

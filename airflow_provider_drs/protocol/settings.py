@@ -218,15 +218,17 @@ class _Fields:
 
     def _address(self, name: str, value: str) -> tuple[str, str, int | None, str]:
         """Return scheme, host, port and path of an address; plain http only where nobody can listen."""
+        if "@" in value:  # before anything else: a "/" in a pasted password makes the rest of it a path
+            self.wrong(f"{name!r} must not hold a user or a password")
         try:
             parts = urlsplit(value)
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port = None, None
         if not host or parts.scheme not in ("http", "https") or any(c.isspace() or c in "\\<>\"'" for c in value):
-            self.wrong(f"{name!r} is not an address: {readable(value.rpartition('@')[2], 120)!r}")
-        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-            self.wrong(f"{name!r} must not hold a user, a password, a query or a fragment")
+            self.wrong(f"{name!r} is not an address: {readable(value, 120)!r}")
+        if parts.query or parts.fragment:
+            self.wrong(f"{name!r} must not hold a query or a fragment")
         if parts.scheme == "http" and not is_loopback(host):
             self.wrong(f"{name!r} must be https: http would send the token to {host!r} in the clear")
         return parts.scheme, f"[{host}]" if ":" in host else host, port, parts.path

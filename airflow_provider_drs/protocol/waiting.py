@@ -266,7 +266,7 @@ class SwitchoverWait:
         return {
             "job_id": self.job_id,
             "status": reply.status,
-            "first_polled_at": utc(self.memory.first_polled_at or at),
+            "first_polled_at": utc(at if self.memory.first_polled_at is None else self.memory.first_polled_at),
             "done_at": utc(at),
             "polls": self.memory.polls,
         }
@@ -279,4 +279,5 @@ def utc(at: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds in words, such as "15 minutes"."""
-    return pendulum.duration(seconds=max(round(seconds), 0)).in_words(locale="en") or "0 seconds"
+    whole = round(seconds)
+    return pendulum.duration(seconds=whole).in_words(locale="en") if whole > 0 else "0 seconds"

@@ -14,15 +14,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.sync_client import DrsClient
-from airflow_provider_drs.protocol.calls import Call
+from airflow_provider_drs.protocol.answers import SwitchoverReply
+from airflow_provider_drs.protocol.calls import Call, get_switchover_status
+from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Simulator
 
 JOB_ID = "260e27fd-4976-44dc-9948-e1265e4jb201"
 STATUS = "get-switch-vip-status"
+
+ASK = get_switchover_status(JOB_ID)
+STARTED = SwitchoverReply(JOB_ID, "SWITCH_VIP_START")
 
 R = TypeVar("R")
 
@@ -64,6 +71,13 @@ class OnALoop:
 
 Client = DrsClient | OnALoop
 Connect = Callable[..., Client]
+
+
+def refused(connect: Connect, settings: Settings, call: Call[Any] = ASK) -> DrsError:
+    """Make ``call``, which must fail, and return the error."""
+    with pytest.raises(DrsError) as caught:
+        connect(settings).call(call)
+    return caught.value
 
 
 def on_a_loop(main: Coroutine[Any, Any, R]) -> R:

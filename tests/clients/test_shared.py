@@ -10,16 +10,11 @@ import pytest
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient, shared_client
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.protocol.answers import SwitchoverReply
-from airflow_provider_drs.protocol.calls import get_switchover_status
 from airflow_provider_drs.protocol.errors import DrsConfigError, DrsCredentialsError, DrsServerError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 
-from .helpers import JOB_ID, STATUS, at_once, counting_connections_to, on_a_loop, settings_of
-
-ASK = get_switchover_status(JOB_ID)
-STARTED = SwitchoverReply(JOB_ID, "SWITCH_VIP_START")
+from .helpers import ASK, STARTED, STATUS, at_once, counting_connections_to, on_a_loop, settings_of
 
 # Nobody is asked where this leads.
 NOWHERE = read_settings("drs_test", host="http://127.0.0.1:9", extra={"token": "t", "project_id": "p"})

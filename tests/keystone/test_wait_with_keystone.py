@@ -10,18 +10,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.protocol.answers import SwitchoverReply
-from airflow_provider_drs.protocol.calls import get_switchover_status, list_one_job
+from airflow_provider_drs.protocol.calls import list_one_job
 from airflow_provider_drs.protocol.errors import DrsCredentialsError, DrsPermissionError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.journal import token_id
-from tests.clients.helpers import JOB_ID, STATUS, Connect
+from tests.clients.helpers import ASK, JOB_ID, STARTED, STATUS, Connect
 
 from .harness import KeystoneServer, Project, User
-
-ASK = get_switchover_status(JOB_ID)
-STARTED = SwitchoverReply(JOB_ID, "SWITCH_VIP_START")
 
 
 def drs_that_asks(keystone: KeystoneServer) -> Simulator:

@@ -1,0 +1,101 @@
+"""Which certificates both clients trust, for DRS and for IAM, and what they say of those they do not."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from airflow_provider_drs.clients.tls import ssl_context
+from airflow_provider_drs.protocol.errors import (
+    DrsConfigError,
+    DrsCredentialsError,
+    DrsTlsError,
+)
+from airflow_provider_drs.simulator import Simulator
+
+from .helpers import (
+    ASK,
+    STARTED,
+    Connect,
+    refused,
+    settings_of,
+    speaking_tls,
+    with_own_token,
+)
+
+
+@pytest.mark.parametrize("iam", [False, True], ids=["drs", "iam"])
+class TestTls:
+    def settings(self, iam: bool, simulator: Simulator, address: str | None = None, **overrides: Any) -> Any:
+        if iam:
+            return settings_of(simulator, **({"auth_url": address} if address else {}), **overrides)
+        return with_own_token(simulator, **({"host": address} if address else {}), **overrides)
+
+    def test_a_certificate_of_an_unknown_authority(self, simulator: Simulator, connect: Connect, iam: bool) -> None:
+        error = refused(connect, self.settings(iam, simulator, verify=True))
+        assert type(error) is DrsTlsError
+        assert "does not verify: unable to get local issuer certificate" in str(error)
+        assert "Set 'verify'" in str(error)
+        assert simulator.journal == []
+
+    @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+    def test_no_verification_if_told_so(self, simulator: Simulator, connect: Connect, iam: bool) -> None:
+        settings = self.settings(iam, simulator, verify=False)
+        if iam:
+            assert connect(settings).call(ASK) == STARTED
+        else:  # a made-up token: that DRS looks at it is enough
+            assert type(refused(connect, settings)) is DrsCredentialsError
+
+    def test_a_certificate_for_another_host(
+        self, simulator: Simulator, connect: Connect, iam: bool, tmp_path: Path
+    ) -> None:
+        authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("drs.example").configure_cert(context)
+        with speaking_tls(context) as server:
+            address = f"https://127.0.0.1:{server.port}"
+            error = refused(connect, self.settings(iam, simulator, address, verify=str(ca_file)))
+        assert type(error) is DrsTlsError
+        assert "does not verify" in str(error)
+        assert "127.0.0.1" in str(error)
+
+    def test_a_server_that_does_not_speak_tls(
+        self, simulator: Simulator, elsewhere: Simulator, connect: Connect, iam: bool
+    ) -> None:
+        error = refused(connect, self.settings(iam, simulator, f"https://127.0.0.1:{elsewhere.port}"))
+        assert type(error) is DrsTlsError
+        assert "does not speak TLS" in str(error)
+
+    def test_a_ca_file_that_is_not_there(
+        self, simulator: Simulator, connect: Connect, iam: bool, tmp_path: Path
+    ) -> None:
+        missing = str(tmp_path / "missing.pem")
+        error = refused(connect, self.settings(iam, simulator, verify=missing))
+        assert type(error) is DrsConfigError
+        assert missing in str(error)
+
+    @pytest.mark.parametrize("content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nx\n"])
+    def test_a_ca_file_without_a_certificate(
+        self, simulator: Simulator, connect: Connect, iam: bool, tmp_path: Path, content: str
+    ) -> None:
+        (tmp_path / "ca.pem").write_text(content)
+        error = refused(connect, self.settings(iam, simulator, verify=str(tmp_path / "ca.pem")))
+        assert type(error) is DrsConfigError
+        assert "'verify' names a CA file that cannot be used" in str(error)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authorities_of_the_environment_are_trusted(
+    simulator: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(simulator.ca_file))
+    ssl_context.cache_clear()  # made once per process, in another environment
+    try:
+        assert connect(settings_of(simulator, verify=True)).call(ASK) == STARTED
+    finally:
+        ssl_context.cache_clear()
