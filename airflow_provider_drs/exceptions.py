@@ -15,12 +15,14 @@ from airflow_provider_drs.protocol.errors import (
     DrsCredentialsError,
     DrsError,
     DrsGarbledAnswerError,
+    DrsGuardError,
     DrsJobNotFoundError,
     DrsOtherJobError,
     DrsPermissionError,
     DrsRedirectError,
     DrsRequestError,
     DrsServerError,
+    DrsSwitchoverRefusedError,
     DrsThrottledError,
     DrsTlsError,
     DrsTokenRefusedError,
@@ -38,6 +40,7 @@ __all__ = [
     "DrsCredentialsError",
     "DrsError",
     "DrsGarbledAnswerError",
+    "DrsGuardError",
     "DrsJobNotFoundError",
     "DrsOtherJobError",
     "DrsPermissionError",
@@ -45,6 +48,8 @@ __all__ = [
     "DrsRequestError",
     "DrsServerError",
     "DrsSwitchoverFailedError",
+    "DrsSwitchoverRefusedError",
+    "DrsSwitchoverUnknownError",
     "DrsThrottledError",
     "DrsTlsError",
     "DrsTokenRefusedError",
@@ -76,3 +81,23 @@ class DrsSwitchoverFailedError(AirflowFailException):
 
     def __reduce__(self) -> tuple[type[DrsSwitchoverFailedError], tuple[str, str | None, str | None]]:
         return type(self), (self.job_id, self.error_code, self.error_msg)
+
+
+class DrsSwitchoverUnknownError(AirflowFailException):
+    """Whether a switchover took place cannot be told. Not retried, and never switched again on its own: a person decides.
+
+    :param job_id: the job.
+    :param reason: what is known, and what stands against a decision.
+    """
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(
+            f"It is not known whether the switchover of job {job_id} took place: {reason.rstrip('.。')}. "
+            "Look in the DRS console and at the databases which side holds the virtual IP address, and follow "
+            "docs/runbook.md; clearing this task reads the status again and does not switch"
+        )
+        self.job_id = job_id
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[DrsSwitchoverUnknownError], tuple[str, str]]:
+        return type(self), (self.job_id, self.reason)

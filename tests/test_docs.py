@@ -15,8 +15,10 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
+from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.protocol.errors import DrsTransientError
 from airflow_provider_drs.protocol.settings import read_settings
+from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
 ROOT = Path(__file__).parents[1]
@@ -97,11 +99,22 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
     ]
     assert not [name for name in own if f"`{name}`" not in text]
     internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
+    internal |= {"DrsGuardError", "DrsSwitchoverRefusedError"}  # the operator's, in switchover.md
     assert not [name for name in exceptions.__all__ if name not in internal and name not in text]
     for line in text.splitlines():
         for name in re.findall(r"\(`(Drs\w+Error)`\)", line):
             waits = "| waits" in line
             assert issubclass(getattr(exceptions, name), DrsTransientError) is waits, line
+
+
+def test_the_switchover_page_has_every_parameter_and_the_runbook_every_failure() -> None:
+    text = (ROOT / "docs" / "switchover.md").read_text()
+    own = [name for name in inspect.signature(DrsSwitchoverOperator.__init__).parameters if name not in ("self", "kwargs")]
+    assert not [name for name in own if f"`{name}`" not in text]
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    waited_out = {name for name in exceptions.__all__ if issubclass(getattr(exceptions, name), DrsTransientError)}
+    never_last = waited_out | {"DrsError", "DrsRequestError", "DrsArgumentError", "DrsJobNotFoundError", "DrsWrongStateError"}
+    assert not [name for name in exceptions.__all__ if name not in never_last and name not in runbook]
 
 
 def test_the_changelog_knows_this_version() -> None:

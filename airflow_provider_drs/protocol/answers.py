@@ -145,11 +145,25 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
 def switchover_reply(body: Any) -> SwitchoverReply:
     """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
     return SwitchoverReply(
-        job_id=_exact(body.get("id")),
-        status=_exact(body.get("status")),
-        error_code=_text(body.get("error_code")),
-        error_msg=_text(body.get("error_msg")) or _text(body.get("error_message")),
+        job_id=exact(body.get("id")),
+        status=exact(body.get("status")),
+        error_code=shown(body.get("error_code")),
+        error_msg=shown(body.get("error_msg")) or shown(body.get("error_message")),
     )
+
+
+def switch_reply(body: Any) -> str | None:
+    """Read the answer of ``switch-vip``: the id of the job it is about, once DRS says that it accepts.
+
+    :raises DrsRequestError: DRS refuses without a code (one with a code is raised by :func:`read`).
+    :raises DrsGarbledAnswerError: it says neither, so that what it did is not known.
+    """
+    status = body.get("status")
+    if status == "success":
+        return exact(body.get("id"))
+    if status == "failed":
+        raise errors.DrsRequestError("DRS refuses the switchover without a reason")
+    raise errors.DrsGarbledAnswerError(f"DRS answered the switchover with the status {shown(status)!r}")
 
 
 def number_of_jobs(body: Any) -> int:
@@ -220,20 +234,21 @@ def _fault(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
         return None, None
     inner = body.get("error")
     if isinstance(inner, dict):
-        return _text(inner.get("error_code") or inner.get("code")), _text(inner.get("message"))
+        return shown(inner.get("error_code") or inner.get("code")), shown(inner.get("message"))
     text = next((body[k] for k in ("error_msg", "error_message", "message") if body.get(k)), None)
-    return _text(body.get("error_code") or body.get("code")), _text(text)
+    return shown(body.get("error_code") or body.get("code")), shown(text)
 
 
-def _text(value: object) -> str | None:
+def shown(value: object) -> str | None:
+    """Return a value fit for a message, None for none."""
     if value is None:
         return None
     return readable(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
-def _exact(value: object) -> str | None:
+def exact(value: object) -> str | None:
     """Return a value that is compared: what is not fit for a message is quoted, never mended into a known one."""
-    text = _text(value)
+    text = shown(value)
     return text if text == value or not isinstance(value, str) else readable(repr(value))
 
 

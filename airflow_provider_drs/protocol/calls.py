@@ -123,6 +123,23 @@ def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
     )
 
 
+MODES = ("source", "target")
+
+
+def switch_vip(job_id: str, mode: str) -> Call[str | None]:
+    """Switch the virtual IP address of the source or the target database. The one call that must not go out twice.
+
+    DRS API, "Switching Dual Virtual IP Addresses": ``POST /v3/{project_id}/jobs/{job_id}/switch-vip``. The reply is the
+    id of the job.
+
+    :raises DrsArgumentError: ``job_id`` or ``mode`` cannot be one.
+    """
+    if mode not in MODES:
+        raise DrsArgumentError(f"mode must be 'source' or 'target', not {readable(repr(mode), 80)}")
+    path = f"/{quote(checked_job_id(job_id), safe='')}/switch-vip"
+    return Call("switch-vip", about_job(job_id), "POST", path, answers.switch_reply, {"mode": mode})
+
+
 def list_one_job() -> Call[int]:
     """Ask for one line of the task list: the cheapest call that needs a token, a project and a permission.
 

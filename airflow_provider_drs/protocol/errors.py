@@ -20,6 +20,8 @@
     │   └── DrsWrongStateError     not possible in the task's current state
     ├── DrsRedirectError           an answer that points elsewhere
     ├── DrsTlsError                the server's certificate does not verify
+    ├── DrsGuardError              a guard does not hold; nothing was changed
+    ├── DrsSwitchoverRefusedError  DRS refuses to switch; nothing was changed
     ├── DrsUnknownStatusError      a status the documentation does not name
     └── DrsOtherJobError           the answer is about another job
 
@@ -195,6 +197,18 @@ class DrsTlsError(DrsError):
     """The server's certificate does not verify, or the server does not speak TLS."""
 
     hint = "Set 'verify' in the connection to the file of the CA that signed it, and check host and port"
+
+
+class DrsGuardError(DrsError):
+    """A guard of a switchover does not hold; nothing was changed."""
+
+    hint = "Nothing was changed. Once the guards hold, clear the task or let it retry"
+
+
+class DrsSwitchoverRefusedError(DrsError):
+    """DRS refuses to switch; nothing was changed."""
+
+    hint = "Nothing was changed. Look at the task in the DRS console; clearing this task asks again"
 
 
 class DrsUnknownStatusError(DrsError):

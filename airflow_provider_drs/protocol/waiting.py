@@ -1,69 +1,53 @@
-"""When a wait for a switchover is over, and how long until the next poll: a state machine fed with answers and errors.
+"""When a wait for a switchover is over: a state machine fed with answers and errors.
 
 Poke loop, reschedule mode and trigger differ only in how they wait and send; what they are told is decided here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any
 
-import pendulum
-
 from airflow_provider_drs.protocol.answers import SwitchoverReply
-from airflow_provider_drs.protocol.errors import (
-    DrsError,
-    DrsOtherJobError,
-    DrsTransientError,
-    DrsUnavailableError,
-    DrsUnknownStatusError,
+from airflow_provider_drs.protocol.errors import DrsError, DrsOtherJobError, DrsUnknownStatusError
+from airflow_provider_drs.protocol.freshness import Freshness, Trust
+from airflow_provider_drs.protocol.polling import (
+    ERROR,
+    GiveUp,
+    LogLine,
+    Pace,
+    Polling,
+    PollMemory,
+    Verdict,
+    Wait,
+    duration,
+    utc,
 )
 from airflow_provider_drs.protocol.statuses import Meaning, meaning
 
-SLOWEST_POLL_IN_TROUBLE = 60.0
-DONE, FAILED, ERROR = "done", "failed", "error"
+__all__ = [
+    "DONE", "ERROR", "FAILED", "UNDECIDED", "Done", "GiveUp", "LogLine", "Memory", "Pace", "SwitchoverFailed",
+    "SwitchoverWait", "Undecided", "Verdict", "Wait", "duration", "utc",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line for the task's log; ``level`` is a number of :mod:`logging`."""
-
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one poll came to: wait on, or one of three ends. ``lines`` are to be logged in any case."""
-
-    lines: tuple[LogLine, ...] = ()
-
-    def event(self) -> dict[str, Any]:
-        """Return an end as plain JSON, for the way from the triggerer to the worker."""
-        raise TypeError("only the end of a wait is an event")
-
-
-@dataclass(frozen=True)
-class Wait(Verdict):
-    """Poll again in ``delay`` seconds."""
-
-    delay: float = 0.0
+DONE, FAILED, UNDECIDED = "done", "failed", "undecided"
+FAST_POLL = 1.0
+MOST_OBSERVED = 100
 
 
 @dataclass(frozen=True)
 class Done(Verdict):
-    """The switchover is complete; ``result`` is the task's XCom: job_id, status, first_polled_at, done_at, polls."""
+    """The switchover is complete; ``result`` is the sensor's XCom: job_id, status, first_polled_at, done_at, polls."""
 
     result: Mapping[str, Any] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def event(self) -> dict[str, Any]:
-        """Return ``{"outcome": "done", "result": {...}}``."""
-        return {"outcome": DONE, "result": dict(self.result)}
+        """Return ``{"outcome": "done", "result": {...}, "seen": {...}}``."""
+        return {"outcome": DONE, "result": dict(self.result), "seen": dict(self.seen)}
 
 
 @dataclass(frozen=True)
@@ -73,78 +57,41 @@ class SwitchoverFailed(Verdict):
     job_id: str = ""
     error_code: str | None = None
     error_msg: str | None = None
+    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def event(self) -> dict[str, Any]:
-        """Return ``{"outcome": "failed", "switchover": {job_id, error_code, error_msg}}``."""
+        """Return ``{"outcome": "failed", "switchover": {job_id, error_code, error_msg}, "seen": {...}}``."""
         switchover = {"job_id": self.job_id, "error_code": self.error_code, "error_msg": self.error_msg}
-        return {"outcome": FAILED, "switchover": switchover}
+        return {"outcome": FAILED, "switchover": switchover, "seen": dict(self.seen)}
 
 
 @dataclass(frozen=True)
-class GiveUp(Verdict):
-    """The wait cannot go on; a caller who is told to carry on all the same polls again in ``delay`` seconds."""
+class Undecided(Verdict):
+    """Whether the switchover took place cannot be told; ``reason`` says what stands against it."""
 
-    error: DrsError = field(default_factory=lambda: DrsError(""))
-    delay: float = 0.0
+    reason: str = ""
+    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def event(self) -> dict[str, Any]:
-        """Return ``{"outcome": "error", "error": {...}}``, the error as :meth:`DrsError.to_dict` writes it."""
-        return {"outcome": ERROR, "error": self.error.to_dict()}
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often to poll while all is well; the meaning of the three is Airflow's.
-
-    :param interval: seconds between polls.
-    :param exponential_backoff: let the interval grow, doubling from poll to poll, with jitter.
-    :param max_wait: seconds it may grow to; None: without limit.
-    :param seed: what the jitter is made from, so that waits started together drift apart.
-    """
-
-    interval: float = 5.0
-    exponential_backoff: bool = False
-    max_wait: float | None = None
-    seed: str = ""
-
-    def delay(self, polls: int) -> float:
-        """Return the seconds from poll number ``polls`` (from 1) to the next."""
-        if not self.exponential_backoff:
-            return self.interval
-        shortest = max(int(self.interval * 2.0 ** (min(polls, 40) - 2)), 1)
-        digest = hashlib.sha1(f"{self.seed}#{polls}".encode(), usedforsecurity=False).hexdigest()
-        grown = float(shortest + int(digest, 16) % shortest)
-        return grown if self.max_wait is None else min(grown, self.max_wait)
+        """Return ``{"outcome": "undecided", "reason": "...", "seen": {...}}``."""
+        return {"outcome": UNDECIDED, "reason": self.reason, "seen": dict(self.seen)}
 
 
 @dataclass
-class Memory:
-    """What a wait has seen so far, as plain JSON, so that reschedule mode can carry it from one process to the next.
+class Memory(PollMemory):
+    """What a wait for a switchover has seen so far.
 
-    :param polls: polls made.
-    :param first_polled_at: seconds since the epoch; None before the first.
-    :param last_seen: the status last seen ("" for none yet), None before the first good answer.
-    :param trouble_since: when the present trouble began, None while there is none.
-    :param trouble_polls: polls in trouble, one after the other.
+    :param observed: each change of the status: ``{"status", "at"}``, the time in UTC, ISO 8601.
+    :param last_good_at: when the last good answer came, seconds since the epoch.
+    :param started: SWITCH_VIP_START was seen.
     """
 
-    polls: int = 0
-    first_polled_at: float | None = None
-    last_seen: str | None = None
-    trouble_since: float | None = None
-    trouble_polls: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the memory as plain JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Memory:
-        """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
-        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+    observed: list[dict[str, Any]] = field(default_factory=list)
+    last_good_at: float | None = None
+    started: bool = False
 
 
-class SwitchoverWait:
+class SwitchoverWait(Polling):
     """The wait for one job's switchover.
 
     :param job_id: the job.
@@ -153,8 +100,12 @@ class SwitchoverWait:
     :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
     :param memory: what was seen before; a fresh one for a new wait.
     :param where: what its own errors are about, such as the connection and the job.
+    :param freshness: which switchover is meant; None: any, the first final status counts.
+    :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
     :param chance: numbers from 0 to 1, for the jitter.
     """
+
+    memory: Memory
 
     def __init__(
         self,
@@ -165,18 +116,31 @@ class SwitchoverWait:
         transient_error_timeout: float | None = 900.0,
         memory: Memory | None = None,
         where: str = "",
+        freshness: Freshness | None = None,
+        deadline: float | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__(
+            f"Job {job_id}",
+            pace,
+            memory or Memory(),
+            transient_error_timeout=transient_error_timeout,
+            where=where,
+            chance=chance,
+        )
         self.job_id = job_id
-        self.pace = pace
         self.verify_job_id = verify_job_id
-        self.transient_error_timeout = transient_error_timeout
-        self.memory = memory or Memory()
-        self._where = where
-        self._chance = chance
+        self.freshness = freshness
+        self.deadline = deadline
+        if freshness is not None and self.memory.started:
+            freshness.started = True
 
-    def answered(self, reply: SwitchoverReply, at: float) -> Verdict:
-        """Take a good answer that came at ``at`` (seconds since the epoch)."""
+    def answered(self, reply: SwitchoverReply, at: float, asked_at: float | None = None) -> Verdict:
+        """Take a good answer.
+
+        :param at: when it came, seconds since the epoch.
+        :param asked_at: when the request went out; None: the same.
+        """
         self._count(at)
         what = meaning(reply.status)
         if self.verify_job_id and reply.job_id != self.job_id and (reply.job_id is not None or reply.status):
@@ -184,83 +148,69 @@ class SwitchoverWait:
         if what is Meaning.UNKNOWN:
             return self._broken(DrsUnknownStatusError(f"answered the status {reply.status!r}, which is not documented"))
         lines = self._recovered(at)
-        seen = reply.status or ""
-        if self.memory.last_seen != seen:
-            self.memory.last_seen = seen
-            lines.append(LogLine(logging.INFO, self._seen(what, reply)))
-        if what is Meaning.DONE:
-            return Done(tuple(lines), self._result(reply, at))
-        if what is Meaning.FAILED:
-            return SwitchoverFailed(tuple(lines), self.job_id, reply.error_code, reply.error_msg)
-        return Wait(tuple(lines), self.pace.delay(self.memory.polls))
+        trust = self.freshness.judge(reply.status, at if asked_at is None else asked_at) if self.freshness else Trust.FRESH
+        lines += self._changes(what, reply, at, trust)
+        seen = self._seen(reply, at)
+        self.memory.last_good_at = at
+        if trust is Trust.FRESH and what is Meaning.DONE:
+            return Done(tuple(lines), self._result(reply, at), seen)
+        if trust is Trust.FRESH and what is Meaning.FAILED:
+            return SwitchoverFailed(tuple(lines), self.job_id, reply.error_code, reply.error_msg, seen)
+        if trust is Trust.UNDECIDABLE:
+            return Undecided(tuple(lines), self._nothing_seen(reply), seen)
+        if self.deadline is not None and at >= self.deadline:
+            return Undecided(tuple(lines), f"no end within the time-out, DRS says {reply.status or 'nothing'}", seen)
+        return Wait(tuple(lines), self._delay(at))
 
     def failed(self, error: DrsError, at: float) -> Verdict:
-        """Take an error met at ``at`` (seconds since the epoch) instead of an answer."""
-        self._count(at)
-        if not isinstance(error, DrsTransientError):
-            return self._broken(error)
-        memory, limit = self.memory, self.transient_error_timeout
-        lines: tuple[LogLine, ...] = ()
-        if memory.trouble_since is None:
-            memory.trouble_since, memory.trouble_polls = at, 0
-            lines = (LogLine(logging.WARNING, self._trouble(error)),)
-        memory.trouble_polls += 1
-        delay = self._delay_in_trouble(error)
-        lasted = at - memory.trouble_since
-        if limit is None:
-            return Wait(lines, delay)
-        if lasted >= limit:
-            return GiveUp(lines, self._unavailable(error, lasted), delay)
-        if error.retry_after is None:
-            delay = min(delay, limit - lasted)
-        return Wait(lines, delay)
+        """Take an error met at ``at`` instead of an answer; past the deadline that is an end too."""
+        verdict = super().failed(error, at)
+        if self.deadline is None or at < self.deadline or not isinstance(verdict, Wait):
+            return verdict
+        reason = f"no end within the time-out, and no good answer at its end: {error.message}"
+        return Undecided(verdict.lines, reason, self._seen(SwitchoverReply(self.job_id, self.memory.last_seen or None), at))
 
-    def _count(self, at: float) -> None:
-        self.memory.polls += 1
-        if self.memory.first_polled_at is None:
-            self.memory.first_polled_at = at
+    def _delay(self, at: float) -> float:
+        delay = self.pace.delay(self.memory.polls)
+        if self.freshness is not None and not self.memory.started:
+            # A short START between two polls would be missed, and with it what tells a new result from an old one.
+            delay = min(delay, FAST_POLL)
+        return delay if self.deadline is None else min(delay, max(self.deadline - at, 0.0))
 
-    def _delay_in_trouble(self, error: DrsError) -> float:
-        base = max(self.pace.interval, 1.0)
-        doubled = min(base * 2.0 ** min(self.memory.trouble_polls, 16), SLOWEST_POLL_IN_TROUBLE)
-        jittered = doubled * (0.75 + 0.25 * self._chance())
-        return max(jittered, self.pace.delay(self.memory.polls), error.retry_after or 0.0)
-
-    def _broken(self, error: DrsError) -> GiveUp:
-        return GiveUp((), error.about(self._where), max(self.pace.delay(self.memory.polls), 1.0))
-
-    def _recovered(self, at: float) -> list[LogLine]:
-        memory = self.memory
-        if memory.trouble_since is None:
+    def _changes(self, what: Meaning, reply: SwitchoverReply, at: float, trust: Trust) -> list[LogLine]:
+        memory, status = self.memory, reply.status or ""
+        memory.started = memory.started or what is Meaning.RUNNING
+        if memory.last_seen == status:
             return []
-        lasted, polls = at - memory.trouble_since, memory.trouble_polls
-        memory.trouble_since, memory.trouble_polls = None, 0
-        text = f"DRS answers again about job {self.job_id}, after {duration(lasted)} and {polls} failed poll(s)"
-        return [LogLine(logging.INFO, text)]
-
-    def _seen(self, what: Meaning, reply: SwitchoverReply) -> str:
+        memory.last_seen = status
+        if len(memory.observed) < MOST_OBSERVED:
+            memory.observed.append({"status": reply.status, "at": utc(at)})
         if what is Meaning.NOT_BEGUN:
-            return f"Job {self.job_id}: no switchover yet; waiting for one"
-        return f"Job {self.job_id}: switchover {what.value} ({reply.status})"
+            return [LogLine(logging.INFO, f"{self.about}: no switchover yet; waiting for one")]
+        left_over = what is not Meaning.RUNNING and trust is not Trust.FRESH
+        text = "still shows the result from before" if left_over else f"switchover {what.value}"
+        return [LogLine(logging.INFO, f"{self.about}: {text} ({reply.status})")]
 
-    def _trouble(self, error: DrsError) -> str:
-        limit = self.transient_error_timeout
-        until = f", giving up after {duration(limit)} without a good answer" if limit is not None else ""
-        about = "" if error.where else f"Job {self.job_id}: "
-        return f"{about}{error}. Polling more slowly while this lasts{until}"
-
-    def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
-        return DrsUnavailableError(
-            f"not one good answer for {duration(lasted)} ({self.memory.trouble_polls} polls), at last: {error.message}",
-            error_code=error.error_code,
-            error_msg=error.error_msg,
-            http_status=error.http_status,
-            where=error.where or self._where,
-        )
+    def _nothing_seen(self, reply: SwitchoverReply) -> str:
+        assert self.freshness is not None  # noqa: S101 - only a freshness finds a status undecidable
+        accepted = "DRS accepted it" if self.freshness.accepted_at is not None else "DRS's answer to it was lost"
+        return f"{accepted}, and the status has stood at {reply.status or 'nothing'} as before, with no START between"
 
     def _other_job(self, reply: SwitchoverReply) -> DrsOtherJobError:
         answer = f"about job {reply.job_id!r}" if reply.job_id is not None else "without a job id"
         return DrsOtherJobError(f"asked about job {self.job_id!r}, DRS answered {answer} (status {reply.status!r})")
+
+    def _seen(self, reply: SwitchoverReply, at: float) -> dict[str, Any]:
+        """Return what an end rests on: the last status, all changes, and the times."""
+        before = self.memory.last_good_at
+        return {
+            "status": reply.status,
+            "error_code": reply.error_code,
+            "error_msg": reply.error_msg,
+            "observed": list(self.memory.observed),
+            "at": at,
+            "detection": None if before is None else at - before,
+        }
 
     def _result(self, reply: SwitchoverReply, at: float) -> dict[str, Any]:
         return {
@@ -270,14 +220,3 @@ class SwitchoverWait:
             "done_at": utc(at),
             "polls": self.memory.polls,
         }
-
-
-def utc(at: float) -> str:
-    """Return seconds since the epoch as UTC ISO 8601."""
-    return datetime.fromtimestamp(at, UTC).isoformat()
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in words, such as "15 minutes"."""
-    whole = round(seconds)
-    return pendulum.duration(seconds=whole).in_words(locale="en") if whole > 0 else "0 seconds"

@@ -13,15 +13,15 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from .certificates import MissingTrustmeError, is_loopback
+from .contradictions import CONTRADICTIONS
 from .faults import FAULT_NAMES, PlannedFault
+from .job_text import job_from_text
 from .jobs import Job
 from .server import Simulator
 
 _PROGRAM = "drs-simulator"
-_FLOATS = ("start_after", "start_lasts")
 _BAD_INPUT = 2
 
 
@@ -56,6 +56,7 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
         iam_verify=arguments.iam_ca,
         language=arguments.language,
         jobs=jobs,
+        contradictions=arguments.contradiction,
         **{
             name: getattr(arguments, name)
             for name in ("user", "password", "domain", "project_name", "project_id")
@@ -103,11 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-tls", action="store_true", help="serve http")
     parser.add_argument("--directory", help="for ca.pem, server.pem and connection.json (default: a temporary one)")
     parser.add_argument("--job", action="append", default=[], type=_job, metavar="ID[,KEY=VALUE...]",
-                        help="a job; a status_script is written with | between its items")  # fmt: skip
+                        help="a job; items of a list stand between |, as in lag_series=0:-1|5:0")  # fmt: skip
     parser.add_argument("--jobs", action="append", default=[], metavar="FILE",
                         help='JSON: a list of jobs, or {"jobs": [...], "faults": [...]}')  # fmt: skip
     parser.add_argument("--fault", action="append", default=[], type=_fault, metavar="CALL=NAME[:ARG][xN]",
                         help="let the next N (default 1, * for ever) calls go wrong")  # fmt: skip
+    parser.add_argument("--contradiction", action="append", default=[], choices=CONTRADICTIONS,
+                        help="where to read the documentation of DRS the other way; may be given often")  # fmt: skip
     parser.add_argument("--iam", metavar="URL", help="validate tokens against this Keystone (address up to /v3)")
     parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
     parser.add_argument("--token-lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")
@@ -126,31 +129,10 @@ def _port(text: str) -> int:
 
 
 def _job(text: str) -> Job:
-    """A job as the command line writes it; a comma that no ``key=`` follows belongs to the value before it."""
-    job_id, *parts = text.split(",")
-    pairs: list[tuple[str, str]] = []
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if equals:
-            pairs.append((key.strip(), value))
-        elif pairs:
-            pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
-        else:
-            raise argparse.ArgumentTypeError(f"a job is written ID,key=value,..., not {text!r}")
     try:
-        return Job.from_dict({"job_id": job_id, **{key: _job_value(key, value) for key, value in pairs}})
+        return job_from_text(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _job_value(key: str, text: str) -> Any:
-    if key == "status_script":
-        return [None if item == "null" else item for item in text.split("|")]
-    if key in _FLOATS:
-        return float(text)
-    if key == "running" and text in ("true", "false"):
-        return text == "true"
-    return None if text == "null" and key != "no_switchover" else text
 
 
 def _fault(text: str) -> PlannedFault:

@@ -24,12 +24,21 @@ _DRS_ERRORS: Final[dict[str, tuple[int, str, str]]] = {
     "DRS.M00202": (400, "The value of parameter {detail} is invalid.", "{detail} 取值不合法。"),
     "DRS.M00210": (400, "The value of Page is invalid, {detail}.", "无效的Page值,{detail}。"),
     "DRS.M00261": (403, "Invalid project ID.", "无效的项目ID。"),
+    "DRS.M00304": (
+        400,
+        "This operation cannot be performed in the current task status.",
+        "当前任务状态不支持此操作。",
+    ),
+    "DRS.M01503": (400, "The operation is performed too frequently.", "操作过于频繁。"),
     "DRS.M01504": (202, "Another operation is being performed on the task.", "任务正在执行其他操作。"),
     "DRS.M05003": (404, "Task does not exist.", "任务不存在。"),
+    "DRS.M05004": (404, "The task has been deleted or released.", "任务已删除或已释放。"),
     # The gateway in front of DRS, not DRS itself, answers these.
     "APIG.0101": (404, "The API does not exist or has not been published in the environment.", "API不存在或未发布。"),
     "APIG.0308": (429, "The throttling threshold has been reached.", "请求超过流控限制。"),
 }
+#: For any other code, which only a script can ask for.
+_OTHER_ERROR: Final = (400, "The operation failed.", "操作失败。")
 
 
 @dataclass(frozen=True)
@@ -49,11 +58,26 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
 
 def drs_error_text(code: str, language: str = "en-us", detail: str = "") -> str:
     """The text that DRS gives with ``code``; ``detail`` is the parameter the text speaks of."""
-    _, english, chinese = _DRS_ERRORS[code]
+    _, english, chinese = _DRS_ERRORS.get(code, _OTHER_ERROR)
     return (chinese if language == "zh-cn" else english).format(detail=detail)
 
 
-def drs_error(code: str, language: str = "en-us", *, detail: str = "", status: int | None = None) -> Answer:
-    """The refusal of a DRS call: ``{"error_code", "error_msg"}`` with the HTTP status documented for ``code``."""
-    body = {"error_code": code, "error_msg": drs_error_text(code, language, detail)}
-    return json_answer(body, _DRS_ERRORS[code][0] if status is None else status)
+def drs_error(
+    code: str, language: str = "en-us", *, detail: str = "", status: int | None = None, text: str | None = None
+) -> Answer:
+    """The refusal of a DRS call: ``{"error_code", "error_msg"}`` with the HTTP status documented for ``code``.
+
+    :param text: in place of the text that goes with the code
+    """
+    body = {"error_code": code, "error_msg": drs_error_text(code, language, detail) if text is None else text}
+    return json_answer(body, _DRS_ERRORS.get(code, _OTHER_ERROR)[0] if status is None else status)
+
+
+def refusal(code: str, language: str, field: str = "error_msg", text: str | None = None) -> dict[str, str]:
+    """The code and text of one item of an answer; ``field`` is what that answer calls the text."""
+    return {"error_code": code, field: drs_error_text(code, language) if text is None else text}
+
+
+def present(**values: str | None) -> dict[str, str]:
+    """The fields that have a value."""
+    return {name: value for name, value in values.items() if value is not None}

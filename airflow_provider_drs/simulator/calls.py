@@ -11,16 +11,32 @@ VALIDATE_TOKEN: Final = "validate-token"
 SWITCH_VIP: Final = "switch-vip"
 SWITCH_VIP_STATUS: Final = "get-switch-vip-status"
 LIST_JOBS: Final = "list-jobs"
+BATCH_STATUS: Final = "batch-status"
+BATCH_PROGRESS: Final = "batch-progress"
+BATCH_DETAIL: Final = "batch-detail"
+CREATE_COMPARE_TASK: Final = "create-compare-task"
+QUERY_COMPARE_RESULT: Final = "query-compare-result"
+BATCH_STARTING: Final = "batch-starting"
+BATCH_PAUSE_TASK: Final = "batch-pause-task"
+BATCH_RETRY_TASK: Final = "batch-retry-task"
+BATCH_JOBS: Final = "batch-jobs"
 OTHER: Final = "other"
 
-#: The names used in the journal and for faults.
-CALL_NAMES: Final = (TOKENS, VALIDATE_TOKEN, SWITCH_VIP, SWITCH_VIP_STATUS, LIST_JOBS, OTHER)
 #: In place of a call's name: every request under ``/v3/{project_id}/``, also one to a path that DRS does not have.
 ANY_DRS_CALL: Final = "*"
+
+# What stands after /jobs/ in the path of these calls is their name.
+_POSTED: Final = (
+    *(BATCH_STATUS, BATCH_PROGRESS, BATCH_DETAIL, CREATE_COMPARE_TASK, QUERY_COMPARE_RESULT),
+    *(BATCH_STARTING, BATCH_PAUSE_TASK, BATCH_RETRY_TASK),
+)
+#: The names used in the journal and for faults.
+CALL_NAMES: Final = (TOKENS, VALIDATE_TOKEN, SWITCH_VIP, SWITCH_VIP_STATUS, LIST_JOBS, *_POSTED, BATCH_JOBS, OTHER)
 
 # method -> call of each path; a path is known by what stands in place of the ids.
 _IAM_TOKENS: Final = {"POST": TOKENS, "GET": VALIDATE_TOKEN}
 _DRS_COLLECTION: Final = {"POST": LIST_JOBS}
+_DRS_BATCH: Final = {**{name: {"POST": name} for name in _POSTED}, BATCH_JOBS: {"DELETE": BATCH_JOBS}}
 _DRS_JOB: Final = {"switch-vip": {"POST": SWITCH_VIP}, "get-switch-vip-status": {"GET": SWITCH_VIP_STATUS}}
 
 
@@ -55,6 +71,8 @@ def route(method: str, path: str) -> Route:
     match parts[2:]:
         case ["jobs"]:
             return _choose(method, _DRS_COLLECTION, project_id)
+        case ["jobs", action] if action in _DRS_BATCH:
+            return _choose(method, _DRS_BATCH[action], project_id)
         case ["jobs", job_id, action] if action in _DRS_JOB:
             return _choose(method, _DRS_JOB[action], project_id, job_id)
         case _:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .answers import Answer, json_answer
+from .book import JobBook
 from .faults import FaultQueue, PlannedFault
-from .jobs import Job, JobBook
+from .jobs import Job
 from .journal import Journal
 
 PREFIX: Final = "/_sim/"
@@ -66,7 +67,11 @@ class Control:
         return Answer(204)
 
     def _job(self, job: Job) -> dict[str, Any]:
-        return {**job.as_dict(), "switched": self._jobs.switched(job.job_id)}
+        return {
+            **job.as_dict(),
+            "switched": self._jobs.switched(job.job_id),
+            "controlled": self._jobs.controlled(job.job_id),
+        }
 
 
 def _objects(body: bytes) -> list[dict[str, Any]]:

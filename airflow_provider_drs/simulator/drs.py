@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from . import calls
-from .answers import LANGUAGES, Answer, drs_error, drs_error_text, json_answer
+from .answers import LANGUAGES, Answer, drs_error, json_answer, present, refusal
+from .batch import CREATED_AT, BatchReads, shown_name
+from .bodies import RefusedError, job_ids, job_objects, json_body, number, one_of, required
+from .book import JobBook
 from .calls import Route
+from .comparison import Comparisons
+from .contradictions import contradictor
 from .iam import TokenCheck, TokenCheckError
-from .jobs import ABSENT, COMPLETE, EMPTY, START, Job, JobBook
+from .job_control import JobControl
+from .jobs import ABSENT, COMPLETE, EMPTY, START, Job
+from .switchovers import Switching
 
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
 
@@ -24,97 +30,119 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
-
-class _RefusedError(Exception):
-    """Carries the answer of a call that is refused."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def json(self) -> dict[str, Any]:
+        """The JSON object that was sent; raises RefusedError for anything else."""
+        return json_body(self.headers.get("content-type", ""), self.body)
 
 
 class Drs:
     """The calls of DRS.
 
     :param language: of error texts for requests that do not say X-Language
+    :param contradictions: see `contradictions.CONTRADICTIONS`
     """
 
-    def __init__(self, jobs: JobBook, tokens: TokenCheck, language: str = "en-us") -> None:
+    def __init__(
+        self, book: JobBook, tokens: TokenCheck, language: str = "en-us", contradictions: Iterable[str] = ()
+    ) -> None:
         if language not in LANGUAGES:
             raise ValueError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")
-        self._jobs = jobs
+        self._book = book
         self._tokens = tokens
         self._language = language
+        self._contradict = contradictor(contradictions)
+        reads, control, comparisons = BatchReads(book), JobControl(book), Comparisons(book)
+        #: The calls that name no job in their path.
+        self._collection: dict[str, Callable[[dict[str, Any], str], Answer]] = {
+            calls.LIST_JOBS: self._list,
+            calls.BATCH_STATUS: reads.status,
+            calls.BATCH_PROGRESS: reads.progress,
+            calls.BATCH_DETAIL: reads.detail,
+            calls.CREATE_COMPARE_TASK: comparisons.create,
+            calls.QUERY_COMPARE_RESULT: comparisons.result,
+            calls.BATCH_STARTING: control.start,
+            calls.BATCH_PAUSE_TASK: control.pause,
+            calls.BATCH_RETRY_TASK: control.retry,
+            calls.BATCH_JOBS: control.delete,
+        }
 
-    async def answer(self, request: Request) -> Answer:
-        """The answer to a request under ``/v3/{project_id}/``."""
+    async def answer(self, request: Request, refuse_with: str | None = None) -> Answer:
+        """The answer to a request under ``/v3/{project_id}/``.
+
+        :param refuse_with: an error code with which the call is refused inside a 202, for each job it names
+        """
         language = request.headers.get("x-language", self._language)
+        try:
+            return self._contradict(await self._answer(request, language, refuse_with))
+        except RefusedError as refused:
+            return self._contradict(drs_error(refused.code, language, detail=refused.detail, text=refused.text))
+
+    async def _answer(self, request: Request, language: str, refuse_with: str | None) -> Answer:
         route = request.route
         if route.call == calls.OTHER:
             if not route.allow:
                 return drs_error("APIG.0101", language)
-            refusal = drs_error("APIG.0101", language, status=405)
-            return Answer(405, refusal.body, {**refusal.headers, "Allow": ", ".join(route.allow)})
-        try:
-            await self._authorize(request, language)
-            if route.call == calls.LIST_JOBS:
-                return self._list(_json_body(request, language), language)
-            job = self._jobs.get(route.job_id or "")
-            if job is None:
-                return drs_error("DRS.M05003", language)
-            if route.call == calls.SWITCH_VIP:
-                return self._switch(job, _json_body(request, language), language)
-            return self._status(job, language)
-        except _RefusedError as refused:
-            return refused.answer
+            wrong = drs_error("APIG.0101", language, status=405)
+            return Answer(405, wrong.body, {**wrong.headers, "Allow": ", ".join(route.allow)})
+        await self._authorize(request)
+        if refuse_with is not None:
+            return _refused_inside(request, refuse_with, language)
+        if route.call in self._collection:
+            return self._collection[route.call](request.json(), language)
+        job = self._book.get(route.job_id or "")
+        if job is None:
+            raise RefusedError(self._book.gone(route.job_id or ""))
+        return self._switch(job, request.json(), language) if route.call == calls.SWITCH_VIP else self._status(job)
 
-    async def _authorize(self, request: Request, language: str) -> None:
+    async def _authorize(self, request: Request) -> None:
         token = request.headers.get("x-auth-token", "")
         try:
             project_id = await self._tokens.project_of(token) if token else None
         except TokenCheckError:
-            raise _RefusedError(drs_error("DRS.M00004", language)) from None
+            raise RefusedError("DRS.M00004") from None
         if project_id is None:
-            raise _RefusedError(drs_error("DRS.M00100", language))
+            raise RefusedError("DRS.M00100")
         if project_id != request.route.project_id:
-            raise _RefusedError(drs_error("DRS.M00261", language))
+            raise RefusedError("DRS.M00261")
 
-    def _status(self, job: Job, language: str) -> Answer:
-        status = self._jobs.next_status(job.job_id)
+    def _status(self, job: Job) -> Answer:
+        status = self._book.next_switchover_status(job.job_id)
         if status == EMPTY:
-            return drs_error("DRS.M00002", language)
+            raise RefusedError("DRS.M00002")
         reply: dict[str, Any] = {"id": job.answers_as or job.job_id}
         if status != ABSENT:
             reply["status"] = status
         if status not in (START, COMPLETE, ABSENT, None):
-            reply |= _present(error_code=job.error_code, error_msg=job.error_msg)
+            reply |= present(error_code=job.error_code, error_msg=job.error_msg)
         return json_answer(reply)
 
     def _switch(self, job: Job, body: dict[str, Any], language: str) -> Answer:
-        mode = body.get("mode")
-        if mode is None or mode == "":
-            raise _RefusedError(drs_error("DRS.M00201", language, detail="mode"))
-        if mode not in ("source", "target"):
-            raise _RefusedError(drs_error("DRS.M00202", language, detail="mode"))
-        reply: dict[str, Any] = {"id": job.answers_as or job.job_id, "status": "success"}
-        if not self._jobs.switch(job.job_id, mode):
-            busy = job.on_switch != "refused"
-            code, text = ("DRS.M01504", None) if busy else (job.error_code or "DRS.M01504", job.error_msg)
-            reply |= {"status": "failed", "error_code": code}
-            # A text that goes with a code of the job's own is the job's to give.
-            reply |= _present(error_msg=text or (drs_error_text(code, language) if code == "DRS.M01504" else None))
+        mode = one_of(body, "mode", ("source", "target"))
+        reply: dict[str, Any] = {"id": job.answers_as or job.job_id}
+        match self._book.switch(job.job_id, mode):
+            case Switching.WRONG_STATUS:
+                raise RefusedError("DRS.M00304")
+            case Switching.BUSY:
+                reply |= {"status": "failed", **refusal("DRS.M01504", language)}
+            case Switching.REFUSED if job.error_code is not None:
+                # A text that goes with a code of the job's own is the job's to give.
+                reply |= {"status": "failed", **present(error_code=job.error_code, error_msg=job.error_msg)}
+            case Switching.REFUSED:
+                reply |= {"status": "failed", **refusal("DRS.M01504", language, text=job.error_msg)}
+            case Switching.ACCEPTED:
+                reply["status"] = "success"
         return json_answer(reply, 202)
 
     def _list(self, body: dict[str, Any], language: str) -> Answer:
-        page, per_page, use = (_required(body, key, language) for key in ("cur_page", "per_page", "db_use_type"))
-        for name, value, lowest in (("cur_page", page, 0), ("per_page", per_page, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise _RefusedError(drs_error("DRS.M00210", language, detail=name))
-        if use not in _DB_USE_TYPES:
-            raise _RefusedError(drs_error("DRS.M00202", language, detail="db_use_type"))
+        for key in ("cur_page", "per_page", "db_use_type"):
+            required(body, key)
+        page, per_page = number(body, "cur_page", 0), number(body, "per_page", 1)
+        use = one_of(body, "db_use_type", _DB_USE_TYPES)
         name, status = (str(body.get(key) or "") for key in ("name", "status"))
+        listed = [_listed(job, self._book.status(job.job_id)) for job in self._book.all()]
         found = [
             shown
-            for shown in map(_listed, self._jobs.all())
+            for shown in listed
             if shown["db_use_type"] == use and name in shown["name"] and status in ("", shown["status"])
         ]
         # Page 0 is all of them.
@@ -122,13 +150,28 @@ class Drs:
         return json_answer({"total_record": len(found), "jobs": shown})
 
 
-def _listed(job: Job) -> dict[str, Any]:
+def _refused_inside(request: Request, code: str, language: str) -> Answer:
+    outcome = {"status": "failed", **refusal(code, language)}
+    if request.route.job_id is not None:
+        return json_answer({"id": request.route.job_id, **outcome}, 202)
+    body = request.json()
+    if "jobs" not in body:
+        return json_answer(refusal(code, language), 202)
+    if request.route.call in (calls.BATCH_STATUS, calls.BATCH_PROGRESS, calls.BATCH_DETAIL):
+        ids = job_ids(body)
+    else:
+        ids = [job["job_id"] for job in job_objects(body)]
+    name = "job_id" if request.route.call == calls.BATCH_PROGRESS else "id"
+    return json_answer({"count": len(ids), "results": [{name: job_id, **outcome} for job_id in ids]}, 202)
+
+
+def _listed(job: Job, status: str) -> dict[str, Any]:
     return {
         "id": job.job_id,
-        "name": job.name or f"DRS-{job.job_id[:8]}",
-        "status": job.status,
+        "name": shown_name(job),
+        "status": status,
         "description": "",
-        "create_time": "1767225600000",
+        "create_time": str(CREATED_AT),
         "engine_type": job.engine_type,
         "net_type": job.net_type,
         "billing_tag": False,
@@ -137,26 +180,3 @@ def _listed(job: Job) -> dict[str, Any]:
         "task_type": job.task_type,
         "children": [],
     }
-
-
-def _json_body(request: Request, language: str) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "")
-    if kind and "json" not in kind.lower():
-        raise _RefusedError(drs_error("DRS.M00200", language))
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise _RefusedError(drs_error("DRS.M00200", language))
-    return body
-
-
-def _required(body: dict[str, Any], key: str, language: str) -> Any:
-    if body.get(key) in (None, ""):
-        raise _RefusedError(drs_error("DRS.M00201", language, detail=key))
-    return body[key]
-
-
-def _present(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from .answers import Answer, drs_error, json_answer
-from .calls import ANY_DRS_CALL, CALL_NAMES
+from .calls import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
 
@@ -29,7 +29,8 @@ class Fault:
     """One thing that goes wrong with a call; made by the constructors, whose names the command line and JSON use.
 
     With ``takes_effect`` the call is made as if nothing were wrong (a switchover begins, a scripted status is used up)
-    and only its answer suffers; otherwise the call itself never happens and ``answer`` stands in.
+    and only its answer suffers; otherwise the call itself never happens and ``answer`` stands in, or a refusal of the
+    jobs it names with the code ``refuses_with``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Fault:
     takes_effect: bool = False
     delay: float = 0.0
     ending: Ending = Ending.ANSWERED
+    refuses_with: str | None = None
 
     @classmethod
     def too_many(cls, retry_after: int | str | None = None) -> Fault:
@@ -125,6 +127,16 @@ class Fault:
         return cls("no_permission", drs_error("DRS.M00103"))
 
     @classmethod
+    def too_frequent(cls) -> Fault:
+        """HTTP 400 DRS.M01503: DRS was called too often."""
+        return cls("too_frequent", drs_error("DRS.M01503"))
+
+    @classmethod
+    def busy(cls) -> Fault:
+        """HTTP 202 with ``"status": "failed"`` and DRS.M01504 for each job the call names; for calls of DRS."""
+        return cls("busy", refuses_with="DRS.M01504")
+
+    @classmethod
     def redirect(cls, to: str, code: int = 302) -> Fault:
         """A redirect to the address ``to``."""
         return cls("redirect", Answer(_http_status(code), b"", {"Location": str(to)}))
@@ -156,6 +168,8 @@ FAULT_NAMES: Final = (
     "expired_token",
     "plain_401",
     "no_permission",
+    "too_frequent",
+    "busy",
     "redirect",
 )
 
@@ -178,6 +192,8 @@ class PlannedFault:
         """Refuse a call that does not exist, which would wait for ever without a word."""
         if self.call not in (*CALL_NAMES, ANY_DRS_CALL):
             raise ValueError(f"no call is named {self.call!r}; there are {', '.join(CALL_NAMES)} and {ANY_DRS_CALL}")
+        if self.fault.refuses_with is not None and self.call in (TOKENS, VALIDATE_TOKEN):
+            raise ValueError(f"{self.fault.name} is a fault of calls of DRS, not of {self.call}")
         if self.times is not None and (not isinstance(self.times, int) or self.times < 1):
             raise ValueError(f"times is a number from 1 on, or None for ever, not {self.times!r}")
 

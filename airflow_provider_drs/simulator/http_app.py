@@ -73,7 +73,12 @@ class HttpApp:
             return self._send(answer, place, request)
         if fault.delay:
             await asyncio.sleep(fault.delay)
-        answer = fault.answer or (await self._answer(found, request, body) if fault.takes_effect else Answer(200))
+        if fault.answer is not None:
+            answer = fault.answer
+        elif fault.takes_effect or fault.refuses_with:
+            answer = await self._answer(found, request, body, fault.refuses_with)
+        else:
+            answer = Answer(200)
         if fault.ending is Ending.RESET:
             self._journal.answered(place, None)
             return _reset(request)
@@ -87,10 +92,10 @@ class HttpApp:
         self._journal.answered(place, None if gone else answer.status)
         return _response(answer)
 
-    async def _answer(self, found: Route, request: web.Request, body: bytes) -> Answer:
+    async def _answer(self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None) -> Answer:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if found.is_drs:
-            return await self._drs.answer(Request(found, headers, body))
+            return await self._drs.answer(Request(found, headers, body), refuse_with)
         if found.version_document:
             return version_document(self._base_url())
         if found.allow:

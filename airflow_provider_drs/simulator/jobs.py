@@ -1,40 +1,62 @@
-"""The life of simulated DRS tasks: what each answers, and when. No sockets; the clock is handed in."""
+"""A simulated DRS task as its owner describes it: what it is called and how it behaves."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Final
 
 START: Final = "SWITCH_VIP_START"
 COMPLETE: Final = "SWITCH_VIP_COMPLETE"
 FAILED: Final = "SWITCH_VIP_FAILED"
 
-#: Items of a ``status_script`` beside status texts and None (a status of null): no status key, and error DRS.M00002.
+#: Items of a script beside texts and None (null): the field is left out; in a ``status_script`` error DRS.M00002; in a
+#: ``task_status_script`` the job is left out of the answer.
 ABSENT: Final = "ABSENT"
 EMPTY: Final = "EMPTY"
+MISSING: Final = "MISSING"
 
-_BEFORE_ANY_SWITCHOVER: Final[dict[str, str | None]] = {"empty": EMPTY, "null": None, "absent": ABSENT}
+#: ``no_switchover`` -> the item of a script that says the same.
+BEFORE_ANY_SWITCHOVER: Final[dict[str, str | None]] = {"empty": EMPTY, "null": None, "absent": ABSENT}
+
+Series = list[tuple[float, str | None]]
+Lag = int | float | str | None
 
 
 @dataclass
 class Job:
     """One DRS task and how it behaves. Times are in seconds.
 
-    What ``get-switch-vip-status`` answers follows ``status_script`` if there is one: one item for each call that the
-    job itself answers (a fault uses up none), the last for ever. An item is a status, None, ``"ABSENT"`` or
-    ``"EMPTY"``.
-
-    Otherwise it follows the clock: ``leftover`` (the result of an earlier switchover) or, with none,
-    ``no_switchover`` (``"empty"``, ``"null"`` or ``"absent"``) until a switchover is accepted, or from when the job was
-    added with ``running=True``; ``start_after`` later SWITCH_VIP_START for ``start_lasts``; then ``final``.
+    **The switchover.** What ``get-switch-vip-status`` answers follows ``status_script`` if there is one: one item for
+    each call that the job itself answers (a fault uses up none), the last for ever. An item is a status, None,
+    ``"ABSENT"`` or ``"EMPTY"``. Otherwise it follows the clock: ``leftover`` (the result of an earlier switchover) or,
+    with none, ``no_switchover`` (``"empty"``, ``"null"`` or ``"absent"``) until a switchover is accepted, or from when
+    the job was added with ``running=True``; ``start_after`` later SWITCH_VIP_START for ``start_lasts``; then ``final``.
+    ``status_after_switch`` is a script that begins with each accepted switchover and takes the place of all that.
 
     ``error_code`` and ``error_msg`` go with any status but START and COMPLETE, and with the refusal of
-    ``on_switch="refused"`` (there DRS.M01504 unless given). ``answers_as`` is the id put in replies, as a cross-AZ
-    parent answers with the id of its child. The rest is what the list of jobs shows.
+    ``on_switch="refused"`` (there DRS.M01504 unless given). A job that is not INCRE_TRANSFER_STARTED refuses to switch
+    with HTTP 400 DRS.M00304 unless ``switch_in_any_status``. ``answers_as`` is the id put in the answers of the two
+    calls, as a cross-AZ parent may answer with the id of its child.
 
-    Raises ValueError where a value makes no sense.
+    **The task.** Its status is ``status``; or that of ``task_status_series``: pairs of seconds since the job was added
+    and the status from then on; or of ``task_status_script``: one item for each ``batch-status`` that shows the job,
+    the last for ever (a status, None, ``"ABSENT"``, or ``"MISSING"``: not among the results). The lag in
+    ``batch-progress`` is ``"0"`` in INCRE_TRANSFER_STARTED and ``"-1"`` in any other status, or follows ``lag_series``
+    or ``lag_script`` in the same two ways (numbers are sent as strings; any string, None or ``"ABSENT"``).
+    ``task_error_code`` and ``task_error_msg`` go with any failed status.
+
+    An accepted job control (start, pause, retry, terminate) takes the place of all three: over
+    ``transition_seconds`` the status goes through what is usual after that call, or through ``transition``, whose last
+    stays. ``control_refused`` is a code with which every job control is refused, inside a 2xx.
+
+    **Comparison.** One runs for ``compare_seconds`` and ends as ``compare_final``; successful, it shows
+    ``compare_results``: ``{"database.table": "CONSISTENT" | "INCONSISTENT" | ...}``. ``compare_refused`` is a code with
+    which none can be created, with ``compare_refused_msg`` as HTTP 400, or within the 2xx with
+    ``compare_refused_inside``.
+
+    The rest is what the list of jobs and ``batch-detail`` show. Raises ValueError where a value makes no sense.
     """
 
     job_id: str
@@ -49,8 +71,28 @@ class Job:
     answers_as: str | None = None
     running: bool = False
     on_switch: str = "success"
-    name: str | None = None
+    status_after_switch: list[str | None] | None = None
+    switch_in_any_status: bool = False
+
     status: str = "INCRE_TRANSFER_STARTED"
+    task_status_script: list[str | None] | None = None
+    task_status_series: Series | None = None
+    task_error_code: str | None = None
+    task_error_msg: str | None = None
+    lag_script: list[Lag] | None = None
+    lag_series: list[tuple[float, Lag]] | None = None
+    transition_seconds: float = 1.0
+    transition: list[str] | None = None
+    control_refused: str | None = None
+
+    compare_seconds: float = 1.0
+    compare_final: str = "SUCCESSFUL"
+    compare_results: dict[str, str] = field(default_factory=lambda: {"demo.orders": "CONSISTENT"})
+    compare_refused: str | None = None
+    compare_refused_msg: str | None = None
+    compare_refused_inside: bool = False
+
+    name: str | None = None
     db_use_type: str = "sync"
     task_type: str = "FULL_INCR_TRANS"
     engine_type: str = "mysql"
@@ -59,17 +101,25 @@ class Job:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense, naming the field."""
-        _check_types(self)
+        for known in fields(self):
+            value, (right, told) = getattr(self, known.name), _KINDS[str(known.type)]
+            if not right(value):
+                raise ValueError(f"{known.name} is {told}, not {value!r}")
         if not self.job_id:
             raise ValueError("job_id is empty")
-        if self.status_script is not None and not self.status_script:
-            raise ValueError("status_script has no item")
-        if self.start_after < 0 or self.start_lasts < 0:
-            raise ValueError("start_after and start_lasts are seconds from 0 on")
-        if self.no_switchover not in _BEFORE_ANY_SWITCHOVER:
-            raise ValueError(f"no_switchover is one of {', '.join(_BEFORE_ANY_SWITCHOVER)}, not {self.no_switchover!r}")
+        for name in ("start_after", "start_lasts", "transition_seconds", "compare_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is seconds from 0 on")
+        if self.no_switchover not in BEFORE_ANY_SWITCHOVER:
+            raise ValueError(f"no_switchover is one of {', '.join(BEFORE_ANY_SWITCHOVER)}, not {self.no_switchover!r}")
         if self.on_switch not in ("success", "refused"):
             raise ValueError(f"on_switch is success or refused, not {self.on_switch!r}")
+        for what in ("task_status", "lag"):
+            if getattr(self, f"{what}_script") is not None and getattr(self, f"{what}_series") is not None:
+                raise ValueError(f"a job has a {what}_script or a {what}_series, not both")
+        # JSON has no tuples, and a job is the same whether it was written in JSON or in Python.
+        self.task_status_series = _pairs(self.task_status_series)
+        self.lag_series = _pairs(self.lag_series)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Job:
@@ -86,92 +136,57 @@ class Job:
         return asdict(self)
 
 
-def _check_types(job: Job) -> None:
-    for known in fields(job):
-        value = getattr(job, known.name)
-        kinds = str(known.type)
-        if known.name == "status_script":
-            right = value is None or (
-                isinstance(value, list) and all(item is None or isinstance(item, str) for item in value)
-            )
-        elif kinds == "bool":
-            right = isinstance(value, bool)
-        elif kinds == "float":
-            right = isinstance(value, (int, float)) and not isinstance(value, bool)
-        else:
-            right = isinstance(value, str) or (value is None and "None" in kinds)
-        if not right:
-            raise ValueError(f"{known.name} is {kinds}, not {value!r}")
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-@dataclass
-class _Life:
-    job: Job
-    accepted_at: float | None  # when the switchover that counts now was accepted
-    before: str | None  # the result that stood until then
-    script_at: int = 0
-    modes: list[str] = field(default_factory=list)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
-class JobBook:
-    """All jobs of a simulator and the state each is in; safe to use from several threads."""
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lives: dict[str, _Life] = {}
-        self._lock = threading.Lock()
 
-    def add(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id and begin its life anew."""
-        with self._lock:
-            self._lives[job.job_id] = _Life(job, self._clock() if job.running else None, job.leftover)
+def _is_lag(value: Any) -> bool:
+    return _is_text_or_none(value) or _is_number(value)
 
-    def get(self, job_id: str) -> Job | None:
-        """The job with this id, or None."""
-        life = self._lives.get(job_id)
-        return life.job if life else None
 
-    def all(self) -> list[Job]:
-        """Every job, in the order they were added."""
-        with self._lock:
-            return [life.job for life in self._lives.values()]
+def _list_of(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or (isinstance(value, list) and len(value) > 0 and all(map(right, value)))
 
-    def switched(self, job_id: str) -> list[str]:
-        """The modes of the switchovers that were accepted for a job, in order."""
-        with self._lock:
-            return list(self._lives[job_id].modes)
 
-    def next_status(self, job_id: str) -> str | None:
-        """What the status call says now: a status, None, `ABSENT` or `EMPTY`; goes one item on in a script."""
-        with self._lock:
-            life = self._lives[job_id]
-            script = life.job.status_script
-            if script is None:
-                return self._timed_status(life)
-            item = script[min(life.script_at, len(script) - 1)]
-            life.script_at += 1
-            return item
+def _series_of(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def is_pair(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and len(value) == 2 and _is_number(value[0]) and right(value[1])
 
-    def switch(self, job_id: str, mode: str) -> bool:
-        """Ask for a switchover; False when it is refused: by ``on_switch``, or because one is under way."""
-        with self._lock:
-            life = self._lives[job_id]
-            if life.job.on_switch == "refused" or (life.job.status_script is None and self._under_way(life)):
-                return False
-            if life.accepted_at is not None:
-                life.before = life.job.final
-            life.accepted_at = self._clock()
-            life.modes.append(mode)
-            return True
+    def is_series(value: Any) -> bool:
+        if value is None or not _list_of(is_pair)(value):
+            return value is None
+        return value[0][0] >= 0 and all(first[0] < second[0] for first, second in pairwise(value))
 
-    def _under_way(self, life: _Life) -> bool:
-        if life.accepted_at is None:
-            return False
-        return self._clock() - life.accepted_at < life.job.start_after + life.job.start_lasts
+    return is_series
 
-    def _timed_status(self, life: _Life) -> str | None:
-        job = life.job
-        elapsed = -1.0 if life.accepted_at is None else self._clock() - life.accepted_at
-        if life.accepted_at is None or elapsed < job.start_after:
-            return _BEFORE_ANY_SWITCHOVER[job.no_switchover] if life.before is None else life.before
-        return START if elapsed < job.start_after + job.start_lasts else job.final
+
+def _is_results(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, [*value, *value.values()]))
+
+
+def _pairs(series: Any) -> Any:
+    return series and [(seconds, value) for seconds, value in series]
+
+
+_SERIES: Final = "a list of pairs of seconds, rising from 0 on, and"
+#: annotation of a field -> what tells a right value, and how an error message calls one.
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "str": (_is_text, "a string"),
+    "str | None": (_is_text_or_none, "a string or None"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "float": (_is_number, "a number"),
+    "list[str] | None": (_list_of(_is_text), "a list of one or more strings"),
+    "list[str | None] | None": (_list_of(_is_text_or_none), "a list of one or more strings and nulls"),
+    "list[Lag] | None": (_list_of(_is_lag), "a list of one or more numbers, strings and nulls"),
+    "Series | None": (_series_of(_is_text_or_none), f"{_SERIES} strings"),
+    "list[tuple[float, Lag]] | None": (_series_of(_is_lag), f"{_SERIES} numbers or strings"),
+    "dict[str, str]": (_is_results, "an object of strings"),
+}

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from . import certificates
+from .book import JobBook
 from .control import Control
 from .drs import Drs
 from .faults import Fault, FaultQueue, PlannedFault
 from .http_app import HttpApp
 from .iam import Account, Iam, OutsideIam
-from .jobs import Job, JobBook
+from .jobs import Job
 from .journal import Entry, Journal
 from .serving import ServingThread
 
@@ -35,6 +36,8 @@ class Simulator:
     :param iam_verify: file of certificates to trust when asking it, default those of the system
     :param language: of error texts for requests without X-Language: ``en-us`` or ``zh-cn``
     :param jobs: the jobs that are there from the start
+    :param contradictions: where to read the documentation the other way: ``success_code`` (200 for 202 and the
+        reverse), ``error_field`` (error_message for error_msg and the reverse), ``PAUSEING``, ``STARTJOB_FAILED``
     :param clock: the time in seconds since the epoch, which tokens and jobs live by
     """
 
@@ -50,6 +53,7 @@ class Simulator:
         iam_verify: str | None = None,
         language: str = "en-us",
         jobs: Iterable[Job] = (),
+        contradictions: Iterable[str] = (),
         user: str = "drs-demo",
         password: str = "demo-password",
         domain: str = "OTC-DEMO",
@@ -69,7 +73,7 @@ class Simulator:
         account = Account(user, password, domain, project_name, project_id)
         self._iam = None if iam else Iam(account, clock, token_lifetime)
         self._app = HttpApp(
-            drs=Drs(self._jobs, self._iam or OutsideIam(iam or "", iam_verify), language),
+            drs=Drs(self._jobs, self._iam or OutsideIam(iam or "", iam_verify), language, contradictions),
             iam=self._iam,
             faults=self._faults,
             journal=self._journal,
@@ -131,6 +135,13 @@ class Simulator:
     def switched(self, job_id: str) -> list[str]:
         """The modes of the switchovers that were accepted for a job, in order; raises KeyError for no such job."""
         return self._jobs.switched(job_id)
+
+    def controlled(self, job_id: str) -> list[str]:
+        """The job controls that were accepted for a job, in order; raises KeyError for no such job.
+
+        They are ``start``, ``pause``, ``retry``, ``terminate``, ``force_terminate`` and ``delete``.
+        """
+        return self._jobs.controlled(job_id)
 
     def fault(self, call: str, fault: Fault, times: int | None = 1) -> None:
         """Let the next ``times`` calls of a name go wrong, or all from now on with ``times=None``.

@@ -1,41 +1,35 @@
-"""The trigger: waits for a switchover in the triggerer."""
+"""The trigger that waits for a switchover."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-from airflow_provider_drs.hooks.drs import DrsHook, shared_async_client
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.triggers.base import DrsTrigger
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
 
-class DrsSwitchoverTrigger(BaseTrigger):
+class DrsSwitchoverTrigger(DrsTrigger):
     """Waits until DRS says that a job's switchover is complete or failed, and fires one event.
 
-    It only ever reads: neither its end nor its removal changes anything at DRS. What it stores holds no secret.
-
     :param job_id: the job.
-    :param drs_conn_id: id of the connection.
-    :param project_id: project to work in, instead of the connection's.
-    :param poke_interval: seconds between polls.
-    :param exponential_backoff: let the interval grow from poll to poll.
-    :param max_wait: seconds it may grow to.
-    :param transient_error_timeout: seconds of trouble without one good answer after which to give up.
     :param verify_job_id: fail when the answer is about another job.
-    :param silent_fail: log errors that would end the wait, and go on.
+    :param freshness: which switchover is meant, as ``protocol.freshness.Freshness.to_dict`` writes it; None: any.
+    :param record: what an operator has written down about its switchover, handed back with the event; it says which
+        switchover is meant, in place of ``freshness``.
+    :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
 
-    The event is plain JSON: ``{"outcome": "done", "result": {...}}`` with the task's XCom, ``{"outcome": "failed",
-    "switchover": {job_id, error_code, error_msg}}``, or ``{"outcome": "error", "error": {...}}``.
+    The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
+
+    The event is plain JSON: ``{"outcome": "done", "result": {...}, "seen": {...}}`` with the sensor's XCom,
+    ``{"outcome": "failed", "switchover": {job_id, error_code, error_msg}, "seen": {...}}``, ``{"outcome": "undecided",
+    "reason": "...", "seen": {...}}`` or ``{"outcome": "error", "error": {...}}``.
     """
-
-    supports_triggerer_queue = True
 
     def __init__(
         self,
@@ -48,81 +42,54 @@ class DrsSwitchoverTrigger(BaseTrigger):
         transient_error_timeout: float = 900.0,
         verify_job_id: bool = True,
         silent_fail: bool = False,
+        freshness: dict[str, Any] | None = None,
+        record: dict[str, Any] | None = None,
+        deadline: float | None = None,
     ) -> None:
-        super().__init__()
-        self.job_id = job_id
-        self.drs_conn_id = drs_conn_id
-        self.project_id = project_id
-        self.poke_interval = poke_interval
-        self.exponential_backoff = exponential_backoff
-        self.max_wait = max_wait
-        self.transient_error_timeout = transient_error_timeout
-        self.verify_job_id = verify_job_id
-        self.silent_fail = silent_fail
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and what :meth:`__init__` takes."""
-        return (
-            f"{type(self).__module__}.{type(self).__name__}",
-            {
-                "job_id": self.job_id,
-                "drs_conn_id": self.drs_conn_id,
-                "project_id": self.project_id,
-                "poke_interval": self.poke_interval,
-                "exponential_backoff": self.exponential_backoff,
-                "max_wait": self.max_wait,
-                "transient_error_timeout": self.transient_error_timeout,
-                "verify_job_id": self.verify_job_id,
-                "silent_fail": self.silent_fail,
-            },
+        super().__init__(
+            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
         )
+        self.job_id = job_id
+        self.verify_job_id = verify_job_id
+        self.freshness = freshness
+        self.record = record
+        self.deadline = deadline
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the wait is over and fire one event."""
-        from airflow_provider_drs.protocol.errors import DrsError, readable
-        from airflow_provider_drs.protocol.waiting import GiveUp
+    def _stored(self) -> dict[str, Any]:
+        return {
+            "job_id": self.job_id,
+            "verify_job_id": self.verify_job_id,
+            "freshness": self.freshness,
+            "record": self.record,
+            "deadline": self.deadline,
+        }
 
-        try:
-            event = await self._wait()
-        except DrsError as error:  # a connection that cannot be used
-            event = GiveUp(error=error).event()
-        except Exception as error:
-            # Left to Airflow, this would skip a task with soft_fail, as if the switchover had been seen to fail.
-            self.log.exception("The wait for job %s broke", self.job_id)
-            broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
-            event = GiveUp(error=broken).event()
-        yield TriggerEvent(event)
+    def _echo(self) -> dict[str, Any]:
+        return {} if self.record is None else {"record": self.record}
 
-    async def _wait(self) -> dict[str, Any]:
+    def _new_wait(self, pace: Pace) -> SwitchoverWait:
         from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.freshness import Freshness
+        from airflow_provider_drs.protocol.record import Record
         from airflow_provider_drs.protocol.settings import where
-        from airflow_provider_drs.protocol.waiting import GiveUp, Pace, SwitchoverWait, Wait
+        from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
-        seed = f"{self.job_id}#{id(self)}"
-        wait = SwitchoverWait(
+        freshness = Freshness.from_dict(self.freshness) if self.freshness else None
+        if self.record is not None:
+            freshness = Record.from_dict(self.record).freshness()
+        return SwitchoverWait(
             self.job_id,
-            Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed),
+            pace,
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
             where=where(self.drs_conn_id, about_job(self.job_id)),
+            freshness=freshness,
+            deadline=self.deadline,
         )
-        async with shared_async_client(self.drs_conn_id, self.project_id) as client:
-            while True:
-                verdict = await self._poll(client, wait)
-                for line in verdict.lines:
-                    self.log.log(line.level, line.text)
-                if isinstance(verdict, GiveUp) and self.silent_fail:
-                    self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
-                elif not isinstance(verdict, Wait):
-                    return verdict.event()
-                await asyncio.sleep(verdict.delay)
 
-    async def _poll(self, client: Any, wait: SwitchoverWait) -> Verdict:
+    async def _ask(self, client: AsyncDrsClient, wait: SwitchoverWait) -> Verdict:
         from airflow_provider_drs.protocol.calls import get_switchover_status
-        from airflow_provider_drs.protocol.errors import DrsError
 
-        try:
-            reply = await client.call(get_switchover_status(self.job_id))
-        except DrsError as error:
-            return wait.failed(error, time.time())
-        return wait.answered(reply, time.time())
+        asked_at = time.time()
+        reply = await client.call(get_switchover_status(self.job_id))
+        return wait.answered(reply, time.time(), asked_at)

@@ -91,7 +91,7 @@ def test_timeout_when_deferred(options: dict[str, Any], raised: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"soft_fail": True}])
 def test_a_trigger_that_broke_is_an_error_not_a_skip(options: dict[str, Any]) -> None:
     sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, deferrable=True, **options)
-    with pytest.raises(exceptions.DrsError, match="the trigger that waited for job"):
+    with pytest.raises(exceptions.DrsError, match="the trigger that waited for the switchover of job"):
         sensor.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["boom"]}, {})
 
 
@@ -193,10 +193,10 @@ def test_defaults() -> None:
 
 def test_the_memory_of_an_earlier_try_is_not_taken_up(drs: Simulator) -> None:
     """A task that a person clears begins a new wait, although the store still holds what the old one saw."""
-    from airflow_provider_drs.sensors.drs import MEMORY_KEY
+    from airflow_provider_drs.sensors.base import MEMORY_KEY
 
     kept = {MEMORY_KEY: {"try_number": 1, "polls": 9, "first_polled_at": 5.0, "last_seen": START}}
     sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, mode="reschedule")
     for try_number, polls in ((1, 9), (2, 0)):
         ti = SimpleNamespace(try_number=try_number, get_first_reschedule_date=lambda context: None)
-        assert sensor._recall({"ti": ti, "task_state_store": SimpleNamespace(get=kept.get)}).polls == polls
+        assert sensor._recall({"ti": ti, "task_state_store": SimpleNamespace(get=kept.get)})["polls"] == polls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -73,12 +74,12 @@ def test_a_hundred_triggers_share_look_up_token_and_connections(
 def test_it_fires_once_and_ends(drs: Simulator) -> None:
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_FAILED"], error_code="E", error_msg="M"))
     assert asyncio.run(_events(DrsSwitchoverTrigger(JOB))) == [
-        [{"outcome": "failed", "switchover": {"job_id": JOB, "error_code": "E", "error_msg": "M"}}]
+        [{"outcome": "failed", "switchover": {"job_id": JOB, "error_code": "E", "error_msg": "M"}, "seen": ANY}]
     ]
 
 
 def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DrsSwitchoverTrigger, "_poll", lambda *args: 1 / 0)
+    monkeypatch.setattr(DrsSwitchoverTrigger, "_ask", lambda *args: 1 / 0)
     [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
     assert event["outcome"] == "error"
     assert "ZeroDivisionError" in event["error"]["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -51,7 +52,7 @@ class Ended:
     lines: list[tuple[str, str]]
     slept: list[float] = field(default_factory=list)
     tries: int = 1
-    rendered: dict[str, Any] = field(default_factory=dict)
+    evidence: Any = None
 
     def levels(self, level: str) -> list[str]:
         return [text for name, text in self.lines if name == level]
@@ -71,11 +72,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     from airflow.sdk.bases import sensor as airflow_sensor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from airflow_provider_drs.sensors import drs as our_sensor
-    from airflow_provider_drs.triggers import drs as our_trigger
+    from airflow_provider_drs.operators import switchover as our_operator
+    from airflow_provider_drs.sensors import base as our_sensor
+    from airflow_provider_drs.sensors import switchover as our_switchover_sensor
+    from airflow_provider_drs.triggers import base as our_trigger
+    from airflow_provider_drs.triggers import drs as our_switchover_trigger
 
     clock = JumpingClock()
-    decide = our_sensor.DrsSwitchoverSensor._get_next_poke_interval
+    decide = our_sensor.DrsSensor._get_next_poke_interval
 
     def decide_and_jump(sensor: Any, *args: Any) -> float:
         delay = decide(sensor, *args)
@@ -86,9 +90,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     def first_rescheduled(_: Any, context: Any) -> datetime | None:
         return datetime.fromtimestamp(clock.started, UTC) if context.get("task_reschedule_count") else None
 
-    monkeypatch.setattr(our_sensor.DrsSwitchoverSensor, "_get_next_poke_interval", decide_and_jump)
+    monkeypatch.setattr(our_sensor.DrsSensor, "_get_next_poke_interval", decide_and_jump)
     monkeypatch.setattr(RuntimeTaskInstance, "get_first_reschedule_date", first_rescheduled)
-    for module in (airflow_sensor, our_sensor, our_trigger):
+    ours = (our_sensor, our_switchover_sensor, our_operator, our_trigger, our_switchover_trigger)
+    for module in (airflow_sensor, *ours):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(our_trigger, "asyncio", SimpleNamespace(sleep=clock.asleep))
     monkeypatch.setattr(airflow_sensor, "timezone", clock)
@@ -97,21 +102,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
 
 def run_wait(mode: str, clock: JumpingClock | None = None, **kwargs: Any) -> Ended:
     """Run a DAG of one ``DrsSwitchoverSensor`` in ``mode`` and return how it ended."""
-    from airflow.sdk import DAG
-
     from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
     in_mode: dict[str, Any] = {"reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}.get(mode, {})
+    options = {"job_id": JOB} | in_mode | kwargs
+    return run_task(
+        lambda task_id, callbacks: DrsSwitchoverSensor(task_id=task_id, **(callbacks | options)), mode, clock
+    )
+
+
+def run_task(make: Callable[[str, dict[str, Any]], Any], mode: str, clock: JumpingClock | None = None) -> Ended:
+    """Run a DAG of the one task that ``make`` returns for a task id and callbacks; return how it ended."""
+    from airflow.sdk import DAG
+
     errors: list[BaseException | None] = []
 
     def note(context: Any) -> None:
         errors.append(context.get("exception"))
 
     with DAG(f"wait_{mode}", schedule=None) as dag:
-        DrsSwitchoverSensor(
-            task_id="wait",
-            **{"job_id": JOB, "on_failure_callback": note, "on_retry_callback": note} | in_mode | kwargs,
-        )
+        make("wait", {"on_failure_callback": note, "on_retry_callback": note})
+    if clock:
+        clock.slept.clear()
     with capture_logs() as captured:
         run = dag.test()
     ti = run.get_task_instance("wait")
@@ -119,8 +131,9 @@ def run_wait(mode: str, clock: JumpingClock | None = None, **kwargs: Any) -> End
     return Ended(
         state=str(ti.state),
         xcom=ti.xcom_pull(task_ids="wait"),
+        evidence=ti.xcom_pull(task_ids="wait", key="switchover"),
         error=errors[-1] if errors else None,
         lines=[(str(x["log_level"]), str(x["event"])) for x in captured if JOB in str(x["event"]) and "ti=" not in x],
-        slept=clock.slept if clock else [],
+        slept=list(clock.slept) if clock else [],
         tries=ti.try_number,
     )

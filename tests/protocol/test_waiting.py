@@ -5,6 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from unittest.mock import ANY
+
 import pytest
 
 from airflow_provider_drs.protocol import errors
@@ -65,7 +67,7 @@ def test_a_switchover_that_completes() -> None:
     }
     assert isinstance(verdicts[-1], Done)
     assert verdicts[-1].result == result
-    assert verdicts[-1].event() == {"outcome": "done", "result": result}
+    assert verdicts[-1].event() == {"outcome": "done", "result": result, "seen": ANY}
     assert lines(verdicts) == [
         (logging.INFO, f"Job {JOB}: no switchover yet; waiting for one"),
         (logging.INFO, f"Job {JOB}: switchover in progress (SWITCH_VIP_START)"),
@@ -77,7 +79,7 @@ def test_a_switchover_that_fails() -> None:
     *_, verdict = play(waiting(), (0, START), (5, FAILED))
     assert isinstance(verdict, SwitchoverFailed)
     switchover = {"job_id": JOB, "error_code": "DRS.M9", "error_msg": "no free address"}
-    assert verdict.event() == {"outcome": "failed", "switchover": switchover}
+    assert verdict.event() == {"outcome": "failed", "switchover": switchover, "seen": ANY}
     assert lines([verdict]) == [(logging.INFO, f"Job {JOB}: switchover failed (SWITCH_VIP_FAILED)")]
 
 
@@ -219,7 +221,9 @@ def test_the_memory_is_plain_json_and_knows_everything() -> None:
     wait = waiting()
     play(wait, (0, START), (5, DOWN), (15, DOWN))
     stored = json.loads(json.dumps(wait.memory.to_dict()))
-    assert Memory.from_dict(stored) == wait.memory == Memory(3, T0, "SWITCH_VIP_START", T0 + 5, 2)
+    observed = [{"status": "SWITCH_VIP_START", "at": utc(T0)}]
+    known = Memory(3, T0, "SWITCH_VIP_START", T0 + 5, 2, observed, T0, True)
+    assert Memory.from_dict(stored) == wait.memory == known
 
 
 def test_a_memory_of_another_version_is_read_as_far_as_it_goes() -> None:

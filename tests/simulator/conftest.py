@@ -53,6 +53,19 @@ class Api:
     def list(self, **body: Any) -> requests.Response:
         return self.request("POST", self.jobs, json={"cur_page": 1, "per_page": 10, "db_use_type": "sync", **body})
 
+    def call(self, name: str, body: Any, **kwargs: Any) -> requests.Response:
+        """A call that names no job in its path."""
+        method = "DELETE" if name == "batch-jobs" else "POST"
+        return self.request(method, f"{self.jobs}/{name}", json=body, **kwargs)
+
+    def task_status(self, job_id: str = JOB_ID) -> Any:
+        """What batch-status shows as a job's status."""
+        return self.call("batch-status", {"jobs": [job_id]}).json()["results"][0]["status"]
+
+    def lag(self, job_id: str = JOB_ID) -> Any:
+        """What batch-progress shows as a job's lag."""
+        return self.call("batch-progress", {"jobs": [job_id]}).json()["results"][0]["incre_trans_delay"]
+
     @property
     def jobs(self) -> str:
         return f"/v3/{self.simulator.project_id}/jobs"

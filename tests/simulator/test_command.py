@@ -52,7 +52,7 @@ def test_it_prints_how_to_reach_it_and_ends_at_a_signal(tmp_path: Path, end: int
     with running(
         *("--directory", str(directory), "--ready-file", str(ready_file), "--password", "it's"),
         *("--job", "j1,status_script=null|ODD,error_code=E1,error_msg=no, not now", "--token-lifetime", "60"),
-        *("--fault", "get-switch-vip-status=too_many:3x1"),
+        *("--fault", "get-switch-vip-status=too_many:3x1", "--contradiction", "success_code"),
         end=end,
     ) as printed:
         connection = json.loads(printed["AIRFLOW_CONN_DRS_DEFAULT"])
@@ -74,7 +74,7 @@ def test_it_prints_how_to_reach_it_and_ends_at_a_signal(tmp_path: Path, end: int
             token = session.post(f"{printed['IAM']}/auth/tokens", json=log_in, timeout=10).headers["X-Subject-Token"]
             address = f"{printed['DRS']}/v3/{ready['project_id']}/jobs/j1/get-switch-vip-status"
             answers = [session.get(address, headers={"X-Auth-Token": token}, timeout=10) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [429, 200, 200]
+        assert [answer.status_code for answer in answers] == [429, 202, 202]
         assert answers[1].json() == {"id": "j1", "status": None}
         assert answers[2].json() == {"id": "j1", "status": "ODD", "error_code": "E1", "error_msg": "no, not now"}
     assert printed["stderr"] == ""
@@ -119,6 +119,8 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(tmp_path: Path, caps
         ["--port", "70000"],
         ["--job", "a,start_lasts=soon"],
         ["--job", "a,colour=red"],
+        ["--job", "a,lag_series=5"],
+        ["--contradiction", "nothing"],
         ["--job", "a,b"],
         ["--fault", "tokens=nothing"],
         ["--fault", "nothing=reset"],

@@ -19,7 +19,24 @@ def test_jobs_are_added_and_shown(simulator: Simulator, api: Api) -> None:
     jobs = {job["job_id"]: job for job in api.request("GET", "/_sim/jobs").json()["jobs"]}
     assert set(jobs) == {JOB_ID, "new", "b", "c"}
     assert jobs["b"].pop("switched") == ["target"]
+    assert jobs["b"].pop("controlled") == []
     assert Job.from_dict(jobs["b"]) == Job("b")
+
+
+def test_a_job_with_every_kind_of_field_survives_json(api: Api) -> None:
+    job = Job(
+        "all",
+        task_status_series=[(0, "CONFIGURATION"), (1.5, None)],
+        lag_script=[3, "-1", None],
+        transition=["STARTJOBING"],
+        compare_results={"a.b": "INCONSISTENT"},
+        status_after_switch=["SWITCH_VIP_START", None],
+    )
+    assert api.request("POST", "/_sim/jobs", json=job.as_dict()).status_code == 201
+    api.call("batch-jobs", {"jobs": [{"job_id": "all", "delete_type": "terminate"}]})
+    shown = {job["job_id"]: job for job in api.request("GET", "/_sim/jobs").json()["jobs"]}["all"]
+    assert (shown.pop("switched"), shown.pop("controlled")) == ([], ["terminate"])
+    assert Job.from_dict(shown) == job
 
 
 def test_faults_are_added_and_cleared(api: Api) -> None:

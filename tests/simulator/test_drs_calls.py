@@ -78,6 +78,37 @@ def test_a_script_goes_on_with_each_call_and_its_last_item_stays(simulator: Simu
     ]
 
 
+def test_a_script_can_begin_with_an_accepted_switchover(simulator: Simulator, api: Api) -> None:
+    after = ["SWITCH_VIP_COMPLETE", None, "SWITCH_VIP_START", "SWITCH_VIP_FAILED"]
+    simulator.add_job(Job(JOB_ID, leftover="SWITCH_VIP_COMPLETE", status_after_switch=after, on_switch="refused"))
+    api.switch()
+    assert [shown(api) for _ in range(3)] == ["SWITCH_VIP_COMPLETE"] * 3
+    simulator.add_job(Job(JOB_ID, leftover="SWITCH_VIP_COMPLETE", status_after_switch=after))
+    assert [shown(api) for _ in range(3)] == ["SWITCH_VIP_COMPLETE"] * 3
+    api.switch()
+    assert [api.status().json()["status"] for _ in range(5)] == [*after, "SWITCH_VIP_FAILED"]
+    api.switch(mode="target")
+    assert api.status().json()["status"] == "SWITCH_VIP_COMPLETE"
+    assert simulator.switched(JOB_ID) == ["source", "target"]
+
+
+def test_a_script_before_the_switchover_gives_way_to_the_one_after_it(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, status_script=["EMPTY", None], status_after_switch=["SWITCH_VIP_START"]))
+    assert [api.status().status_code, api.status().json()["status"]] == [422, None]
+    api.switch()
+    assert shown(api) == "SWITCH_VIP_START"
+
+
+@pytest.mark.parametrize("status", ["FULL_TRANSFER_STARTED", "PAUSING", "SOMETHING_NEW"])
+def test_a_task_that_does_not_replicate_does_not_switch(simulator: Simulator, api: Api, status: str) -> None:
+    simulator.add_job(Job(JOB_ID, status=status))
+    refused = api.switch()
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "DRS.M00304")
+    assert simulator.switched(JOB_ID) == []
+    simulator.add_job(Job(JOB_ID, status=status, switch_in_any_status=True))
+    assert api.switch().json()["status"] == "success"
+
+
 def test_a_parent_can_answer_with_its_childs_id(simulator: Simulator, api: Api) -> None:
     simulator.add_job(Job(JOB_ID, answers_as="child", status_script=["SWITCH_VIP_START"]))
     assert api.status().json()["id"] == "child"
@@ -216,6 +247,18 @@ def test_error_texts_follow_x_language(api: Api) -> None:
     "values",
     [
         {"job_id": ""},
+        {"job_id": "a", "task_status_script": []},
+        {"job_id": "a", "task_status_series": [[0, "CREATING"], [0, "CONFIGURATION"]]},
+        {"job_id": "a", "task_status_series": [[-1, "CREATING"]]},
+        {"job_id": "a", "task_status_series": ["CREATING"]},
+        {"job_id": "a", "task_status_script": ["A"], "task_status_series": [[0, "B"]]},
+        {"job_id": "a", "lag_script": [True]},
+        {"job_id": "a", "lag_series": [[0, []]]},
+        {"job_id": "a", "lag_script": [1], "lag_series": [[0, 1]]},
+        {"job_id": "a", "transition": [None]},
+        {"job_id": "a", "transition_seconds": -1},
+        {"job_id": "a", "compare_results": {"a.b": 1}},
+        {"job_id": "a", "compare_results": None},
         {"job_id": "a", "status_script": []},
         {"job_id": "a", "status_script": [1]},
         {"job_id": "a", "start_lasts": -1},

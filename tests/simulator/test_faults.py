@@ -37,6 +37,8 @@ def scripted(simulator: Simulator) -> None:
         (Fault.expired_token(), 403, {}, b'"DRS.M00100"'),
         (Fault.plain_401(), 401, {}, b"Unauthorized"),
         (Fault.no_permission(), 401, {}, b'"DRS.M00103"'),
+        (Fault.too_frequent(), 400, {"Content-Type": "application/json"}, b'"DRS.M01503"'),
+        (Fault.busy(), 202, {}, b'"DRS.M01504"'),
         (Fault.redirect("https://elsewhere.example/"), 302, {"Location": "https://elsewhere.example/"}, b""),
     ],
 )
@@ -50,6 +52,27 @@ def test_a_fault_answers_in_the_calls_place(
     assert content in answer.content
     assert simulator.calls(STATUS)[-1].status == status
     assert api.status().json()["status"] == SCRIPT[0]  # over, and no item of the script was used up
+
+
+def test_busy_refuses_every_job_that_a_call_names_and_does_nothing(simulator: Simulator, api: Api) -> None:
+    simulator.fault("*", Fault.busy(), times=None)
+    text = "Another operation is being performed on the task."
+    outcome = {"status": "failed", "error_code": "DRS.M01504", "error_msg": text}
+    assert api.switch().json() == {"id": JOB_ID, **outcome}
+    both = {"count": 2, "results": [{"id": JOB_ID, **outcome}, {"id": "b", **outcome}]}
+    assert api.call("batch-status", {"jobs": [JOB_ID, "b"]}).json() == both
+    paused = api.call(
+        "batch-pause-task", {"jobs": [{"job_id": job_id, "pause_mode": "all"} for job_id in (JOB_ID, "b")]}
+    )
+    assert (paused.status_code, paused.json()) == (202, both)
+    refused = api.call("create-compare-task", {"job_id": JOB_ID, "object_level_compare_type": "objects"})
+    assert (refused.status_code, refused.json()["error_code"]) == (202, "DRS.M01504")
+    [progress] = api.call("batch-progress", {"jobs": [JOB_ID]}).json()["results"]
+    assert progress == {"job_id": JOB_ID, **outcome}
+    assert api.call("batch-status", {}).json()["error_code"] == "DRS.M01504"
+    assert api.call("batch-status", {"jobs": []}).status_code == 400
+    simulator.clear_faults()
+    assert (simulator.switched(JOB_ID), simulator.controlled(JOB_ID)) == ([], [])
 
 
 def test_slow_gives_the_normal_answer_later(simulator: Simulator, api: Api) -> None:
@@ -119,6 +142,7 @@ def test_a_lost_switchover_has_begun_and_a_reset_one_has_not(simulator: Simulato
         with pytest.raises(requests.ConnectionError):
             api.switch(mode="target")
         assert simulator.switched(JOB_ID) == accepted
+    assert [(entry.status, entry.answered) for entry in simulator.calls("switch-vip")] == [(None, True)] * 2
 
 
 @pytest.mark.parametrize("tls", [True, False])
@@ -174,6 +198,7 @@ def test_a_simulator_can_go_down_and_come_back(simulator: Simulator, api: Api) -
             PlannedFault("*", Fault.too_many("Wed, 21 Oct 2026 07:28:00 GMT")),
         ),
         ("*=status:400,DRS.M01503,slow down", PlannedFault("*", Fault.status(400, "DRS.M01503", "slow down"))),
+        ("batch-starting=busyx3", PlannedFault("batch-starting", Fault.busy(), 3)),
         ("*=slow:0.5", PlannedFault("*", Fault.slow(0.5))),
         ('*=json:{"a": [1, 2]}', PlannedFault("*", Fault.json({"a": [1, 2]}))),
         (
@@ -198,6 +223,7 @@ def test_faults_are_written_on_the_command_line(text: str, expected: PlannedFaul
         "tokens=status:999",
         "tokens=slow:-1",
         "tokens=json:{",
+        "tokens=busy",
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(text: str) -> None:

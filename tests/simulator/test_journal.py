@@ -27,6 +27,13 @@ def test_calls_have_names(simulator: Simulator, api: Api) -> None:
     api.status()
     api.request("GET", "/v3")
     names = ["tokens", "validate-token", "list-jobs", "switch-vip", "get-switch-vip-status", "other"]
+    batch = [
+        *("batch-status", "batch-progress", "batch-detail", "create-compare-task", "query-compare-result"),
+        *("batch-starting", "batch-pause-task", "batch-retry-task", "batch-jobs"),
+    ]
+    for name in batch:
+        api.call(name, {})
+    names += batch
     assert [entry.call for entry in simulator.journal] == names
 
 

@@ -1,0 +1,357 @@
+"""The operator that starts a switchover of virtual IP addresses, once, and guards it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator, conf
+
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.sensors.base import seconds
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_drs.protocol.record import Record
+    from airflow_provider_drs.protocol.switching import Order, Steps
+    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+
+RECORD_KEY = "drs_switchover"
+EVIDENCE_KEY = "switchover"
+
+
+class DrsSwitchoverOperator(BaseOperator):
+    """Switches the virtual IP address of one database of a DRS job, exactly once per DAG run, and waits for the end.
+
+    It reads the job and guards (the job replicates, its lag is known and within ``max_lag``, no switchover is running),
+    writes its intent down, asks DRS once, and waits until the outcome is certain. A retry, a killed worker or a cleared
+    task takes up what was written down and never asks a second time. ``docs/switchover.md`` describes it step by
+    step, ``docs/runbook.md`` what to do about each failure.
+    DRS API, "Switching Dual Virtual IP Addresses" and "Querying the Switchover Result".
+
+    The XCom return value is the evidence: ``{job_id, mode, outcome, status, error_code, error_msg, dag_id, run_id,
+    task_id, try_number, user, guards, baseline, posted_at, accepted_at, observed, finished_at, seconds, ...}``. A task
+    that fails leaves the same under the XCom key ``switchover``.
+
+    :param job_id: the job (templated); of a cross-AZ task, the parent's.
+    :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch.
+    :param drs_conn_id: id of the connection (templated).
+    :param project_id: project to work in, instead of the connection's (templated).
+    :param wait_for_completion: False: return once DRS has accepted; wait with ``DrsSwitchoverSensor(switchover=...)``.
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param poll_interval: seconds or timedelta between polls; default 5. Until the start is seen it polls every second.
+    :param timeout: seconds or timedelta for the wait, after which the outcome is unknown; default 1 hour.
+    :param max_lag: seconds or timedelta the job may lag behind (templated); None: any lag that is known.
+    :param settle: seconds or timedelta after the acceptance for which an unchanged final status is not trusted; None:
+        it never is.
+    :param decide_within: seconds or timedelta after which a switchover that has not shown itself is unknown.
+    :param on_running: ``fail`` where a switchover is running already, or ``attach``: wait for the end of that one.
+    :param dry_run: change nothing; return the plan: each guard with its evidence, and the call that would be made.
+    :param transient_error_timeout: seconds or timedelta of trouble without one good answer after which to give up.
+    :param verify_job_id: fail when an answer is about another job.
+
+    :raises DrsGuardError: a guard does not hold; nothing was changed.
+    :raises DrsSwitchoverRefusedError: DRS refuses; nothing was changed.
+    :raises DrsSwitchoverFailedError: DRS says that the switchover failed; not retried.
+    :raises DrsSwitchoverUnknownError: it cannot be told whether it took place; not retried.
+    :raises DrsError: DRS or IAM cannot be asked; a retry takes up where this try ended.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "mode", "project_id", "drs_conn_id", "max_lag")
+    operator_extra_links = (DrsConsoleLink(),)
+    ui_color = "#f4dfd0"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        mode: str,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: timedelta | float = 5,
+        timeout: timedelta | float = timedelta(hours=1),
+        max_lag: timedelta | float | str | None = None,
+        settle: timedelta | float | None = 30,
+        decide_within: timedelta | float = timedelta(minutes=5),
+        on_running: str = "fail",
+        dry_run: bool = False,
+        transient_error_timeout: timedelta | float = timedelta(minutes=15),
+        verify_job_id: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if on_running not in ("fail", "attach"):
+            raise ValueError(f"on_running must be 'fail' or 'attach', not {on_running!r}")
+        self.job_id = job_id
+        self.mode = mode
+        self.drs_conn_id = drs_conn_id
+        self.project_id = project_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.timeout = seconds("timeout", timeout)
+        self.max_lag = max_lag
+        self.settle = None if settle is None else seconds("settle", settle)
+        self.decide_within = seconds("decide_within", decide_within)
+        self.on_running = on_running
+        self.plan_only = dry_run  # BaseOperator has a method of the name dry_run
+        self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
+        self.verify_job_id = verify_job_id
+        self.console_link: str | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Switch and wait, or take up what an earlier try began.
+
+        :return: the evidence; with ``dry_run`` the plan.
+        """
+        from airflow_provider_drs.protocol.calls import switch_vip
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.record import Phase, Record
+        from airflow_provider_drs.protocol.switching import Refusal, switch
+
+        self.console_link = ""
+        switch_vip(self.job_id, self.mode)  # checks both
+        order = self._order(context)
+        if address := self._hook().settings.console_link(self.job_id):
+            self.console_link = address
+            DrsConsoleLink.publish(context, address)
+        if self.plan_only:
+            return self._plan(order)
+        try:
+            record: Record = self._drive(switch(order, self._kept(context)), context)
+        except Refusal as refusal:
+            self._leave_evidence(refusal.record, context)
+            raise refusal.error from None
+        except DrsError:
+            self._leave_evidence(Record(self.job_id, self.mode, began_at=time.time(), who=order.who), context)
+            raise
+        if record.phase in (Phase.DONE, Phase.FAILED, Phase.UNKNOWN):
+            return self._end(record, context)
+        if not self.deferrable or not self.wait_for_completion:
+            return self._wait_here(record, context)
+        self._defer(record)
+        raise AssertionError("defer() does not return")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """End the task as the wait ended.
+
+        :param event: the event of :class:`~airflow_provider_drs.triggers.drs.DrsSwitchoverTrigger`, which hands back
+            what was written down when the wait began.
+        :return: the evidence.
+        """
+        from airflow_provider_drs.protocol.record import Record
+
+        return self._conclude(Record.from_dict(event["record"]), event, context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the trigger; one that broke or timed out leaves the switchover open, for a retry to take up."""
+        from airflow_provider_drs.exceptions import DrsError
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowFailException:
+            raise
+        except AirflowException as error:
+            if (record := self._kept(context)) is not None:
+                self._leave_evidence(record, context)
+            raise DrsError(f"the trigger that waited for job {self.job_id} ended without a result: {error}") from None
+
+    def _order(self, context: Context) -> Order:
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.switching import Order
+
+        ti = context["ti"]
+        who = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "try_number")}
+        return Order(
+            self.job_id,
+            self.mode,
+            max_lag=_lag(self.max_lag),
+            attach=self.on_running == "attach",
+            settle=self.settle,
+            decide_within=self.decide_within,
+            verify_job_id=self.verify_job_id,
+            may_switch=context.get("task_state_store") is not None or ti.try_number <= 1,
+            max_tries=getattr(ti, "max_tries", None) or 0,
+            patience=self.transient_error_timeout,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
+            who={**who, "user": getattr(context.get("dag_run"), "triggering_user_name", None)},
+        )
+
+    def _drive(self, steps: Steps, context: Context | None = None) -> Any:
+        """Do what the steps want done, and send them the outcome, until they return."""
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.switching import Ask, Keep, Now, Pause, Say
+
+        client = self._hook().get_conn()
+        try:
+            step = next(steps)
+            while True:
+                outcome = None
+                if isinstance(step, Ask):
+                    try:
+                        outcome = client.call(step.call)
+                    except DrsError as error:
+                        step = steps.throw(error)
+                        continue
+                elif isinstance(step, Keep):
+                    self._keep(step.record, context)
+                elif isinstance(step, Now):
+                    outcome = time.time()
+                elif isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                elif isinstance(step, Say):
+                    self.log.log(step.line.level, step.line.text)
+                step = steps.send(outcome)
+        except StopIteration as done:
+            return done.value
+
+    def _plan(self, order: Order) -> dict[str, Any]:
+        from airflow_provider_drs.protocol.calls import Token, switch_vip
+        from airflow_provider_drs.protocol.switching import read
+
+        record, joins = self._drive(read(order))
+        ready = all(guard["ok"] for guard in record.guards)
+        settings = self._hook().settings
+        call = switch_vip(self.job_id, self.mode)
+        request = call.request(settings.endpoint, Token("", settings.project_id or "{project_id}"), settings.language)
+        self.log.info("Dry run: %s", "every guard holds" if ready else "a guard does not hold; it would not switch")
+        return {
+            "dry_run": True,
+            "job_id": self.job_id,
+            "mode": self.mode,
+            "ready": ready,
+            "guards": record.guards,
+            "baseline": record.baseline,
+            "call": None if joins else {"method": request.method, "url": request.url, "body": dict(call.body or {})},
+        }
+
+    def _wait(self, record: Record) -> SwitchoverWait:
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
+
+        return SwitchoverWait(
+            self.job_id,
+            Pace(self.poll_interval),
+            verify_job_id=self.verify_job_id,
+            transient_error_timeout=self.transient_error_timeout,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
+            freshness=record.freshness(),
+            deadline=time.time() + self.timeout,
+        )
+
+    def _wait_here(self, record: Record, context: Context) -> dict[str, Any]:
+        """Poll until the outcome is certain; without ``wait_for_completion`` until it is certain that DRS took it."""
+        from airflow_provider_drs.protocol.calls import get_switchover_status
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.record import Phase
+        from airflow_provider_drs.protocol.waiting import Verdict, Wait
+
+        wait = self._wait(record)
+        while True:
+            if not self.wait_for_completion and (record.phase is Phase.ACCEPTED or wait.memory.started):
+                record.phase = Phase.ACCEPTED
+                record.observe(wait.memory.observed)
+                self._keep(record, context)
+                return record.evidence()
+            asked_at = time.time()
+            verdict: Verdict
+            try:
+                reply = self._hook().get_conn().call(get_switchover_status(self.job_id))
+            except DrsError as error:
+                verdict = wait.failed(error, time.time())
+            else:
+                verdict = wait.answered(reply, time.time(), asked_at)
+            for line in verdict.lines:
+                self.log.log(line.level, line.text)
+            if not isinstance(verdict, Wait):
+                return self._conclude(record, verdict.event(), context)
+            time.sleep(verdict.delay)
+
+    def _defer(self, record: Record) -> None:
+        from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+
+        self.defer(
+            trigger=DrsSwitchoverTrigger(
+                job_id=self.job_id,
+                drs_conn_id=self.drs_conn_id,
+                project_id=self.project_id,
+                poke_interval=self.poll_interval,
+                transient_error_timeout=self.transient_error_timeout,
+                verify_job_id=self.verify_job_id,
+                record=record.to_dict(),
+                deadline=time.time() + self.timeout,
+            ),
+            method_name="execute_complete",
+            # The trigger ends by itself at its deadline; this is for a triggerer that is not there.
+            timeout=timedelta(seconds=self.timeout + self.transient_error_timeout + 300),
+        )
+
+    def _conclude(self, record: Record, event: dict[str, Any], context: Context) -> dict[str, Any]:
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import ERROR
+
+        record.ended(event)
+        self._keep(record, context)
+        if event["outcome"] == ERROR:
+            self._leave_evidence(record, context)
+            raise DrsError.from_dict(event["error"])
+        return self._end(record, context)
+
+    def _end(self, record: Record, context: Context) -> dict[str, Any]:
+        from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
+        from airflow_provider_drs.protocol.record import Phase
+
+        if record.phase is Phase.DONE:
+            return record.evidence()
+        self._leave_evidence(record, context)
+        if record.phase is Phase.FAILED:
+            raise DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
+        raise DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
+
+    def _kept(self, context: Context) -> Record | None:
+        """Return what an earlier try of this task in this run wrote down."""
+        from airflow_provider_drs.protocol.record import Record
+
+        store = context.get("task_state_store")
+        kept = store.get(RECORD_KEY) if store is not None else None
+        return Record.from_dict(kept) if isinstance(kept, dict) else None
+
+    def _keep(self, record: Record, context: Context | None) -> None:
+        """Write the record down for good; before Airflow 3.3 there is nowhere to."""
+        store = context.get("task_state_store") if context is not None else None
+        if store is not None:
+            from airflow.sdk import NEVER_EXPIRE
+
+            store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
+
+    def _leave_evidence(self, record: Record, context: Context) -> None:
+        context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
+
+    def _hook(self) -> DrsHook:
+        return DrsHook(self.drs_conn_id, self.project_id)
+
+
+def _lag(value: object) -> float | None:
+    """Return ``max_lag`` in seconds, as it came out of the template."""
+    from airflow_provider_drs.exceptions import DrsArgumentError
+
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {value!r}")
+    return number

@@ -1,0 +1,217 @@
+"""What all sensors of this provider do alike: check, wait in one of three modes, end in the same way."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.links.drs import DrsConsoleLink
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_drs.protocol.polling import Polling, PollMemory, Verdict
+
+# What needs the network is imported where it is used: a DAG file that names a sensor must load in no time.
+
+MEMORY_KEY = "drs_wait"
+
+
+class DrsSensor(BaseSensorOperator):
+    """Base of the sensors; a kind of wait says what to check, how to ask once, and how its end is read.
+
+    :param drs_conn_id: id of the connection (templated).
+    :param project_id: project to work in, instead of the connection's (templated).
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param poke_interval: seconds or timedelta between polls; default 5, in reschedule mode 60.
+    :param timeout: seconds or timedelta after which to stop waiting, with ``AirflowSensorTimeout``; default 24 hours.
+    :param transient_error_timeout: seconds or timedelta of trouble at DRS or IAM, without one good answer, after which
+        to fail; default 15 minutes. In reschedule mode ``timeout`` alone bounds it.
+    """
+
+    operator_extra_links = (DrsConsoleLink(),)
+    ui_color = "#e2f0ea"
+
+    def __init__(
+        self,
+        *,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float = timedelta(hours=24),
+        transient_error_timeout: timedelta | float = timedelta(minutes=15),
+        **kwargs: Any,
+    ) -> None:
+        if poke_interval is None:
+            poke_interval = 60 if kwargs.get("mode") == "reschedule" and not deferrable else 5
+        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        self.drs_conn_id = drs_conn_id
+        self.project_id = project_id
+        self.deferrable = deferrable
+        self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
+        self._wait: Any = None
+        self._delay = self.poke_interval
+        self.console_link: str | None = None
+
+    @abstractmethod
+    def _check(self, context: Context) -> str | None:
+        """Check what was rendered, before any request; return the job that the console link leads to, if it is one."""
+
+    @abstractmethod
+    def _new_wait(self, memory: dict[str, Any], seed: str) -> Polling:
+        """Return the state machine of this wait, with what earlier pokes saw."""
+
+    @abstractmethod
+    def _ask(self, wait: Any) -> Verdict:
+        """Ask DRS once and hand the answer to ``wait``; raise ``DrsError`` for none."""
+
+    @abstractmethod
+    def _trigger(self) -> BaseTrigger:
+        """Return the trigger that waits in this sensor's stead."""
+
+    @abstractmethod
+    def _ended(self, event: dict[str, Any]) -> Any:
+        """Return the XCom for a good end; raise for a bad one that is no error."""
+
+    @abstractmethod
+    def _about(self) -> str:
+        """Return how messages name what is waited for."""
+
+    def execute(self, context: Context) -> Any:
+        """Check what was rendered, then wait: here, or in the triggerer.
+
+        :return: the XCom.
+        """
+        self._wait, self.console_link = None, ""
+        job_id = self._check(context)
+        address = self._hook().settings.console_link(job_id) if job_id else None
+        if address:
+            self.console_link = address
+            DrsConsoleLink.publish(context, address)
+        if not self.deferrable:
+            return super().execute(context)
+        self.defer(
+            trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout)
+        )
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Ask DRS once.
+
+        :return: the XCom when what is waited for has come, False while it has not.
+        """
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import GiveUp, Wait
+
+        if self._wait is None:
+            ti = context["ti"]
+            seed = f"{ti.dag_id}#{ti.run_id}#{ti.task_id}#{ti.map_index}"
+            self._wait = self._new_wait(self._recall(context) if self.reschedule else {}, seed)
+        try:
+            verdict = self._ask(self._wait)
+        except DrsError as error:
+            verdict = self._wait.failed(error, time.time())
+        for line in verdict.lines:
+            self.log.log(line.level, line.text)
+        if isinstance(verdict, (Wait, GiveUp)):
+            self._delay = verdict.delay
+            if self.reschedule:
+                self._remember(context, self._wait.memory)
+            if isinstance(verdict, Wait):
+                return False
+        return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, verdict.event()))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """End the task as the wait ended.
+
+        :param event: the trigger's event, as the trigger describes it.
+        :return: the XCom.
+        """
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import ERROR
+
+        if event["outcome"] == ERROR:
+            raise DrsError.from_dict(event["error"])
+        return self._ended(event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the trigger, and end as the poke loop would: Airflow's own rules for this vary by version."""
+        from airflow_provider_drs.exceptions import DrsError
+
+        ended: BaseException
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            ended = skip.__cause__ or skip
+        except (AirflowException, DrsError) as error:
+            ended = error
+        if isinstance(ended, AirflowSensorTimeout) or type(ended).__name__ == "TaskDeferralTimeout":
+            ended = AirflowSensorTimeout(
+                f"The wait for {self._about()} did not end within the timeout of {self.timeout:g} seconds"
+            )
+        elif not isinstance(ended, (DrsError, AirflowFailException)):
+            ended = DrsError(f"the trigger that waited for {self._about()} failed: {ended}")
+        skips = isinstance(ended, AirflowException) and self.soft_fail
+        if skips or self.never_fail:
+            raise AirflowSkipException(f"Skipping: {ended}") from ended
+        raise ended
+
+    def _hook(self) -> DrsHook:
+        return DrsHook(self.drs_conn_id, self.project_id)
+
+    def _pace(self) -> dict[str, Any]:
+        """Return how often to poll, as the trigger takes it."""
+        return {
+            "poke_interval": self.poke_interval,
+            "exponential_backoff": self.exponential_backoff,
+            "max_wait": seconds("max_wait", self.max_wait) if self.max_wait else None,
+        }
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return the seconds to the next poke, decided where the trigger's are, and never past the time-out."""
+        return min(self._delay, max(self.timeout - run_duration(), 0.0) + 0.001)
+
+    def _recall(self, context: Context) -> dict[str, Any]:
+        """Return what earlier pokes of this try saw. Before Airflow 3.3 only their number and time are known."""
+        store = context.get("task_state_store")
+        kept = store.get(MEMORY_KEY) if store is not None else None
+        if isinstance(kept, dict) and kept.get("try_number") == context["ti"].try_number:
+            return kept
+        first = context["ti"].get_first_reschedule_date(context)
+        return {
+            "polls": int(context.get("task_reschedule_count") or 0),
+            "first_polled_at": first.timestamp() if isinstance(first, datetime) else None,
+        }
+
+    def _remember(self, context: Context, memory: PollMemory) -> None:
+        store = context.get("task_state_store")
+        if store is not None:
+            store.set(MEMORY_KEY, {"try_number": context["ti"].try_number, **memory.to_dict()})
+
+
+def seconds(name: str, value: timedelta | float) -> float:
+    """Return a duration in seconds.
+
+    :raises ValueError: it is no timedelta and no non-negative number.
+    """
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
+        raise ValueError(f"{name} must be a timedelta or a non-negative number of seconds, not {value!r}")
+    return float(number)

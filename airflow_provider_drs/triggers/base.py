@@ -1,0 +1,123 @@
+"""What all triggers of this provider do alike: poll over the shared client, log, fire one event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_drs.hooks.drs import DrsHook, shared_async_client
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.polling import Pace, Polling, Verdict
+
+
+class DrsTrigger(BaseTrigger):
+    """Base of the triggers. They only ever read: neither their end nor their removal changes anything at DRS.
+
+    :param drs_conn_id: id of the connection.
+    :param project_id: project to work in, instead of the connection's.
+    :param poke_interval: seconds between polls.
+    :param exponential_backoff: let the interval grow from poll to poll.
+    :param max_wait: seconds it may grow to.
+    :param transient_error_timeout: seconds of trouble without one good answer after which to give up.
+    :param silent_fail: log errors that would end the wait, and go on.
+
+    Whatever goes wrong is an event too, ``{"outcome": "error", "error": {...}}``, so that the task ends as it would in
+    poke mode.
+    """
+
+    supports_triggerer_queue = True
+
+    def __init__(
+        self,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        poke_interval: float = 5.0,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        transient_error_timeout: float = 900.0,
+        silent_fail: bool = False,
+    ) -> None:
+        super().__init__()
+        self.drs_conn_id = drs_conn_id
+        self.project_id = project_id
+        self.poke_interval = poke_interval
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.transient_error_timeout = transient_error_timeout
+        self.silent_fail = silent_fail
+
+    @abstractmethod
+    def _stored(self) -> dict[str, Any]:
+        """Return the arguments of the kind of wait, beside those of this class; plain JSON, no secret."""
+
+    def _echo(self) -> dict[str, Any]:
+        """Return what every event of this trigger holds besides its outcome."""
+        return {}
+
+    @abstractmethod
+    def _new_wait(self, pace: Pace) -> Polling:
+        """Return the state machine of this wait."""
+
+    @abstractmethod
+    async def _ask(self, client: AsyncDrsClient, wait: Any) -> Verdict:
+        """Ask DRS once and hand the answer to ``wait``; raise ``DrsError`` for none."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and what ``__init__`` takes."""
+        return (
+            f"{type(self).__module__}.{type(self).__name__}",
+            {
+                **self._stored(),
+                "drs_conn_id": self.drs_conn_id,
+                "project_id": self.project_id,
+                "poke_interval": self.poke_interval,
+                "exponential_backoff": self.exponential_backoff,
+                "max_wait": self.max_wait,
+                "transient_error_timeout": self.transient_error_timeout,
+                "silent_fail": self.silent_fail,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until the wait is over and fire one event."""
+        from airflow_provider_drs.protocol.errors import DrsError, readable
+        from airflow_provider_drs.protocol.polling import GiveUp
+
+        try:
+            event = await self._until_over()
+        except DrsError as error:  # a connection that cannot be used
+            event = GiveUp(error=error).event()
+        except Exception as error:
+            # Left to Airflow, this would skip a task with soft_fail, as if what it waits for had been seen to fail.
+            self.log.exception("%s broke", type(self).__name__)
+            broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
+            event = GiveUp(error=broken).event()
+        yield TriggerEvent({**event, **self._echo()})
+
+    async def _until_over(self) -> dict[str, Any]:
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
+
+        seed = str(id(self))
+        wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed))
+        async with shared_async_client(self.drs_conn_id, self.project_id) as client:
+            while True:
+                try:
+                    verdict = await self._ask(client, wait)
+                except DrsError as error:
+                    verdict = wait.failed(error, time.time())
+                for line in verdict.lines:
+                    self.log.log(line.level, line.text)
+                if isinstance(verdict, GiveUp) and self.silent_fail:
+                    self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
+                elif not isinstance(verdict, Wait):
+                    return verdict.event()
+                await asyncio.sleep(verdict.delay)

@@ -1,0 +1,239 @@
+"""The operator in a real Airflow: guards, one POST, the freshness rule, and what a second try does."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs import exceptions
+from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.waits import JOB, Ended, JumpingClock, run_task
+
+STATUS, POST = "get-switch-vip-status", "switch-vip"
+START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+MODES = ("poke", "deferrable")
+
+
+def _switch(way: str, clock: JumpingClock, **kwargs: Any) -> Ended:
+    options = {"job_id": JOB, "mode": "target", "deferrable": way == "deferrable", **kwargs}
+    return run_task(lambda task_id, callbacks: DrsSwitchoverOperator(task_id=task_id, **callbacks, **options), way, clock)
+
+
+def _job(before: str | None = None, after: list[str | None] | None = None, **more: Any) -> Job:
+    script = [None] if before is None else [before]
+    return Job(JOB, status_script=script, status_after_switch=after or [START, START, COMPLETE], **more)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_switches_once_and_returns_the_evidence(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job(after=[None, START, START, COMPLETE], lag_script=["2"]))
+    ended = _switch(mode, clock, max_lag=timedelta(seconds=5))
+    assert ended.state == "success", ended.error
+    assert drs.switched(JOB) == ["target"]
+    xcom = ended.xcom
+    json.dumps(xcom)
+    assert (xcom["job_id"], xcom["mode"], xcom["outcome"], xcom["status"]) == (JOB, "target", "done", COMPLETE)
+    assert [(g["name"], g["ok"], g["value"]) for g in xcom["guards"]] == [
+        ("job_state", True, "INCRE_TRANSFER_STARTED"), ("lag_seconds", True, 2.0), ("switchover_status", True, None),
+    ]  # fmt: skip
+    assert [change["status"] for change in xcom["observed"]] == [None, START, COMPLETE]
+    assert xcom["task_id"] == "wait"
+    assert xcom["dag_id"] == f"wait_{mode}"
+    assert xcom["try_number"] == 1
+    assert xcom["posted_at"] <= xcom["accepted_at"] <= xcom["finished_at"]
+    assert set(xcom["seconds"]) == {"guards", "switchover", "detection"}
+    assert xcom["seconds"]["detection"] <= 5.1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("job", "options", "guard"),
+    [
+        ({"status": "FULL_TRANSFER_STARTED"}, {}, "job_state is 'FULL_TRANSFER_STARTED'"),
+        ({"status": "INCRE_TRANSFER_FAILED"}, {}, "job_state"),
+        ({"lag_script": ["-1"]}, {}, "lag_seconds is '-1'"),
+        ({"lag_script": ["6"]}, {"max_lag": 5}, "lag_seconds is 6.0, must be known and at most 5 seconds"),
+        ({"lag_script": ["6"]}, {"max_lag": "{{ 5 }}"}, "lag_seconds"),
+        ({"lag_script": [None]}, {}, "lag_seconds"),
+        ({"before": START}, {}, "switchover_status is 'SWITCH_VIP_START'"),
+        ({"before": "ODD"}, {"on_running": "attach"}, "switchover_status is 'ODD'"),
+    ],
+)
+def test_a_guard_that_does_not_hold_changes_nothing(
+    mode: str, job: dict[str, Any], options: dict[str, Any], guard: str,
+    drs: Simulator, airflow_db: None, clock: JumpingClock,
+) -> None:  # fmt: skip
+    drs.add_job(_job(**job))
+    ended = _switch(mode, clock, **options)
+    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsGuardError)
+    assert guard in str(ended.error)
+    assert JOB in str(ended.error)
+    assert drs.calls(POST) == []
+    assert ended.evidence["outcome"] == "read"
+    assert not all(g["ok"] for g in ended.evidence["guards"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault.busy(), "DRS.M01504"),
+        (Fault.status(400, "DRS.M00304", "not in this state"), "not in this state"),
+        (Fault.json({"id": JOB, "status": "failed"}, 202), "without a reason"),
+        (Fault.no_permission(), "DRS.M00103"),
+    ],
+)
+def test_a_refusal(
+    mode: str, fault: Fault, says: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job())
+    drs.fault(POST, fault)
+    ended = _switch(mode, clock)
+    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsSwitchoverRefusedError)
+    assert says in str(ended.error)
+    assert len(drs.calls(POST)) == 1
+    assert drs.switched(JOB) == []
+    assert ended.evidence["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", [Fault.too_many(retry_after=40), Fault.too_frequent()])
+def test_asked_too_often_is_waited_out(
+    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job())
+    drs.fault(POST, fault, times=2)
+    ended = _switch(mode, clock)
+    assert ended.state == "success", ended.error
+    assert drs.switched(JOB) == ["target"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", [Fault.lost(), Fault.status(500), Fault.html(), Fault.empty(202), Fault.reset()])
+@pytest.mark.parametrize("wait_for_completion", [True, False])
+def test_a_lost_answer_is_not_repeated(
+    mode: str, fault: Fault, wait_for_completion: bool, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    """Taken or not, DRS is asked once; what was taken shows itself, what was not is unknown."""
+    drs.add_job(_job(before=COMPLETE, after=[COMPLETE, COMPLETE, START, COMPLETE]))
+    drs.fault(POST, fault)
+    ended = _switch(mode, clock, settle=None, wait_for_completion=wait_for_completion)
+    assert len(drs.calls(POST)) == 1
+    if drs.switched(JOB):
+        assert ended.state == "success", ended.error
+        assert ended.xcom["outcome"] == ("done" if wait_for_completion else "accepted")
+    else:
+        assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsSwitchoverUnknownError)
+        assert "answer to it was lost" in str(ended.error)
+        assert ended.evidence["outcome"] == "unknown"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("before", "after", "settle", "outcome"),
+    [
+        (COMPLETE, [COMPLETE] * 5 + [START, COMPLETE], 30, "done"),
+        (COMPLETE, [COMPLETE] * 5 + [START, FAILED], 30, "failed"),
+        (FAILED, [FAILED] * 5 + [START, START, COMPLETE], None, "done"),
+        (FAILED, [FAILED, COMPLETE], None, "done"),
+        (None, [None, FAILED], 30, "failed"),
+        (COMPLETE, [COMPLETE], 30, "done"),
+        (COMPLETE, [COMPLETE], None, "unknown"),
+        (FAILED, [FAILED], 30, "failed"),
+        (None, ["EMPTY"], 30, "unknown"),
+    ],
+)
+def test_the_freshness_rule(
+    mode: str, before: str | None, after: list[str | None], settle: float | None, outcome: str,
+    drs: Simulator, airflow_db: None, clock: JumpingClock,
+) -> None:  # fmt: skip
+    drs.add_job(_job(before, after, error_code="DRS.M9", error_msg="in use"))
+    began = clock.now
+    ended = _switch(mode, clock, settle=settle)
+    evidence = ended.xcom if outcome == "done" else ended.evidence
+    assert evidence["outcome"] == outcome, ended.error
+    assert ended.state == ("success" if outcome == "done" else "failed")
+    errors = {"failed": exceptions.DrsSwitchoverFailedError, "unknown": exceptions.DrsSwitchoverUnknownError}
+    assert type(ended.error) is errors.get(outcome, type(None))
+    if len(after) == 1 and settle and before:
+        assert clock.now - began >= settle, "an unchanged result is trusted only after it has settled"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_sensor_waits_for_that_switchover_and_no_other(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job(COMPLETE, [COMPLETE] * 4 + [START, FAILED], error_msg="in use"))
+    switched = _switch(mode, clock, wait_for_completion=False)
+    assert (switched.state, switched.xcom["outcome"]) == ("success", "accepted")
+    for wait_mode in ("poke", "reschedule", "deferrable"):
+        drs.add_job(Job(JOB, status_script=[COMPLETE] * 4 + [START, FAILED], error_msg="in use"))
+        in_mode = {"reschedule": {"mode": "reschedule", "poke_interval": 1}, "deferrable": {"deferrable": True}}.get(wait_mode, {})
+        waited = run_task(
+            lambda task_id, callbacks, m=in_mode: DrsSwitchoverSensor(
+                task_id=task_id, switchover=switched.xcom | {"settle": 600}, **callbacks, **m
+            ),
+            wait_mode, clock,
+        )  # fmt: skip
+        assert type(waited.error) is exceptions.DrsSwitchoverFailedError
+
+
+def test_what_the_sensor_takes_for_a_switchover(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    for wrong in ({}, {"job_id": JOB}, {"job_id": JOB, "outcome": "refused"}, "text", {"dry_run": True, "job_id": JOB}):
+        ended = run_task(
+            lambda task_id, callbacks, w=wrong: DrsSwitchoverSensor(task_id=task_id, switchover=w, **callbacks), "poke", clock
+        )
+        assert type(ended.error) is exceptions.DrsArgumentError
+    assert drs.journal == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_attach(mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(Job(JOB, status_script=[START, START, START, COMPLETE]))
+    ended = _switch(mode, clock, on_running="attach")
+    assert (ended.state, ended.xcom["attached"]) == ("success", True)
+    assert drs.calls(POST) == []
+
+
+def test_dry_run(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(_job(lag_script=["7"]))
+    for max_lag, ready in ((10, True), (5, False)):
+        ended = _switch("poke", clock, dry_run=True, max_lag=max_lag)
+        assert ended.state == "success"
+        assert ended.xcom["ready"] is ready
+        assert ended.xcom["call"]["method"] == "POST"
+        assert ended.xcom["call"]["url"].endswith(f"/jobs/{JOB}/switch-vip")
+        assert ended.xcom["call"]["body"] == {"mode": "target"}
+    assert drs.calls(POST) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_trouble_after_the_acceptance_leaves_it_open_and_a_retry_takes_it_up(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job(after=[START, COMPLETE]))
+    # The baseline's poll is good; then DRS is away for longer than the first try is willing to wait.
+    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(STATUS, Fault.status(503), times=4)
+    ended = _switch(mode, clock, transient_error_timeout=20, retries=1, retry_delay=timedelta(0))
+    assert (ended.state, ended.tries) == ("success", 2)
+    assert drs.switched(JOB) == ["target"]
+    assert len(drs.calls(POST)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "both"}, {"mode": ""}, {"job_id": "a/b"}, {"max_lag": "soon"}, {"max_lag": -1}]
+)
+def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    ended = _switch("poke", clock, **options)
+    assert type(ended.error) is exceptions.DrsArgumentError
+    assert drs.journal == []
+    with pytest.raises(ValueError, match="on_running"):
+        DrsSwitchoverOperator(task_id="x", job_id=JOB, mode="source", on_running="wait")

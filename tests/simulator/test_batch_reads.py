@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_drs.simulator import Job, Simulator
+
+from .conftest import JOB_ID, Api, Clock
+
+READS = ("batch-status", "batch-progress", "batch-detail")
+
+
+def test_the_answers_are_shaped_as_documented(simulator: Simulator, api: Api) -> None:
+    ids = {"jobs": [JOB_ID]}
+    status = api.call("batch-status", ids)
+    assert (status.status_code, status.json()) == (
+        200,
+        {"count": 1, "results": [{"id": JOB_ID, "status": "INCRE_TRANSFER_STARTED"}]},
+    )
+    progress = api.call("batch-progress", ids)
+    [shown] = progress.json()["results"]
+    assert progress.status_code == 202
+    assert (shown["job_id"], shown["incre_trans_delay"], shown["progress"]) == (JOB_ID, "0", "100")
+    assert shown["transfer_status"] == "INCRE_TRANSFER_STARTED"
+    detail = api.call("batch-detail", ids)
+    [shown] = detail.json()["results"]
+    assert detail.status_code == 200
+    assert (shown["id"], shown["status"], shown["job_direction"]) == (JOB_ID, "INCRE_TRANSFER_STARTED", "non-dbs")
+
+
+@pytest.mark.parametrize("call", ["batch-status", "batch-detail"])
+def test_five_are_shown_unless_more_are_asked_for(simulator: Simulator, api: Api, call: str) -> None:
+    ids = [f"job{number:03}" for number in range(100)]
+    for job_id in ids:
+        simulator.add_job(Job(job_id))
+
+    def shown(**page: object) -> list[str]:
+        answer = api.call(call, {"jobs": ids, **({"page_req": page} if page else {})}).json()
+        assert answer["count"] == 100
+        return [result["id"] for result in answer["results"]]
+
+    assert shown() == ids[:5]
+    assert shown(cur_page=2) == ids[5:10]
+    assert shown(cur_page=2, per_page=40) == ids[40:80]
+    assert shown(per_page=100) == shown(per_page=0) == ids
+    assert shown(cur_page=21) == []
+    assert len(api.call("batch-progress", {"jobs": ids}).json()["results"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "DRS.M00201"),
+        ({"jobs": []}, "DRS.M00201"),
+        ({"jobs": JOB_ID}, "DRS.M00202"),
+        ({"jobs": [{"job_id": JOB_ID}]}, "DRS.M00202"),
+        ({"jobs": ["job"] * 101}, "DRS.M00202"),
+        ([], "DRS.M00200"),
+    ],
+)
+def test_jobs_are_a_list_of_at_most_100_ids(api: Api, body: object, code: str) -> None:
+    for call in READS:
+        answer = api.call(call, body)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    "page", [{"per_page": 101}, {"per_page": -1}, {"cur_page": 0}, {"per_page": "5"}, {"cur_page": True}, [1]]
+)
+def test_a_page_that_makes_no_sense_is_refused(api: Api, page: object) -> None:
+    assert api.call("batch-status", {"jobs": [JOB_ID], "page_req": page}).status_code == 400
+
+
+def test_a_job_it_does_not_know_is_an_error_among_the_rest(api: Api) -> None:
+    for call, name, text in (
+        ("batch-status", "id", "error_message"),
+        ("batch-detail", "id", "error_message"),
+        ("batch-progress", "job_id", "error_msg"),
+    ):
+        answer = api.call(call, {"jobs": ["nobody", JOB_ID]})
+        nobody, known = answer.json()["results"]
+        assert answer.ok
+        assert nobody == {name: "nobody", "error_code": "DRS.M05003", text: "Task does not exist."}
+        assert known[name] == JOB_ID
+
+
+def test_the_status_follows_a_script_one_item_a_call(simulator: Simulator, api: Api) -> None:
+    script = ["FULL_TRANSFER_STARTED", None, "ABSENT", "MISSING", "INCRE_TRANSFER_FAILED"]
+    simulator.add_job(Job(JOB_ID, task_status_script=script, task_error_code="E1", task_error_msg="broken"))
+    simulator.add_job(Job("other"))
+    seen = []
+    for _ in range(6):
+        # What only looks on uses nothing up.
+        api.call("batch-detail", {"jobs": [JOB_ID]})
+        api.call("batch-progress", {"jobs": [JOB_ID]})
+        seen.append(api.call("batch-status", {"jobs": [JOB_ID, "other"]}).json()["results"][:-1])
+    failed = {"id": JOB_ID, "status": "INCRE_TRANSFER_FAILED", "error_code": "E1", "error_message": "broken"}
+    assert seen == [
+        [{"id": JOB_ID, "status": "FULL_TRANSFER_STARTED"}],
+        [{"id": JOB_ID, "status": None}],
+        [{"id": JOB_ID}],
+        [],
+        [failed],
+        [failed],
+    ]
+
+
+def test_what_a_script_gave_out_last_is_what_the_task_is_in(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, task_status_script=["FULL_TRANSFER_STARTED", "INCRE_TRANSFER_STARTED", None]))
+    assert api.switch().json()["error_code"] == "DRS.M00304"
+    api.task_status()
+    assert api.switch().json()["error_code"] == "DRS.M00304"
+    api.task_status()
+    api.task_status()  # null says nothing about the task
+    assert api.switch().json()["status"] == "success"
+
+
+def test_a_job_beyond_the_page_uses_up_nothing(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job("last", task_status_script=["CREATING", "CONFIGURATION"]))
+    api.call("batch-status", {"jobs": [*[JOB_ID] * 5, "last"]})
+    assert api.task_status("last") == "CREATING"
+
+
+def test_the_status_can_follow_the_clock(simulator: Simulator, api: Api, clock: Clock) -> None:
+    series: list[tuple[float, str | None]] = [
+        (1, "FULL_TRANSFER_STARTED"),
+        (3, "INCRE_TRANSFER_STARTED"),
+        (4, "INCRE_TRANSFER_FAILED"),
+    ]
+    simulator.add_job(Job(JOB_ID, status="STARTJOBING", task_status_series=series, task_error_code="E1"))
+    seen, lags = [], []
+    for _ in range(5):
+        seen.append(api.task_status())
+        lags.append(api.lag())
+        clock.now += 1
+    assert seen == ["STARTJOBING", "FULL_TRANSFER_STARTED", "FULL_TRANSFER_STARTED", *(s for _, s in series[1:])]
+    assert lags == ["-1", "-1", "-1", "0", "-1"]
+    [progress] = api.call("batch-progress", {"jobs": [JOB_ID]}).json()["results"]
+    assert (progress["transfer_status"], progress["error_code"]) == ("INCRE_TRANSFER_FAILED", "E1")
+    assert api.list(status="INCRE_TRANSFER_FAILED").json()["total_record"] == 1
+
+
+def test_the_lag_follows_a_script_and_is_sent_as_a_string(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, lag_script=["-1", None, 7, 0.5, "soon", "", "ABSENT", 0]))
+    assert [api.lag() for _ in range(6)] == ["-1", None, "7", "0.5", "soon", ""]
+    assert "incre_trans_delay" not in api.call("batch-progress", {"jobs": [JOB_ID]}).json()["results"][0]
+    assert [api.lag(), api.lag()] == ["0", "0"]
+
+
+def test_the_lag_can_follow_the_clock(simulator: Simulator, api: Api, clock: Clock) -> None:
+    simulator.add_job(Job(JOB_ID, lag_series=[(1, 30), (2, "-1"), (3, 0)]))
+    seen = []
+    for _ in range(4):
+        seen.append(api.lag())
+        clock.now += 1
+    assert seen == ["0", "30", "-1", "0"]
