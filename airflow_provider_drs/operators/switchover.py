@@ -334,7 +334,11 @@ class DrsSwitchoverOperator(BaseOperator):
             store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
 
     def _leave_evidence(self, record: Record, context: Context) -> None:
-        context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
+        try:
+            context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
+        except Exception:
+            # The task is about to fail for a reason that matters more than a database that is locked just now.
+            self.log.exception("The evidence could not be written to XCom; it is: %s", record.evidence())
 
     def _hook(self) -> DrsHook:
         return DrsHook(self.drs_conn_id, self.project_id)

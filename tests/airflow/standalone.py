@@ -114,7 +114,10 @@ class Standalone:
     def xcom(self, dag_id: str, run_id: str, key: str = "return_value", task_id: str = "wait") -> Any:
         """Return an XCom of the task."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
-        return self.get(path)["value"]
+        try:
+            return self.get(path)["value"]
+        except requests.HTTPError as error:
+            raise AssertionError(f"{error}; the task wrote:\n{self.task_log(dag_id, run_id)}") from None
 
     def task_log(self, dag_id: str, run_id: str) -> str:
         """Return what the tasks of one run wrote, on workers and in the triggerer."""

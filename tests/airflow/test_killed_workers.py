@@ -1,0 +1,104 @@
+"""A worker killed with SIGKILL at each step of a switchover, then retried: one POST, and the right end.
+
+Real task processes of a real scheduler. All runs are started at once, so that the whole takes little longer than one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_drs.simulator import Job, Simulator
+from tests.airflow.standalone import Standalone
+
+START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+TRIES = "drs_switchover"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where the worker is killed, and what its retry is to end as."""
+
+    stop_at: str
+    final: str = COMPLETE
+    posts: int = 1
+    outcome: str = "done"
+
+
+KILLS = [
+    Kill("read"),
+    Kill("before intended is written"),
+    # Nobody can know whether the request had gone out: the one point at which a retry must not go on.
+    Kill("after intended is written", posts=0, outcome="unknown"),
+    Kill("before accepted is written"),
+    Kill("before accepted is written", final=FAILED, outcome="failed"),
+    Kill("after accepted is written"),
+    Kill("after accepted is written", final=FAILED, outcome="failed"),
+    Kill("before done is written"),
+    Kill("evidence"),
+    Kill("before failed is written", final=FAILED, outcome="failed"),
+    Kill("evidence", final=FAILED, outcome="failed"),
+]
+CASES = [(way, kill) for way in ("poke", "deferrable") for kill in KILLS]
+
+
+def _job(case: tuple[str, Kill]) -> str:
+    return f"260e27fd-4976-44dc-9948-e1265ejb{CASES.index(case):04}"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        for case in CASES:
+            # A result from before, and a start that every retry is in time to see or, once over, to tell by its end.
+            simulator.add_job(Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=6, final=case[1].final))
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def runs(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standalone, dict[str, str]]]:
+    """Start all runs, and kill each worker when it has come to its step."""
+    place, dags = tmp_path_factory.mktemp("kills"), Path(__file__).parent / "standalone_dags"
+    environment = {
+        "AIRFLOW_CONN_DRS_DEFAULT": json.dumps(cloud.connection()),
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "KILL_DIR": str(place),
+    }
+    with Standalone(tmp_path_factory.mktemp("standalone"), dags, environment) as airflow:
+        started = {_job(case): airflow.start(f"killed_{case[0]}", job_id=_job(case), stop_at=case[1].stop_at) for case in CASES}
+        waiting = set(started)
+
+        def kill_who_has_come() -> bool:
+            for job in list(waiting):
+                found = place / f"{job}.pid"
+                if found.exists():
+                    os.kill(int(found.read_text()), signal.SIGKILL)
+                    waiting.discard(job)
+            return not waiting
+
+        airflow.until(kill_who_has_come, 300, "every worker to come to its step")
+        yield airflow, started
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1].stop_at}, {case[1].outcome}")
+def test_one_switchover_and_the_right_end(
+    case: tuple[str, Kill], cloud: Simulator, runs: tuple[Standalone, dict[str, str]]
+) -> None:
+    (airflow, started), (way, kill), job = runs, case, _job(case)
+    run = started[job]
+    state = airflow.state(f"killed_{way}", run, "success", "failed", task_id="switch", seconds=240)
+
+    posts = [entry for entry in cloud.calls("switch-vip") if entry.job_id == job]
+    assert len(posts) == kill.posts, airflow.task_log(f"killed_{way}", run)
+    assert cloud.switched(job) == ["target"] * kill.posts
+    assert state == ("success" if kill.outcome == "done" else "failed")
+    assert airflow.task(f"killed_{way}", run, "switch")["try_number"] == 2
+    key = "return_value" if kill.outcome == "done" else "switchover"
+    evidence = airflow.xcom(f"killed_{way}", run, key, task_id="switch")
+    assert (evidence["outcome"], evidence["job_id"]) == (kill.outcome, job)
