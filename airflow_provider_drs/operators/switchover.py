@@ -12,13 +12,15 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.operators.driving import drive
 from airflow_provider_drs.sensors.base import seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_drs.protocol.polling import LogLine
     from airflow_provider_drs.protocol.record import Record
-    from airflow_provider_drs.protocol.switching import Order, Steps
+    from airflow_provider_drs.protocol.switching import Order
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
 RECORD_KEY = "drs_switchover"
@@ -125,7 +127,12 @@ class DrsSwitchoverOperator(BaseOperator):
         if self.plan_only:
             return self._plan(order)
         try:
-            record: Record = self._drive(switch(order, self._kept(context)), context)
+            record: Record = drive(
+                switch(order, self._kept(context)),
+                self._hook().get_conn(),
+                self._say,
+                lambda record: self._keep(record, context),
+            )
         except Refusal as refusal:
             self._leave_evidence(refusal.record, context)
             raise refusal.error from None
@@ -134,10 +141,13 @@ class DrsSwitchoverOperator(BaseOperator):
             raise
         if record.phase in (Phase.DONE, Phase.FAILED, Phase.UNKNOWN):
             return self._end(record, context)
-        if not self.deferrable or not self.wait_for_completion:
-            return self._wait_here(record, context)
-        self._defer(record)
-        raise AssertionError("defer() does not return")
+        here = not self.deferrable or not self.wait_for_completion
+        # One poll before deferring: what is over already needs no triggerer, and a short START is seen.
+        evidence = self._finish(record, context, polls=None if here else 1)
+        if evidence is None:
+            self._defer(record)
+            raise AssertionError("defer() does not return")
+        return evidence
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the wait ended.
@@ -185,39 +195,11 @@ class DrsSwitchoverOperator(BaseOperator):
             who={**who, "user": getattr(context.get("dag_run"), "triggering_user_name", None)},
         )
 
-    def _drive(self, steps: Steps, context: Context | None = None) -> Any:
-        """Do what the steps want done, and send them the outcome, until they return."""
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.switching import Ask, Keep, Now, Pause, Say
-
-        client = self._hook().get_conn()
-        try:
-            step = next(steps)
-            while True:
-                outcome = None
-                if isinstance(step, Ask):
-                    try:
-                        outcome = client.call(step.call)
-                    except DrsError as error:
-                        step = steps.throw(error)
-                        continue
-                elif isinstance(step, Keep):
-                    self._keep(step.record, context)
-                elif isinstance(step, Now):
-                    outcome = time.time()
-                elif isinstance(step, Pause):
-                    time.sleep(step.seconds)
-                elif isinstance(step, Say):
-                    self.log.log(step.line.level, step.line.text)
-                step = steps.send(outcome)
-        except StopIteration as done:
-            return done.value
-
     def _plan(self, order: Order) -> dict[str, Any]:
         from airflow_provider_drs.protocol.calls import Token, switch_vip
         from airflow_provider_drs.protocol.switching import read
 
-        record, joins = self._drive(read(order))
+        record, joins = drive(read(order), self._hook().get_conn(), self._say)
         ready = all(guard["ok"] for guard in record.guards)
         settings = self._hook().settings
         call = switch_vip(self.job_id, self.mode)
@@ -248,33 +230,27 @@ class DrsSwitchoverOperator(BaseOperator):
             deadline=time.time() + self.timeout,
         )
 
-    def _wait_here(self, record: Record, context: Context) -> dict[str, Any]:
-        """Poll until the outcome is certain; without ``wait_for_completion`` until it is certain that DRS took it."""
-        from airflow_provider_drs.protocol.calls import get_switchover_status
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.record import Phase
-        from airflow_provider_drs.protocol.waiting import Verdict, Wait
+    def _finish(self, record: Record, context: Context, polls: int | None = None) -> dict[str, Any] | None:
+        """Poll until the outcome is certain; without ``wait_for_completion`` until it is certain that DRS took it.
 
-        wait = self._wait(record)
-        while True:
-            if not self.wait_for_completion and (record.phase is Phase.ACCEPTED or wait.memory.started):
-                record.phase = Phase.ACCEPTED
-                record.observe(wait.memory.observed)
-                self._keep(record, context)
-                return record.evidence()
-            asked_at = time.time()
-            verdict: Verdict
-            try:
-                reply = self._hook().get_conn().call(get_switchover_status(self.job_id))
-            except DrsError as error:
-                verdict = wait.failed(error, time.time())
-            else:
-                verdict = wait.answered(reply, time.time(), asked_at)
-            for line in verdict.lines:
-                self.log.log(line.level, line.text)
-            if not isinstance(verdict, Wait):
+        :param polls: stop after so many polls.
+        :return: the evidence, None where it stopped before.
+        """
+        from airflow_provider_drs.protocol.record import Phase
+        from airflow_provider_drs.protocol.switching import finish
+
+        taken = not self.wait_for_completion
+        if not (taken and record.phase is Phase.ACCEPTED):
+            wait = self._wait(record)
+            verdict = drive(finish(wait, taken=taken, polls=polls), self._hook().get_conn(), self._say)
+            if verdict is not None:
                 return self._conclude(record, verdict.event(), context)
-            time.sleep(verdict.delay)
+            record.observe(wait.memory.observed)
+            if not taken:
+                return None
+            record.phase = Phase.ACCEPTED
+            self._keep(record, context)
+        return record.evidence()
 
     def _defer(self, record: Record) -> None:
         from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
@@ -325,9 +301,12 @@ class DrsSwitchoverOperator(BaseOperator):
         kept = store.get(RECORD_KEY) if store is not None else None
         return Record.from_dict(kept) if isinstance(kept, dict) else None
 
-    def _keep(self, record: Record, context: Context | None) -> None:
+    def _say(self, line: LogLine) -> None:
+        self.log.log(line.level, line.text)
+
+    def _keep(self, record: Record, context: Context) -> None:
         """Write the record down for good; before Airflow 3.3 there is nowhere to."""
-        store = context.get("task_state_store") if context is not None else None
+        store = context.get("task_state_store")
         if store is not None:
             from airflow.sdk import NEVER_EXPIRE
 

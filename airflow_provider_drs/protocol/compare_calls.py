@@ -83,7 +83,8 @@ def create_compare_task(
         if conflict_policy not in ("cancel", "keep"):
             raise DrsArgumentError(f"conflict_policy must be 'cancel' or 'keep', not {conflict_policy!r}")
         field = "data_level_compare_create_result"
-        body["data_level_compare_info"] = info = {"conflict_policy": conflict_policy, "compare_type": compare}
+        info: dict[str, Any] = {"conflict_policy": conflict_policy, "compare_type": compare}
+        body["data_level_compare_info"] = info
         if tables:
             info["compare_object_infos"] = [{"db_name": db, "table_name": list(names)} for db, names in tables.items()]
 
@@ -154,10 +155,10 @@ def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[Compared, .
     by_type = details if isinstance(details, Mapping) else {}
     lists = [(kind, list(_objects(found))) for kind, found in by_type.items()]
     differing = tuple(
-        f"{readable(kind, 80)} {_name(x.get('source_db_name'))}.{_name(x.get('source_db_value') or x.get('target_db_value'))}"
+        f"{readable(kind, 80)} {_name(x.get('source_db_name'))}.{_name(source or target)}"
         for kind, found in lists
         for x in found
-        if x.get("source_db_value") != x.get("target_db_value")
+        if (source := x.get("source_db_value")) != (target := x.get("target_db_value"))
     )
     return items, differing, max((len(found) for _, found in lists), default=0), 0
 

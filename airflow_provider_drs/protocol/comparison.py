@@ -1,4 +1,4 @@
-"""When a comparison of source and target is over, and what it comes to: a state machine fed with pages of its result."""
+"""When a comparison of source and target is over, and what it found: a state machine fed with pages of its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _SUCCESSFUL = "SUCCESSFUL"
 MOST_PAGES = 1000
 
 # These blame the request itself; any other refusal says that this kind of task, or this state, cannot be compared.
-_MALFORMED = frozenset({"DRS.M00007", "DRS.M00200", "DRS.M00201", "DRS.M00202", "DRS.M00210", "DRS.M00211", "DRS.KE0002"})
+_MALFORMED = frozenset(
+    {"DRS.M00007", "DRS.M00200", "DRS.M00201", "DRS.M00202", "DRS.M00210", "DRS.M00211", "DRS.KE0002"}
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class CompareWait(Polling):
         self.compare = compare
         self.compare_id = compare_id
         self.deadline = deadline
-        self._begin()
+        self._page = 1
+        self._status: str | None = None
+        self._items: dict[str, Compared] = {}
+        self._differing: list[str] = []
 
     def call(self) -> Call[ComparePage]:
         """Return what the next poll asks."""
@@ -126,10 +131,7 @@ class CompareWait(Polling):
 
     def _begin(self) -> None:
         """Read from the first page again: what was read is of a time that is over."""
-        self._page = 1
-        self._status: str | None = None
-        self._items: dict[str, Compared] = {}
-        self._differing: list[str] = []
+        self._page, self._status, self._items, self._differing = 1, None, {}, []
 
     def _is_over(self) -> bool:
         if any(item.result in _RUNNING_ITEMS for item in self._items.values()):

@@ -69,9 +69,7 @@ class Freshness:
         return since + max(self.decide_within, self.settle or 0.0)
 
     def _settled(self, asked_at: float) -> bool:
-        return (
-            self.accepted_at is not None and self.settle is not None and asked_at >= self.accepted_at + self.settle
-        )
+        return self.accepted_at is not None and self.settle is not None and asked_at >= self.accepted_at + self.settle
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON."""

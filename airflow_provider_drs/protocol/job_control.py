@@ -1,7 +1,7 @@
-"""How a task is started, paused, resumed or stopped: a generator that yields what it wants done and is sent the outcome.
+"""How a task is started, paused, resumed or stopped: a generator that yields what it wants done, as ``switching`` does.
 
-A task that is already as asked is left alone, so that a repeated try changes nothing. An answer that was lost is not made
-up for by asking again: the status shows whether DRS took the request, and only one that it did not take goes out again.
+A task that is already as asked is left alone, so that a repeated try changes nothing. After a lost answer the status is
+read first: it shows whether DRS took the request, and only one that it did not take goes out again.
 """
 
 from __future__ import annotations

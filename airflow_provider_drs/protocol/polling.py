@@ -173,7 +173,11 @@ class Polling:
         lasted, polls = at - memory.trouble_since, memory.trouble_polls
         memory.trouble_since, memory.trouble_polls = None, 0
         about = self.about[:1].lower() + self.about[1:]
-        return [LogLine(logging.INFO, f"DRS answers again about {about}, after {duration(lasted)} and {polls} failed poll(s)")]
+        return [
+            LogLine(
+                logging.INFO, f"DRS answers again about {about}, after {duration(lasted)} and {polls} failed poll(s)"
+            )
+        ]
 
     def _broken(self, error: DrsError) -> GiveUp:
         return GiveUp((), error.about(self.where), max(self.pace.delay(self.memory.polls), 1.0))

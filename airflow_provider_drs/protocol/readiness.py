@@ -68,11 +68,12 @@ class Wanted:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Wanted:
         """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
-        known: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        tuples: dict[str, Any] = {x: tuple(value) for x, value in known.items() if isinstance(value, list)}
+        return cls(**(known | tuples))
 
     def lacks(self, state: JobState, progress: JobProgress | None) -> str:
-        """Return what keeps a task from being as it should, in words that change only when that does; "" for nothing."""
+        """Return what keeps a task from being as it should, in words that change only with it; "" for nothing."""
         if state.status not in self.targets:
             return state.status or "no status"
         if not self.needs_lag:
@@ -277,7 +278,7 @@ def checked_statuses(name: str, value: object) -> tuple[str, ...]:
 
 
 def usual_failures(targets: Sequence[str]) -> tuple[str, ...]:
-    """Return the statuses that end a wait for ``targets``: the failed ones, and unless one of them is wanted the stopped."""
+    """Return the statuses that end a wait for ``targets``: the failed ones, and the stopped unless wanted."""
     stops = STOPPED_JOB_STATUSES.intersection(targets)
     return tuple(sorted(FAILED_JOB_STATUSES | (frozenset() if stops else STOPPED_JOB_STATUSES)))
 

@@ -159,7 +159,9 @@ def freshness_of(evidence: Any) -> Freshness:
             started=_started(evidence["attached"], evidence["observed"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"switchover is not the XCom of a DrsSwitchoverOperator that has switched ({type(error).__name__}: {error})"
+        message = (
+            f"switchover is not the XCom of a DrsSwitchoverOperator that has switched ({type(error).__name__}: {error})"
+        )
         raise DrsArgumentError(message) from None
 
 

@@ -30,43 +30,8 @@ from airflow_provider_drs.protocol.job_calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory
 from airflow_provider_drs.protocol.record import Phase, Record
 from airflow_provider_drs.protocol.statuses import Meaning, meaning
-from airflow_provider_drs.protocol.waiting import utc
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Wanted: the reply to this call; its ``DrsError`` is to be thrown into the generator."""
-
-    call: Call[Any]
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Wanted: this record written down for good, before anything else is done."""
-
-    record: Record
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Wanted: a pause of so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Now:
-    """Wanted: the time, seconds since the epoch."""
-
-
-@dataclass(frozen=True)
-class Say:
-    """Wanted: a line in the task's log."""
-
-    line: LogLine
-
-
-Steps = Generator[Ask | Keep | Pause | Now | Say, Any, Any]
+from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause, Say, Steps
+from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict, Wait, utc
 
 
 @dataclass(frozen=True)
@@ -113,7 +78,9 @@ def switch(order: Order, kept: Record | None) -> Steps:
     if not order.may_switch and not running:
         # Nothing can tell whether the try before this one asked already.
         record.phase, record.posted_at = Phase.LOST, record.began_at - order.decide_within
-        yield _say(f"{_job(order)}: this is a further try, and Airflow before 3.3 keeps no note of the first: not switching")
+        yield _say(
+            f"{_job(order)}: this is a further try, and Airflow before 3.3 keeps no note of the first: not switching"
+        )
         return record
     failed = [guard for guard in record.guards if not guard["ok"]]
     if failed:
@@ -175,6 +142,32 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
     return record, joins and meaning(reply.status) is Meaning.RUNNING
 
 
+def finish(wait: SwitchoverWait, *, taken: bool = False, polls: int | None = None) -> Steps:
+    """Poll until the outcome is certain.
+
+    :param taken: stop as soon as it is certain that DRS took it.
+    :param polls: stop after so many polls.
+    :return: the verdict that is an end, None where it stopped before.
+    """
+    while not (taken and wait.memory.started) and polls != 0:
+        polls = None if polls is None else polls - 1
+        asked_at = yield Now()
+        verdict: Verdict
+        try:
+            reply = yield Ask(get_switchover_status(wait.job_id))
+        except DrsError as error:
+            verdict = wait.failed(error, (yield Now()))
+        else:
+            verdict = wait.answered(reply, (yield Now()), asked_at)
+        for line in verdict.lines:
+            yield Say(line)
+        if not isinstance(verdict, Wait):
+            return verdict
+        if polls != 0:
+            yield Pause(verdict.delay)
+    return None
+
+
 def _is_closed(order: Order, kept: Record) -> bool:
     """Tell whether what was written down stands in nobody's way, so that a new switchover may begin.
 
@@ -203,7 +196,9 @@ def _take_up(order: Order, kept: Record) -> Steps:
     if kept.phase is not Phase.ACCEPTED:
         kept.phase = Phase.LOST
     began = utc(kept.began_at if kept.posted_at is None else kept.posted_at)
-    yield _say(f"{_job(order)}: an earlier try began this switchover at {began}; not switching again, reading its status")
+    yield _say(
+        f"{_job(order)}: an earlier try began this switchover at {began}; not switching again, reading its status"
+    )
     return kept
 
 

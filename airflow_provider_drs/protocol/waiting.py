@@ -148,7 +148,9 @@ class SwitchoverWait(Polling):
         if what is Meaning.UNKNOWN:
             return self._broken(DrsUnknownStatusError(f"answered the status {reply.status!r}, which is not documented"))
         lines = self._recovered(at)
-        trust = self.freshness.judge(reply.status, at if asked_at is None else asked_at) if self.freshness else Trust.FRESH
+        trust = (
+            self.freshness.judge(reply.status, at if asked_at is None else asked_at) if self.freshness else Trust.FRESH
+        )
         lines += self._changes(what, reply, at, trust)
         seen = self._seen(reply, at)
         self.memory.last_good_at = at
@@ -168,7 +170,9 @@ class SwitchoverWait(Polling):
         if self.deadline is None or at < self.deadline or not isinstance(verdict, Wait):
             return verdict
         reason = f"no end within the time-out, and no good answer at its end: {error.message}"
-        return Undecided(verdict.lines, reason, self._seen(SwitchoverReply(self.job_id, self.memory.last_seen or None), at))
+        return Undecided(
+            verdict.lines, reason, self._seen(SwitchoverReply(self.job_id, self.memory.last_seen or None), at)
+        )
 
     def _delay(self, at: float) -> float:
         delay = self.pace.delay(self.memory.polls)

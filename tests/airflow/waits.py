@@ -72,6 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     from airflow.sdk.bases import sensor as airflow_sensor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+    from airflow_provider_drs.operators import driving as our_driving
     from airflow_provider_drs.operators import switchover as our_operator
     from airflow_provider_drs.sensors import base as our_sensor
     from airflow_provider_drs.sensors import switchover as our_switchover_sensor
@@ -92,7 +93,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
 
     monkeypatch.setattr(our_sensor.DrsSensor, "_get_next_poke_interval", decide_and_jump)
     monkeypatch.setattr(RuntimeTaskInstance, "get_first_reschedule_date", first_rescheduled)
-    ours = (our_sensor, our_switchover_sensor, our_operator, our_trigger, our_switchover_trigger)
+    ours = (our_sensor, our_switchover_sensor, our_operator, our_driving, our_trigger, our_switchover_trigger)
     for module in (airflow_sensor, *ours):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(our_trigger, "asyncio", SimpleNamespace(sleep=clock.asleep))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import answers
-from airflow_provider_drs.protocol.calls import Call, Token, get_switchover_status
+from airflow_provider_drs.protocol.calls import Call, Token
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsGuardError,
@@ -24,8 +24,9 @@ from airflow_provider_drs.protocol.errors import (
 )
 from airflow_provider_drs.protocol.exchange import Send, exchange
 from airflow_provider_drs.protocol.record import Phase, Record
-from airflow_provider_drs.protocol.switching import Ask, Keep, Now, Order, Pause, Refusal, switch
-from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait, Wait
+from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause
+from airflow_provider_drs.protocol.switching import Order, Refusal, finish, switch
+from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
 from airflow_provider_drs.simulator.calls import route
 from airflow_provider_drs.simulator.drs import Drs, Request
 from airflow_provider_drs.simulator.book import JobBook
@@ -172,21 +173,15 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
     if record.phase in (Phase.DONE, Phase.FAILED):
         return str(record.phase)
     wait = SwitchoverWait(
-        JOB, Pace(5.0), transient_error_timeout=300.0, freshness=record.freshness(), deadline=world.now + 600, chance=lambda: 1.0
+        JOB,
+        Pace(5.0),
+        transient_error_timeout=300.0,
+        freshness=record.freshness(),
+        deadline=world.now + 600,
+        chance=lambda: 1.0,
     )
-    for _ in range(2000):
-        asked_at = world.now
-        try:
-            reply = world.call(get_switchover_status(JOB))
-        except DrsError as error:
-            verdict = wait.failed(error, world.now)
-        else:
-            verdict = wait.answered(reply, world.now, asked_at)
-        if not isinstance(verdict, Wait):
-            break
-        world.now += verdict.delay
-    else:
-        raise AssertionError("the wait never ends")
+    verdict = _drive(world, finish(wait, polls=2000))
+    assert verdict is not None, "the wait never ends"
     ended = verdict.event()
     record.ended(ended)
     world.live()
@@ -195,7 +190,7 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
     return {"error": "unavailable"}.get(ended["outcome"], str(record.phase))
 
 
-def _drive(world: World, steps: Any) -> Record:
+def _drive(world: World, steps: Any) -> Any:
     try:
         step = next(steps)
         while True:
@@ -216,7 +211,7 @@ def _drive(world: World, steps: Any) -> Record:
                 world.now += step.seconds
             step = steps.send(outcome)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+        return done.value
 
 
 seconds = st.sampled_from([0.0, 0.3, 1.0, 2.0, 4.0, 9.0, 20.0, 31.0, 70.0])
@@ -230,7 +225,9 @@ jobs = st.builds(
     final=st.sampled_from([COMPLETE, FAILED]),
     on_switch=st.sampled_from(["success"] * 9 + ["refused"]),
 )
-requests = st.builds(Step, st.sampled_from(("none",) * 12 + FAULTS), st.sampled_from([0.0, 0.1, 3.0]), st.sampled_from([0.0, 0.1, 3.0]))
+requests = st.builds(
+    Step, st.sampled_from(("none",) * 12 + FAULTS), st.sampled_from([0.0, 0.1, 3.0]), st.sampled_from([0.0, 0.1, 3.0])
+)
 histories = st.builds(
     History,
     job=jobs,
