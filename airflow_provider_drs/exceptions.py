@@ -84,7 +84,7 @@ class DrsSwitchoverFailedError(AirflowFailException):
 
 
 class DrsSwitchoverUnknownError(AirflowFailException):
-    """Whether a switchover took place cannot be told. Not retried, and never switched again on its own: a person decides.
+    """Whether a switchover took place cannot be told. Not retried, nor switched again on its own: a person decides.
 
     :param job_id: the job.
     :param reason: what is known, and what stands against a decision.

@@ -38,6 +38,11 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_provider_drs.{name}" for name in names]
+    return [{"integration-name": "Data Replication Service", "python-modules": modules}]
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata, in the form of Airflow's provider schema."""
     return {
@@ -51,15 +56,10 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.hooks.drs"]}
-        ],
-        "sensors": [
-            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.sensors.drs"]}
-        ],
-        "triggers": [
-            {"integration-name": "Data Replication Service", "python-modules": ["airflow_provider_drs.triggers.drs"]}
-        ],
+        "hooks": _modules("hooks.drs"),
+        "operators": _modules("operators.drs", "operators.switchover", "operators.jobs", "operators.compare"),
+        "sensors": _modules("sensors.drs", "sensors.switchover", "sensors.jobs"),
+        "triggers": _modules("triggers.drs", "triggers.jobs", "triggers.events"),
         "extra-links": ["airflow_provider_drs.links.drs.DrsConsoleLink"],
         "connection-types": [
             {

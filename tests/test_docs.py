@@ -29,6 +29,10 @@ def _snippets(page: Path, language: str) -> list[str]:
     return re.findall(rf"<!-- runs in the tests -->\n```{language}\n(.*?)```", page.read_text(), re.S)
 
 
+def _own(cls: type) -> list[str]:
+    return [name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "kwargs")]
+
+
 def _python_snippets() -> list[tuple[str, str]]:
     return [(f"{page.name}-{n}", code) for page in PAGES for n, code in enumerate(_snippets(page, "python"))]
 
@@ -94,10 +98,7 @@ def test_the_connection_page_has_every_field() -> None:
 
 def test_the_sensor_page_has_every_parameter_and_class() -> None:
     text = (ROOT / "docs" / "sensor.md").read_text()
-    own = [
-        name for name in inspect.signature(DrsSwitchoverSensor.__init__).parameters if name not in ("self", "kwargs")
-    ]
-    assert not [name for name in own if f"`{name}`" not in text]
+    assert not [name for cls in (DrsSwitchoverSensor, DrsSensor) for name in _own(cls) if f"`{name}`" not in text]
     internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
     internal |= {"DrsGuardError", "DrsSwitchoverRefusedError"}  # the operator's, in switchover.md
     assert not [name for name in exceptions.__all__ if name not in internal and name not in text]
@@ -109,11 +110,16 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
 
 def test_the_switchover_page_has_every_parameter_and_the_runbook_every_failure() -> None:
     text = (ROOT / "docs" / "switchover.md").read_text()
-    own = [name for name in inspect.signature(DrsSwitchoverOperator.__init__).parameters if name not in ("self", "kwargs")]
-    assert not [name for name in own if f"`{name}`" not in text]
+    assert not [name for name in _own(DrsSwitchoverOperator) if f"`{name}`" not in text]
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     waited_out = {name for name in exceptions.__all__ if issubclass(getattr(exceptions, name), DrsTransientError)}
-    never_last = waited_out | {"DrsError", "DrsRequestError", "DrsArgumentError", "DrsJobNotFoundError", "DrsWrongStateError"}
+    never_last = waited_out | {
+        "DrsError",
+        "DrsRequestError",
+        "DrsArgumentError",
+        "DrsJobNotFoundError",
+        "DrsWrongStateError",
+    }
     assert not [name for name in exceptions.__all__ if name not in never_last and name not in runbook]
 
 

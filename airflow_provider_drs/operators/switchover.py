@@ -308,7 +308,7 @@ class DrsSwitchoverOperator(BaseOperator):
         """Write the record down for good; before Airflow 3.3 there is nowhere to."""
         store = context.get("task_state_store")
         if store is not None:
-            from airflow.sdk import NEVER_EXPIRE
+            from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
             store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
 

@@ -1,6 +1,7 @@
 """Is this status the outcome of our switchover, or left over from an earlier one? The only place that decides it.
 
-DRS's answer carries no time, no direction and no id of the operation: the COMPLETE of last week looks like that of today.
+DRS's answer carries no time, no direction and no id of the operation: the COMPLETE of last week looks like that of
+today.
 """
 
 from __future__ import annotations

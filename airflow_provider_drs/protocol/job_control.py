@@ -26,7 +26,7 @@ from airflow_provider_drs.protocol.job_replies import JobResult
 from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory
 from airflow_provider_drs.protocol.readiness import Wanted
 from airflow_provider_drs.protocol.statuses import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, JobStatus
-from airflow_provider_drs.protocol.switching import Ask, Now, Pause, Say
+from airflow_provider_drs.protocol.steps import Ask, Now, Pause, Say
 
 # How long a failed task that is resumed may go on showing what it failed of before.
 STANDS_FOR = 60.0

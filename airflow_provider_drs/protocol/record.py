@@ -1,4 +1,4 @@
-"""What is written down about one switchover: before it, so that it is never asked for twice, and after it, as evidence."""
+"""What is written down about a switchover: before it, so that it is never asked for twice; after it, as evidence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 @dataclass
 class Record:
-    """One switchover: the intent, what became of it, and what it rests on. Plain JSON; times in seconds since the epoch.
+    """One switchover: the intent, what became of it, what it rests on. Plain JSON; times in seconds since the epoch.
 
     :param began_at: when the job's state was first read.
     :param guards: ``{"name", "ok", "value", "limit", "at"}`` of each guard.

@@ -249,7 +249,7 @@ def _refused(record: Record, error: DrsError) -> Steps:
 def _lost(order: Order, record: Record, why: str) -> Steps:
     record.phase, record.reason = Phase.LOST, why
     yield Keep(record)
-    text = f"{_job(order)}: the answer to the switchover was lost ({why}). Not asking again: the status is to show whether DRS took it"
+    text = f"{_job(order)}: the answer to the switchover was lost ({why}). Not asking again: the status is to tell"
     yield Say(LogLine(logging.WARNING, text))
     return record
 

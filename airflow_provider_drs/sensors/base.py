@@ -106,9 +106,7 @@ class DrsSensor(BaseSensorOperator):
             DrsConsoleLink.publish(context, address)
         if not self.deferrable:
             return super().execute(context)
-        self.defer(
-            trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout)
-        )
+        self.defer(trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask DRS once.

@@ -45,7 +45,7 @@ class DrsSwitchoverSensor(DrsSensor):
         self,
         *,
         job_id: str | None = None,
-        switchover: dict[str, Any] | None = None,
+        switchover: Any = None,
         verify_job_id: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -74,7 +74,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
         return SwitchoverWait(
             str(self.job_id),
-            Pace(*self._pace().values(), seed),
+            Pace(self.poke_interval, self.exponential_backoff, self._pace()["max_wait"], seed),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
             memory=Memory.from_dict(memory),

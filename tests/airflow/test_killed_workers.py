@@ -18,7 +18,6 @@ from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
 
 START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
-TRIES = "drs_switchover"
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,11 @@ def _job(case: tuple[str, Kill]) -> str:
 def cloud() -> Iterator[Simulator]:
     with Simulator() as simulator:
         for case in CASES:
-            # A result from before, and a start that every retry is in time to see or, once over, to tell by its end.
-            simulator.add_job(Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=6, final=case[1].final))
+            # Long enough for every retry to be deferred well before the end: a trigger that fires within seconds of
+            # the deferral can meet Airflow's scheduler before it has seen the deferring process end.
+            simulator.add_job(
+                Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=45, final=case[1].final)
+            )
         yield simulator
 
 
@@ -71,7 +73,9 @@ def runs(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "KILL_DIR": str(place),
     }
     with Standalone(tmp_path_factory.mktemp("standalone"), dags, environment) as airflow:
-        started = {_job(case): airflow.start(f"killed_{case[0]}", job_id=_job(case), stop_at=case[1].stop_at) for case in CASES}
+        started = {
+            _job(case): airflow.start(f"killed_{case[0]}", job_id=_job(case), stop_at=case[1].stop_at) for case in CASES
+        }
         waiting = set(started)
 
         def kill_who_has_come() -> bool:

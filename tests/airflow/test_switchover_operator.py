@@ -21,7 +21,9 @@ MODES = ("poke", "deferrable")
 
 def _switch(way: str, clock: JumpingClock, **kwargs: Any) -> Ended:
     options = {"job_id": JOB, "mode": "target", "deferrable": way == "deferrable", **kwargs}
-    return run_task(lambda task_id, callbacks: DrsSwitchoverOperator(task_id=task_id, **callbacks, **options), way, clock)
+    return run_task(
+        lambda task_id, callbacks: DrsSwitchoverOperator(task_id=task_id, **callbacks, **options), way, clock
+    )
 
 
 def _job(before: str | None = None, after: list[str | None] | None = None, **more: Any) -> Job:
@@ -90,9 +92,7 @@ def test_a_guard_that_does_not_hold_changes_nothing(
         (Fault.no_permission(), "DRS.M00103"),
     ],
 )
-def test_a_refusal(
-    mode: str, fault: Fault, says: str, drs: Simulator, airflow_db: None, clock: JumpingClock
-) -> None:
+def test_a_refusal(mode: str, fault: Fault, says: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
     drs.add_job(_job())
     drs.fault(POST, fault)
     ended = _switch(mode, clock)
@@ -175,7 +175,9 @@ def test_the_sensor_waits_for_that_switchover_and_no_other(
     assert (switched.state, switched.xcom["outcome"]) == ("success", "accepted")
     for wait_mode in ("poke", "reschedule", "deferrable"):
         drs.add_job(Job(JOB, status_script=[COMPLETE] * 4 + [START, FAILED], error_msg="in use"))
-        in_mode = {"reschedule": {"mode": "reschedule", "poke_interval": 1}, "deferrable": {"deferrable": True}}.get(wait_mode, {})
+        in_mode = {"reschedule": {"mode": "reschedule", "poke_interval": 1}, "deferrable": {"deferrable": True}}.get(
+            wait_mode, {}
+        )
         waited = run_task(
             lambda task_id, callbacks, m=in_mode: DrsSwitchoverSensor(
                 task_id=task_id, switchover=switched.xcom | {"settle": 600}, **callbacks, **m
@@ -188,7 +190,9 @@ def test_the_sensor_waits_for_that_switchover_and_no_other(
 def test_what_the_sensor_takes_for_a_switchover(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
     for wrong in ({}, {"job_id": JOB}, {"job_id": JOB, "outcome": "refused"}, "text", {"dry_run": True, "job_id": JOB}):
         ended = run_task(
-            lambda task_id, callbacks, w=wrong: DrsSwitchoverSensor(task_id=task_id, switchover=w, **callbacks), "poke", clock
+            lambda task_id, callbacks, w=wrong: DrsSwitchoverSensor(task_id=task_id, switchover=w, **callbacks),
+            "poke",
+            clock,
         )
         assert type(ended.error) is exceptions.DrsArgumentError
     assert drs.journal == []

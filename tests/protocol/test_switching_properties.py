@@ -1,4 +1,4 @@
-"""Over any history of answers, faults, crashes and retries: one switchover per intent, no false success, no false failure.
+"""Over any history of answers, faults, crashes and retries: one switchover per intent, and no false end.
 
 The service is the simulator's, without its sockets; the clock and the faults are drawn. What a worker that dies leaves
 behind is exactly what it wrote down.
@@ -6,7 +6,6 @@ behind is exactly what it wrote down.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +26,9 @@ from airflow_provider_drs.protocol.record import Phase, Record
 from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause
 from airflow_provider_drs.protocol.switching import Order, Refusal, finish, switch
 from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
+from airflow_provider_drs.simulator.book import JobBook
 from airflow_provider_drs.simulator.calls import route
 from airflow_provider_drs.simulator.drs import Drs, Request
-from airflow_provider_drs.simulator.book import JobBook
 from airflow_provider_drs.simulator.jobs import Job
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
@@ -38,7 +37,8 @@ TOKEN = "a-token-that-is-in-no-answer"
 COMPLETE, FAILED = "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
 
 FAULTS = (
-    "none", "lost before", "lost after", "500 before", "500 after", "html after", "429", "too frequent", "busy", "half after",
+    "none", "lost before", "lost after", "500 before", "500 after", "html after", "429",
+    "too frequent", "busy", "half after",
 )  # fmt: skip
 
 
@@ -166,8 +166,7 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
     try:
         record = _drive(world, switch(order, kept))
     except Refusal as refusal:
-        assert isinstance(refusal.error, DrsGuardError | DrsSwitchoverRefusedError)
-        return "guard" if isinstance(refusal.error, DrsGuardError) else "refused"
+        return {DrsGuardError: "guard", DrsSwitchoverRefusedError: "refused"}[type(refusal.error)]
     except DrsUnavailableError:
         return "unavailable"
     if record.phase in (Phase.DONE, Phase.FAILED):

@@ -4,7 +4,6 @@ import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
-
 from unittest.mock import ANY
 
 import pytest

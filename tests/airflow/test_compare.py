@@ -1,0 +1,122 @@
+"""The comparison of source and target: created, waited for, judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs import exceptions
+from airflow_provider_drs.job_failures import DrsInconsistentError
+from airflow_provider_drs.operators.compare import DrsCompareOperator
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.job_runs import run_job, use_clock
+from tests.airflow.waits import JOB, JumpingClock
+
+CREATE, QUERY = "create-compare-task", "query-compare-result"
+GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "CONSISTENT"}
+
+
+@pytest.fixture(autouse=True)
+def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_clock(clock, monkeypatch)
+
+
+@dataclass
+class Row:
+    name: str
+    compare: str = "lines"
+    job: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    faults: tuple[tuple[str, Fault], ...] = ()
+    state: str = "success"
+    error: type[BaseException] | None = None
+    says: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
+ROWS = [
+    Row("objects"),
+    Row("lines", "lines"),
+    Row("contents", "contents"),
+    Row("objects differ", "objects", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
+        error=DrsInconsistentError, says=("TABLE", "shop.items"), silent=("shop.orders",)),
+    Row("lines differ", "lines", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
+        error=DrsInconsistentError, says=("shop.items (INCONSISTENT)", JOB), silent=("shop.orders", "crm")),
+    Row("contents differ", "contents", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}}, state="failed",
+        error=DrsInconsistentError, says=("crm.people",), silent=("shop",)),
+    Row("no target database", "lines", {"compare_results": {**GOOD, "crm.people": "TARGET_DB_NOT_EXIT"}},
+        state="failed", error=DrsInconsistentError, says=("crm.people (TARGET_DB_NOT_EXIT)",)),
+    Row("a result nobody knows", "lines", {"compare_results": {**GOOD, "crm.people": "MOSTLY"}}, state="failed",
+        error=DrsInconsistentError, says=("MOSTLY",)),
+    Row("cannot compare", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}}, state="failed",
+        error=DrsInconsistentError, says=("crm.people (CAN_NOT_COMPARE)",)),
+    Row("cannot compare, passed over", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}},
+        {"on_uncomparable": "pass"}),
+    Row("of many tables, the last differs", "lines",
+        {"compare_results": {**{f"db{n:03}.t": "CONSISTENT" for n in range(250)}, "last.t": "INCONSISTENT"}},
+        state="failed", error=DrsInconsistentError, says=("last.t",)),
+    Row("some tables", "lines", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}},
+        {"tables": {"shop": ["orders", "items"]}}),
+    Row("nothing compared", "lines", {"compare_results": {}}, state="failed", error=exceptions.DrsError,
+        says=("compared nothing",)),
+    *(Row(f"ended as {status}", "lines", {"compare_final": status}, state="failed", error=exceptions.DrsError,
+          says=(status, JOB)) for status in ("FAILED", "CANCELLED", "TIMEOUT_INTERRUPT", "ENDED_SOMEHOW")),
+    Row("refused", "lines", {"compare_refused": "DRS.M00304"}, state="failed", error=exceptions.DrsWrongStateError,
+        says=("DRS.M00304",)),
+    Row("refused, skip", "lines", {"compare_refused": "DRS.M00304"}, {"on_unavailable": "skip"}, state="skipped"),
+    Row("refused inside the 2xx, skip", "objects", {"compare_refused": "DRS.M00301", "compare_refused_inside": True},
+        {"on_unavailable": "skip"}, state="skipped"),
+    Row("a malformed request is not skipped", "lines", {"compare_refused": "DRS.M00202"}, {"on_unavailable": "skip"},
+        state="failed", error=exceptions.DrsRequestError),
+    Row("an unknown job is not skipped", "lines", {}, {"job_id": "unknown-job", "on_unavailable": "skip"},
+        state="failed", error=exceptions.DrsJobNotFoundError),
+    Row("no permission is not skipped", "lines", {}, {"on_unavailable": "skip"}, ((CREATE, Fault.no_permission()),),
+        state="failed", error=exceptions.DrsPermissionError),
+    Row("trouble at both calls", "lines", {}, {}, ((CREATE, Fault.status(503)), (QUERY, Fault.html(502)))),
+    Row("a lost creation", "contents", {}, {}, ((CREATE, Fault.lost()),)),
+    Row("what is compared comes from a template", "{{ 'con' ~ 'tents' }}"),
+    Row("no such comparison", "rows", state="failed", error=exceptions.DrsArgumentError, says=("objects",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(Job(JOB, **{"compare_results": GOOD, "compare_seconds": 0, **row.job}))
+    for call, fault in row.faults:
+        drs.fault(call, fault)
+
+    options = {"job_id": JOB, "compare": row.compare, **row.options}
+    ended = run_job(DrsCompareOperator, mode, clock, **options)
+
+    assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
+    assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
+    assert not [word for word in row.silent if word in str(ended.error)], str(ended.error)
+    if row.state == "success":
+        assert (ended.xcom["job_id"], ended.xcom["consistent"]) == (JOB, True)
+        assert ended.xcom["compared"] > 0
+        assert ended.xcom["compare_id"]
+
+
+def test_a_comparison_that_takes_its_time(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(Job(JOB, compare_seconds=0.4, compare_results=GOOD))
+    ended = run_job(DrsCompareOperator, "poke", clock, job_id=JOB, compare="lines")
+    assert ended.state == "success"
+    assert len([text for _, text in ended.lines if "RUNNING" in text]) == 1, "one line while it runs"
+
+
+def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(Job(JOB, compare_seconds=1e6))
+    for mode in ("poke", "deferrable"):
+        ended = run_job(DrsCompareOperator, mode, clock, job_id=JOB, compare="lines", timeout=60)
+        assert type(ended.error) is exceptions.DrsError
+        assert "time-out" in str(ended.error)
+        assert sum(ended.slept) == pytest.approx(60)
+
+
+def test_options_are_checked_when_the_dag_is_read() -> None:
+    for option in ("on_unavailable", "on_uncomparable", "conflict_policy"):
+        with pytest.raises(ValueError, match=option):
+            DrsCompareOperator(task_id="x", job_id=JOB, **{option: "maybe"})

@@ -1,0 +1,310 @@
+"""The group of tasks in a real Airflow: what runs, what does not, and what a cutover that failed leaves behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, TaskGroup, task
+
+from airflow_provider_drs.cutover import cutover, reason_not_to_roll_back
+from airflow_provider_drs.protocol.record import Phase
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.job_runs import use_clock
+from tests.airflow.waits import JOB, JumpingClock
+
+POST = "switch-vip"
+START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+
+
+@pytest.fixture(autouse=True)
+def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_clock(clock, monkeypatch)
+
+
+@dataclass
+class Run:
+    """How a DAG run ended: its state, that of each task, and XComs."""
+
+    state: str
+    tasks: dict[str, str]
+    pull: Callable[..., Any]
+
+
+def _run(mode: str, build: Callable[[bool], Any]) -> Run:
+    with DAG(f"wait_{mode}", schedule=None) as dag:
+        build(mode == "deferrable")
+    run = dag.test()
+    found = run.get_task_instances()
+    return Run(
+        str(run.state),
+        {ti.task_id.removeprefix("cutover."): str(ti.state) for ti in found},
+        lambda task_id, key="return_value": found[0].xcom_pull(task_ids=task_id, key=key),
+    )
+
+
+def _job(after: list[str | None] | None = None, **more: Any) -> Job:
+    return Job(JOB, **{"status_script": [None], "status_after_switch": after or [START, COMPLETE], **more})
+
+
+@dataclass
+class Row:
+    """One cutover with verification and rollback, and the states its tasks are to end in."""
+
+    name: str
+    ends: str
+    job: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    faults: tuple[tuple[str, Fault], ...] = ()
+    verified: bool = True
+    rolled_back: bool = True
+    run: str = "failed"
+    posts: int = 1
+
+
+# ready, switchover, check, rollback_gate, roll_back, done
+ROWS = [
+    Row("all well", "success success success skipped skipped success", run="success"),
+    Row(
+        "never ready",
+        "failed upstream_failed upstream_failed skipped skipped upstream_failed",
+        job={"status": "INCRE_TRANSFER_FAILED"},
+        posts=0,
+    ),
+    Row(
+        "the lag has grown since",
+        "success failed upstream_failed skipped skipped upstream_failed",
+        job={"lag_script": [0, 0, 0, 900]},
+        posts=0,
+    ),
+    Row(
+        "refused",
+        "success failed upstream_failed skipped skipped upstream_failed",
+        job={"on_switch": "refused"},
+    ),
+    Row(
+        "failed",
+        "success failed upstream_failed success success upstream_failed",
+        job={"after": [START, FAILED]},
+    ),
+    Row(
+        "unknown: a person decides",
+        "success failed upstream_failed skipped skipped upstream_failed",
+        job={"status_script": [COMPLETE], "after": [COMPLETE]},
+        options={"switchover_kwargs": {"settle": None}},
+    ),
+    Row(
+        "no connection while it runs: a person decides",
+        "success failed upstream_failed skipped skipped upstream_failed",
+        job={"after": [START]},
+        faults=(("get-switch-vip-status", Fault.json({"id": JOB})), ("get-switch-vip-status", Fault.no_permission())),
+    ),
+    Row("not verified", "success success failed success success upstream_failed", verified=False),
+    Row(
+        "not verified, and no way back",
+        "success success failed success failed upstream_failed",
+        verified=False,
+        rolled_back=False,
+    ),
+    Row(
+        "not ready in time, and that is no failure",
+        "skipped skipped skipped skipped skipped skipped",
+        job={"status": "FULL_TRANSFER_STARTED"},
+        options={"ready_kwargs": {"timeout": 60, "soft_fail": True}},
+        run="success",
+        posts=0,
+    ),
+]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_when_it_is_rolled_back(row: Row, mode: str, drs: Simulator, airflow_db: None) -> None:
+    drs.add_job(_job(**row.job))
+    for call, fault in row.faults:
+        drs.fault(call, fault)
+    told: list[tuple[str, str]] = []
+
+    def check(switchover: dict[str, Any]) -> None:
+        told.append(("check", switchover["outcome"]))
+        assert row.verified, "the database does not answer"
+
+    def roll_back(switchover: dict[str, Any]) -> None:
+        told.append(("roll_back", switchover["outcome"]))
+        assert row.rolled_back, "no way back"
+
+    ended = _run(
+        mode,
+        lambda deferrable: cutover(
+            job_id=JOB, mode="target", deferrable=deferrable, verify=check, on_failure=roll_back, **row.options
+        ),
+    )
+
+    names = ("ready", "switchover", "check", "rollback_gate", "roll_back", "done")
+    assert ended.tasks == dict(zip(names, row.ends.split(), strict=True))
+    assert ended.state == row.run
+    assert len(drs.calls(POST)) == row.posts
+    expected = []
+    if ended.tasks["check"] in ("success", "failed"):
+        expected += [("check", "done")]
+    if ended.tasks["roll_back"] in ("success", "failed"):
+        expected += [("roll_back", "done" if expected else "failed")]
+    assert told == expected, "each got the evidence"
+    if row.run == "success" and row.posts:
+        assert ended.pull("cutover.done") == ended.pull("cutover.switchover")
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_only_what_is_certain_is_rolled_back(phase: Phase) -> None:
+    assert (reason_not_to_roll_back(str(phase)) is None) is (phase in (Phase.DONE, Phase.FAILED))
+    assert reason_not_to_roll_back(None)
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "comparison", "switched"),
+    [
+        ({}, {}, "success", True),
+        ({"compare_results": {"shop.orders": "INCONSISTENT"}}, {"compare": "lines"}, "failed", False),
+        ({"compare_refused": "DRS.M00304"}, {}, "failed", False),
+        ({"compare_refused": "DRS.M00304"}, {"on_compare_unavailable": "skip"}, "skipped", True),
+    ],
+)
+def test_the_comparison(
+    job: dict[str, Any], options: dict[str, Any], comparison: str, switched: bool, drs: Simulator, airflow_db: None
+) -> None:
+    drs.add_job(_job(**{"compare_seconds": 0.0, **job}))
+    ended = _run("poke", lambda _: cutover(job_id=JOB, mode="target", **{"compare": "objects", **options}))
+    assert ended.tasks == {
+        "ready": "success",
+        "comparison": comparison,
+        "switchover": "success" if switched else "upstream_failed",
+    }
+    assert drs.switched(JOB) == ["target"] * switched
+
+
+def test_a_comparison_does_not_let_a_job_through_that_was_passed_over(drs: Simulator, airflow_db: None) -> None:
+    drs.add_job(_job(status="CREATE_FAILED"))
+    ended = _run(
+        "poke",
+        lambda _: cutover(
+            job_id=JOB,
+            mode="target",
+            compare="objects",
+            on_compare_unavailable="skip",
+            ready_kwargs={"soft_fail": True},
+        ),
+    )
+    assert set(ended.tasks.values()) == {"skipped"}
+    assert drs.calls(POST) == []
+
+
+def test_what_is_given_is_handed_on() -> None:
+    with DAG("d", schedule=None) as dag:
+        group = cutover(
+            job_id="{{ params.job_id }}",
+            mode="source",
+            max_lag=timedelta(seconds=7),
+            drs_conn_id="other",
+            project_id="p",
+            deferrable=True,
+            group_id="move",
+            compare="lines",
+            approve={"subject": "Now?", "response_timeout": timedelta(hours=1)},
+            ready_kwargs={"stable_samples": 9},
+            compare_kwargs={"tables": {"shop": []}},
+            switchover_kwargs={"on_running": "attach", "execution_timeout": timedelta(hours=2)},
+        )
+    assert isinstance(group, TaskGroup)
+    tasks = {task_id: dag.get_task(task_id) for task_id in dag.task_ids}
+    assert list(tasks) == ["move.ready", "move.comparison", "move.approval", "move.switchover"]
+    ready, comparison, approval, switchover = tasks.values()
+    for drs_task in (ready, comparison, switchover):
+        assert (drs_task.job_id, drs_task.drs_conn_id, drs_task.project_id) == ("{{ params.job_id }}", "other", "p")
+        assert drs_task.deferrable is True
+    assert (ready.max_lag, ready.stable_samples) == (timedelta(seconds=7), 9)
+    assert (comparison.compare, comparison.tables) == ("lines", {"shop": []})
+    assert (approval.subject, approval.response_timeout) == ("Now?", timedelta(hours=1))
+    assert "ti.xcom_pull(task_ids='move.ready')" in approval.body
+    assert (switchover.mode, switchover.max_lag, switchover.on_running) == ("source", timedelta(seconds=7), "attach")
+    assert switchover.upstream_task_ids == {"move.approval"}
+
+
+def _forms() -> dict[str, Callable[[], Any]]:
+    @task
+    def step(switchover: Any) -> None: ...
+
+    def group() -> TaskGroup:
+        with TaskGroup("step") as made:
+            BaseOperator(task_id="first") >> BaseOperator(task_id="last")
+        return made
+
+    return {
+        "function": lambda: step.function,
+        "decorated": lambda: step,
+        "operator": lambda: BaseOperator(task_id="step"),
+        "task of a function": lambda: step(switchover=None),
+        "task group": group,
+    }
+
+
+@pytest.mark.parametrize("form", _forms())
+def test_what_verifies_and_rolls_back_can_have_any_form(form: str) -> None:
+    for name in ("verify", "on_failure"):
+        with DAG("d", schedule=None) as dag:
+            last = {"on_failure": BaseOperator(task_id="back")} if name == "verify" else {}
+            cutover(job_id=JOB, mode="target", **{name: _forms()[form](), **last})
+        [step] = [t for t in dag.tasks if t.task_id.endswith(("step", "step.first"))]
+        [end] = [t for t in dag.tasks if t.task_id.endswith(("step", "step.last"))]
+        after = "cutover.switchover" if name == "verify" else "cutover.rollback_gate"
+        before = "cutover.rollback_gate" if name == "verify" else "cutover.done"
+        assert after in step.upstream_task_ids
+        assert before in end.downstream_task_ids
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"switchover_kwargs": {"wait_for_completion": False}}, ValueError, "wait_for_completion"),
+        ({"switchover_kwargs": {"dry_run": True}, "verify": print}, ValueError, "dry_run"),
+        ({"switchover_kwargs": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
+        ({"approve": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
+        ({"verify": "select 1"}, TypeError, "verify must be"),
+        ({"on_failure": lambda evidence: None, "verify": 1}, TypeError, "verify must be"),
+    ],
+)
+def test_what_cannot_be(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    with DAG("d", schedule=None), pytest.raises(error, match=says):
+        cutover(job_id=JOB, mode="target", **options)
+
+
+def test_an_approval_where_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
+
+    monkeypatch.setitem(sys.modules, "airflow.providers.standard.operators.hitl", None)
+    with DAG("d", schedule=None), pytest.raises(AirflowOptionalProviderFeatureException, match=r"Airflow 3\.1"):
+        cutover(job_id=JOB, mode="target", approve=True)
+
+
+def test_dry_run_changes_nothing(drs: Simulator, airflow_db: None) -> None:
+    drs.add_job(_job())
+    ended = _run("poke", lambda _: cutover(job_id=JOB, mode="target", switchover_kwargs={"dry_run": True}))
+    assert ended.state == "success"
+    assert ended.pull("cutover.switchover")["ready"] is True
+    assert drs.calls(POST) == []
+
+
+def test_a_dag_file_with_a_cutover_loads_nothing_that_needs_the_network() -> None:
+    code = (
+        "import sys; from airflow.sdk import BaseSensorOperator; before = set(sys.modules)\n"
+        "import airflow_provider_drs.cutover; print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert "'airflow_provider_drs.cutover'" in loaded
+    heavy = ("'requests'", "'aiohttp'", "'keystoneauth1'", "'airflow_provider_drs.protocol", "'airflow.triggers")
+    assert not [name for name in heavy if name in loaded]
