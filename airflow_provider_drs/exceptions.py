@@ -92,7 +92,7 @@ class DrsSwitchoverUnknownError(AirflowFailException):
 
     def __init__(self, job_id: str, reason: str) -> None:
         super().__init__(
-            f"It is not known whether the switchover of job {job_id} took place: {reason.rstrip('.。')}. "
+            f"The outcome of the switchover of job {job_id} is not known: {reason.rstrip('.。')}. "
             "Look in the DRS console and at the databases which side holds the virtual IP address, and follow "
             "docs/runbook.md; clearing this task reads the status again and does not switch"
         )

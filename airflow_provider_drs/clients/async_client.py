@@ -13,8 +13,7 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import environment_proxy, network_error
-from airflow_provider_drs.clients.sync_client import LONGEST_BODY
+from airflow_provider_drs.clients.network import LONGEST_BODY, environment_proxy, network_error
 from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.protocol.answers import HttpAnswer
 from airflow_provider_drs.protocol.calls import Call, HttpRequest, Token

@@ -48,7 +48,7 @@ class TokenSource:
         self._error: DrsError | None = None
         # Redirects would carry the password to another host.
         self._session = session.Session(
-            session=http_session(), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
+            session=http_session("IAM"), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
         )
         self._plugin = None if settings.token else _password(settings)
 

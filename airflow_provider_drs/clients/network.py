@@ -2,22 +2,80 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from http.client import IncompleteRead
+from typing import Any
 
 import requests
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError
 
-from airflow_provider_drs.protocol.errors import DrsError, DrsTlsError, DrsUnreachableError, readable
+from airflow_provider_drs.protocol.errors import (
+    DrsError,
+    DrsGarbledAnswerError,
+    DrsTlsError,
+    DrsUnreachableError,
+    readable,
+)
 
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
 
 
-def http_session() -> requests.Session:
+LONGEST_BODY = 4 * 1024 * 1024
+
+
+class BoundedSession(requests.Session):
+    """A session whose time-out bounds a whole answer; that of requests bounds each read of it.
+
+    :param who: "DRS" or "IAM", for messages.
+    """
+
+    def __init__(self, who: str) -> None:
+        super().__init__()
+        self._who = who
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send, and read the whole body unless ``stream`` is set."""
+        timeout = kwargs.get("timeout")
+        if kwargs.get("stream") or not isinstance(timeout, (int, float)):
+            return super().send(request, **kwargs)
+        deadline = time.monotonic() + timeout
+        response = super().send(request, **{**kwargs, "stream": True})
+        try:
+            response._content = read_body(response, deadline, self._who, str(request.url))
+            response._content_consumed = True  # type: ignore[attr-defined]
+        except HTTPError as error:
+            raise requests.ConnectionError(error, request=request) from error
+        finally:
+            response.close()
+        return response
+
+
+def read_body(response: requests.Response, deadline: float, who: str, address: str) -> bytes:
+    """Return the whole body of an answer that is streamed.
+
+    :param deadline: on the monotonic clock.
+    :raises DrsUnreachableError: it is not there by then.
+    :raises DrsGarbledAnswerError: it is longer than any answer of DRS.
+    """
+    parts, size = list[bytes](), 0
+    while part := response.raw.read1(65536, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST_BODY:
+            raise DrsGarbledAnswerError(f"{who} answered more than {LONGEST_BODY} bytes")
+        if time.monotonic() > deadline:
+            raise DrsUnreachableError(f"{who} at {address} did not answer in time")
+    return b"".join(parts)
+
+
+def http_session(who: str) -> requests.Session:
     """Return a session that goes through the proxy of the environment but adds nothing to a request."""
-    session = requests.Session()
+    session = BoundedSession(who)
     # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
     session.auth = lambda request: request
     return session
@@ -60,7 +118,9 @@ def _what_happened(causes: list[BaseException]) -> str:
         return "cut its answer short"
     if any(isinstance(cause, ConnectionError) for cause in causes) or "ServerDisconnectedError" in names:
         return "cut the connection"
-    return f"cannot be reached: {readable(causes[0], 200) or names[0]}"
+    # Of what is left, errors of a proxy hold its address, and with it its password.
+    told = re.sub(r"(?<=//)[^/\s@]*@", "***@", str(causes[0]))
+    return f"cannot be reached: {readable(told, 200) or names[0]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -11,17 +11,16 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import http_session, network_error
+from airflow_provider_drs.clients.network import http_session, network_error, read_body
 from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.protocol.answers import HttpAnswer
 from airflow_provider_drs.protocol.calls import Call, HttpRequest
-from airflow_provider_drs.protocol.errors import DrsError, DrsGarbledAnswerError, DrsUnreachableError
+from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.exchange import GetToken, exchange
 from airflow_provider_drs.protocol.settings import Settings, where
 
 R = TypeVar("R")
 
-LONGEST_BODY = 4 * 1024 * 1024
 MOST_KEPT = 16
 
 
@@ -36,7 +35,7 @@ class DrsClient:
         self.settings = settings
         self._tokens = tokens
         self._verify = trusted(settings.verify)
-        self._session = http_session()
+        self._session = http_session("DRS")
 
     def call(self, call: Call[R]) -> R:
         """Make ``call`` and return its reply.
@@ -57,6 +56,14 @@ class DrsClient:
         except DrsError as error:
             raise error.about(where(self.settings.conn_id, call.about)) from None
 
+    @property
+    def project_id(self) -> str:
+        """The id of the project that the token is for.
+
+        :raises DrsError: there is no token to be had.
+        """
+        return self._tokens.get().project_id
+
     def close(self) -> None:
         """Close the kept connection."""
         self._session.close()
@@ -75,24 +82,12 @@ class DrsClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = self._body(response, deadline)
+                body = read_body(response, deadline, "DRS", self.settings.endpoint)
                 return HttpAnswer(response.status_code, response.headers, body, received_at=time.time())
         except (requests.RequestException, HTTPError, OSError) as error:
             failure = network_error(error, "DRS", self.settings.endpoint)
         # Not chained: the causes hold the request, and with it the token.
         raise failure from None
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """Return the whole body; ``timeout`` of requests bounds each read, this bounds them all."""
-        parts, size = list[bytes](), 0
-        while part := response.raw.read1(65536, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            if size > LONGEST_BODY:
-                raise DrsGarbledAnswerError(f"DRS answered more than {LONGEST_BODY} bytes")
-            if time.monotonic() > deadline:
-                raise DrsUnreachableError(f"DRS at {self.settings.endpoint} did not answer in time")
-        return b"".join(parts)
 
 
 _kept: dict[tuple[Settings, TokenSource], DrsClient] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,6 +12,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.operators.driving import drive
+from airflow_provider_drs.operators.record_keeping import (
+    keep_record,
+    kept_record,
+    leave_evidence,
+    who,
+    writes_for_good,
+)
 from airflow_provider_drs.sensors.base import seconds
 
 if TYPE_CHECKING:
@@ -23,8 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switching import Order
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
-RECORD_KEY = "drs_switchover"
-EVIDENCE_KEY = "switchover"
+SHORTEST_POLL = 0.1
 
 
 class DrsSwitchoverOperator(BaseOperator):
@@ -97,7 +102,7 @@ class DrsSwitchoverOperator(BaseOperator):
         self.project_id = project_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.poll_interval = max(seconds("poll_interval", poll_interval), SHORTEST_POLL)
         self.timeout = seconds("timeout", timeout)
         self.max_lag = max_lag
         self.settle = None if settle is None else seconds("settle", settle)
@@ -107,18 +112,32 @@ class DrsSwitchoverOperator(BaseOperator):
         self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
         self.verify_job_id = verify_job_id
         self.console_link: str | None = None
+        self._kept_hook: DrsHook | None = None
+        self._record: Record | None = None
+        self._told = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Switch and wait, or take up what an earlier try began.
 
         :return: the evidence; with ``dry_run`` the plan.
         """
+        from airflow_provider_drs.protocol.record import Record
+
+        self.console_link, self._record, self._told = "", None, False
+        self._kept_hook = DrsHook(self.drs_conn_id, self.project_id)
+        try:
+            return self._execute(context)
+        except Exception:
+            if not self._told and not self.plan_only:
+                blank = Record(str(self.job_id), str(self.mode), began_at=time.time(), who=who(context))
+                self._leave_evidence(self._record or blank, context)
+            raise
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_drs.protocol.calls import switch_vip
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.record import Phase, Record
+        from airflow_provider_drs.protocol.record import Phase
         from airflow_provider_drs.protocol.switching import Refusal, switch
 
-        self.console_link = ""
         switch_vip(self.job_id, self.mode)  # checks both
         order = self._order(context)
         if address := self._hook().settings.console_link(self.job_id):
@@ -128,7 +147,7 @@ class DrsSwitchoverOperator(BaseOperator):
             return self._plan(order)
         try:
             record: Record = drive(
-                switch(order, self._kept(context)),
+                switch(order, kept_record(context)),
                 self._hook().get_conn(),
                 self._say,
                 lambda record: self._keep(record, context),
@@ -136,9 +155,7 @@ class DrsSwitchoverOperator(BaseOperator):
         except Refusal as refusal:
             self._leave_evidence(refusal.record, context)
             raise refusal.error from None
-        except DrsError:
-            self._leave_evidence(Record(self.job_id, self.mode, began_at=time.time(), who=order.who), context)
-            raise
+        self._record = record
         if record.phase in (Phase.DONE, Phase.FAILED, Phase.UNKNOWN):
             return self._end(record, context)
         here = not self.deferrable or not self.wait_for_completion
@@ -169,30 +186,30 @@ class DrsSwitchoverOperator(BaseOperator):
         except AirflowFailException:
             raise
         except AirflowException as error:
-            if (record := self._kept(context)) is not None:
+            if (record := kept_record(context)) is not None:
                 self._leave_evidence(record, context)
             raise DrsError(f"the trigger that waited for job {self.job_id} ended without a result: {error}") from None
 
     def _order(self, context: Context) -> Order:
         from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.readiness import lag_limit
         from airflow_provider_drs.protocol.settings import where
         from airflow_provider_drs.protocol.switching import Order
 
         ti = context["ti"]
-        who = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "try_number")}
         return Order(
             self.job_id,
             self.mode,
-            max_lag=_lag(self.max_lag),
+            max_lag=lag_limit(self.max_lag),
             attach=self.on_running == "attach",
             settle=self.settle,
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
-            may_switch=context.get("task_state_store") is not None or ti.try_number <= 1,
+            may_switch=writes_for_good(context) or ti.try_number <= 1,
             max_tries=getattr(ti, "max_tries", None) or 0,
             patience=self.transient_error_timeout,
             where=where(self.drs_conn_id, about_job(self.job_id)),
-            who={**who, "user": getattr(context.get("dag_run"), "triggering_user_name", None)},
+            who=who(context),
         )
 
     def _plan(self, order: Order) -> dict[str, Any]:
@@ -201,9 +218,9 @@ class DrsSwitchoverOperator(BaseOperator):
 
         record, joins = drive(read(order), self._hook().get_conn(), self._say)
         ready = all(guard["ok"] for guard in record.guards)
-        settings = self._hook().settings
+        settings, client = self._hook().settings, self._hook().get_conn()
         call = switch_vip(self.job_id, self.mode)
-        request = call.request(settings.endpoint, Token("", settings.project_id or "{project_id}"), settings.language)
+        request = call.request(settings.endpoint, Token("", client.project_id), settings.language)
         self.log.info("Dry run: %s", "every guard holds" if ready else "a guard does not hold; it would not switch")
         return {
             "dry_run": True,
@@ -236,16 +253,15 @@ class DrsSwitchoverOperator(BaseOperator):
         :param polls: stop after so many polls.
         :return: the evidence, None where it stopped before.
         """
+        from airflow_provider_drs.protocol.finishing import finish
         from airflow_provider_drs.protocol.record import Phase
-        from airflow_provider_drs.protocol.switching import finish
 
         taken = not self.wait_for_completion
         if not (taken and record.phase is Phase.ACCEPTED):
-            wait = self._wait(record)
-            verdict = drive(finish(wait, taken=taken, polls=polls), self._hook().get_conn(), self._say)
+            steps = finish(self._wait(record), record, taken=taken, polls=polls)
+            verdict = drive(steps, self._hook().get_conn(), self._say, lambda record: self._keep(record, context))
             if verdict is not None:
                 return self._conclude(record, verdict.event(), context)
-            record.observe(wait.memory.observed)
             if not taken:
                 return None
             record.phase = Phase.ACCEPTED
@@ -279,7 +295,12 @@ class DrsSwitchoverOperator(BaseOperator):
         self._keep(record, context)
         if event["outcome"] == ERROR:
             self._leave_evidence(record, context)
-            raise DrsError.from_dict(event["error"])
+            error = DrsError.from_dict(event["error"])
+            error.message += (
+                f"; the switchover was asked for (at {record.evidence()['posted_at']}) and may be running or done: "
+                "a retry, or clearing this task, reads its status and does not switch"
+            )
+            raise error
         return self._end(record, context)
 
     def _end(self, record: Record, context: Context) -> dict[str, Any]:
@@ -293,48 +314,16 @@ class DrsSwitchoverOperator(BaseOperator):
             raise DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
         raise DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
 
-    def _kept(self, context: Context) -> Record | None:
-        """Return what an earlier try of this task in this run wrote down."""
-        from airflow_provider_drs.protocol.record import Record
-
-        store = context.get("task_state_store")
-        kept = store.get(RECORD_KEY) if store is not None else None
-        return Record.from_dict(kept) if isinstance(kept, dict) else None
-
     def _say(self, line: LogLine) -> None:
         self.log.log(line.level, line.text)
 
     def _keep(self, record: Record, context: Context) -> None:
-        """Write the record down for good; before Airflow 3.3 there is nowhere to."""
-        store = context.get("task_state_store")
-        if store is not None:
-            from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
-
-            store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
+        self._record = record
+        keep_record(record, context)
 
     def _leave_evidence(self, record: Record, context: Context) -> None:
-        try:
-            context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
-        except Exception:
-            # The task is about to fail for a reason that matters more than a database that is locked just now.
-            self.log.exception("The evidence could not be written to XCom; it is: %s", record.evidence())
+        self._told = True
+        leave_evidence(record, context, self.log)
 
     def _hook(self) -> DrsHook:
-        return DrsHook(self.drs_conn_id, self.project_id)
-
-
-def _lag(value: object) -> float | None:
-    """Return ``max_lag`` in seconds, as it came out of the template."""
-    from airflow_provider_drs.exceptions import DrsArgumentError
-
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {value!r}")
-    return number
+        return self._kept_hook or DrsHook(self.drs_conn_id, self.project_id)

@@ -143,8 +143,8 @@ class DrsUnavailableError(DrsError):
     """Not one good answer for as long as the caller allows."""
 
     hint = (
-        "Nothing was changed at DRS. See whether DRS and IAM can be reached from here; 'transient_error_timeout' sets "
-        "how long such trouble is waited out"
+        "See whether DRS and IAM can be reached from here; 'transient_error_timeout' sets how long such trouble is "
+        "waited out"
     )
 
 

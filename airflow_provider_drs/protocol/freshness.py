@@ -35,6 +35,7 @@ class Freshness:
     :param settle: seconds after the acceptance for which an unchanged final status is not trusted; None: it never is.
     :param decide_within: seconds after which a switchover that has not shown itself is undecidable.
     :param started: SWITCH_VIP_START was seen since.
+    :param empty_since: an answer without a status was seen since.
     """
 
     baseline: str | None
@@ -43,12 +44,14 @@ class Freshness:
     settle: float | None = DEFAULT_SETTLE
     decide_within: float = DEFAULT_DECIDE_WITHIN
     started: bool = False
+    empty_since: bool = False
 
     def judge(self, status: str | None, asked_at: float) -> Trust:
         """Tell what ``status`` is worth.
 
         A final status counts if START was seen since, or it differs from the baseline, or DRS had accepted the
-        switchover and the status has stood unchanged for ``settle`` since.
+        switchover and the status has stood unchanged for ``settle`` since. A baseline without a status differs from
+        nothing until it was seen a second time: DRS's "empty result" says nothing either way.
 
         :param asked_at: when the request for it went out: the status is no older than that.
         """
@@ -57,8 +60,9 @@ class Freshness:
             self.started = True
             return Trust.NOT_YET
         final = what in (Meaning.DONE, Meaning.FAILED)
-        if final and (self.started or status != self.baseline or self._settled(asked_at)):
+        if final and (self.started or self._differs(status) or self._settled(asked_at)):
             return Trust.FRESH
+        self.empty_since = self.empty_since or what is Meaning.NOT_BEGUN
         if self.started:
             return Trust.NOT_YET
         return Trust.UNDECIDABLE if asked_at >= self.decide_by else Trust.NOT_YET
@@ -68,6 +72,9 @@ class Freshness:
         """When a switchover that has not shown itself becomes undecidable."""
         since = self.posted_at if self.accepted_at is None else self.accepted_at
         return since + max(self.decide_within, self.settle or 0.0)
+
+    def _differs(self, status: str | None) -> bool:
+        return status != self.baseline and (bool(self.baseline) or self.empty_since)
 
     def _settled(self, asked_at: float) -> bool:
         return self.accepted_at is not None and self.settle is not None and asked_at >= self.accepted_at + self.settle

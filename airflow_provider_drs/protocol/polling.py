@@ -53,10 +53,15 @@ class GiveUp(Verdict):
 
     error: DrsError = field(default_factory=lambda: DrsError(""))
     delay: float = 0.0
+    observed: tuple[dict[str, Any], ...] = field(default=(), compare=False)
 
     def event(self) -> dict[str, Any]:
-        """Return ``{"outcome": "error", "error": {...}}``, the error as :meth:`DrsError.to_dict` writes it."""
-        return {"outcome": ERROR, "error": self.error.to_dict()}
+        """Return ``{"outcome": "error", "error": {...}}``, the error as :meth:`DrsError.to_dict` writes it.
+
+        With what was observed before, where there is anything: ``"observed": [...]``.
+        """
+        seen = {"observed": list(self.observed)} if self.observed else {}
+        return {"outcome": ERROR, "error": self.error.to_dict(), **seen}
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def lag_limit(value: object) -> float | None:
 
     :raises DrsArgumentError: it is no timedelta and no number of seconds from 0 on.
     """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+    if value is None or value == "None":  # what a template makes of None
         return None
     if isinstance(value, timedelta):
         value = value.total_seconds()

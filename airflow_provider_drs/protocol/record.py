@@ -41,7 +41,7 @@ class Record:
     :param observed: each change of the status: ``{"status", "at"}``.
     :param detection: seconds between the last poll that did not show the end and the one that did.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
-    :param who: dag_id, run_id, task_id, try_number, user.
+    :param who: dag_id, run_id, task_id, map_index, try_number, user.
     """
 
     job_id: str
@@ -86,6 +86,7 @@ class Record:
         """Take the end of the wait, as its verdict's event has it; an error leaves the switchover open."""
         phases = {DONE: Phase.DONE, FAILED: Phase.FAILED, UNDECIDED: Phase.UNKNOWN}
         if event["outcome"] not in phases:
+            self.observe(event.get("observed", []))
             return
         seen = event["seen"]
         self.phase = phases[event["outcome"]]
@@ -95,9 +96,10 @@ class Record:
         self.observe(seen["observed"])
 
     def observe(self, changes: list[dict[str, Any]]) -> None:
-        """Add what was seen of the status, changes only."""
+        """Add what was seen of the status since: changes only, each once."""
         for change in changes:
-            if not self.observed or self.observed[-1]["status"] != change["status"]:
+            known = change in self.observed or (self.observed and self.observed[-1]["status"] == change["status"])
+            if not known:
                 self.observed.append(change)
 
     def evidence(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class Record:
             "error_code": self.error_code,
             "error_msg": self.error_msg,
             "reason": self.reason,
-            **{name: self.who.get(name) for name in ("dag_id", "run_id", "task_id", "try_number", "user")},
+            **{name: self.who.get(name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")},
             "guards": self.guards,
             "baseline": self.baseline,
             "attached": self.attached,

@@ -12,26 +12,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_drs.protocol.answers import NO_RESULT
-from airflow_provider_drs.protocol.calls import Call, about_job, get_switchover_status, switch_vip
+from airflow_provider_drs.protocol.calls import about_job, get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsGarbledAnswerError,
     DrsGuardError,
     DrsOtherJobError,
+    DrsRedirectError,
     DrsServerError,
     DrsSwitchoverRefusedError,
     DrsThrottledError,
-    DrsTransientError,
+    DrsUnavailableError,
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE
 from airflow_provider_drs.protocol.guards import guards
 from airflow_provider_drs.protocol.job_calls import batch_progress, batch_status
+from airflow_provider_drs.protocol.job_control import patiently
 from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory
 from airflow_provider_drs.protocol.record import Phase, Record
 from airflow_provider_drs.protocol.statuses import Meaning, meaning
 from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause, Say, Steps
-from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict, Wait, utc
+from airflow_provider_drs.protocol.waiting import utc
+
+STALE_READING = 60.0
+READINGS = 4
 
 
 @dataclass(frozen=True)
@@ -74,24 +79,26 @@ def switch(order: Order, kept: Record | None) -> Steps:
     """
     if kept is not None and not _is_closed(order, kept):
         return (yield from _take_up(order, kept))
-    record, running = yield from read(order)
-    if not order.may_switch and not running:
-        # Nothing can tell whether the try before this one asked already.
-        record.phase, record.posted_at = Phase.LOST, record.began_at - order.decide_within
-        yield _say(
-            f"{_job(order)}: this is a further try, and Airflow before 3.3 keeps no note of the first: not switching"
-        )
-        return record
-    failed = [guard for guard in record.guards if not guard["ok"]]
-    if failed:
-        told = "; ".join(f"{g['name']} is {g['value']!r}, must be {g['limit']}" for g in failed)
-        raise Refusal(record, DrsGuardError(f"not switching, {told}", where=order.where))
-    if running:
-        record.phase, record.attached = Phase.ACCEPTED, True
-        yield Keep(record)
-        yield _say(f"{_job(order)}: a switchover is running already; waiting for its end")
-        return record
-    return (yield from _ask_once(order, record))
+    trouble = _trouble(order, limit=min(order.patience, order.decide_within))
+    while True:
+        record, running = yield from read(order)
+        if running:  # joining changes nothing, so nothing has to hold for it
+            record.phase, record.attached = Phase.ACCEPTED, True
+            yield Keep(record)
+            yield _say(f"{_job(order)}: a switchover is running already; waiting for its end")
+            return record
+        if not order.may_switch:
+            # Nothing can tell whether the try before this one asked already.
+            record.phase, record.posted_at = Phase.LOST, record.began_at - order.decide_within
+            record.reason = "this is a further try, and nothing tells what the first one did"
+            yield _say(f"{_job(order)}: {record.reason}; not switching")
+            return record
+        failed = [guard for guard in record.guards if not guard["ok"]]
+        if failed:
+            told = "; ".join(f"{g['name']} is {g['value']!r}, must be {g['limit']}" for g in failed)
+            raise Refusal(record, DrsGuardError(f"not switching, {told}", where=order.where))
+        if (yield from _ask_once(order, record, trouble)):
+            return record
 
 
 class Refusal(Exception):
@@ -109,10 +116,17 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
     :return: the record with baseline and guards, and whether a switchover to be joined is running.
     """
     began = yield Now()
-    states = yield from _patiently(order, batch_status([order.job_id]))
-    progress = yield from _patiently(order, batch_progress([order.job_id]))
-    reply = yield from _patiently(order, get_switchover_status(order.job_id))
-    at = yield Now()
+    for _ in range(READINGS):
+        first = yield Now()
+        states = yield from patiently(batch_status([order.job_id]), _trouble(order, order.patience))
+        progress = yield from patiently(batch_progress([order.job_id]), _trouble(order, order.patience))
+        reply = yield from patiently(get_switchover_status(order.job_id), _trouble(order, order.patience))
+        at = yield Now()
+        if at - first <= STALE_READING:
+            break
+    else:
+        text = f"the job's state could not be read within {STALE_READING:g} seconds, so that it is too old to guard by"
+        raise DrsUnavailableError(text, where=order.where)
     if order.verify_job_id and reply.job_id != order.job_id and (reply.job_id is not None or reply.status):
         text = f"asked about job {order.job_id!r}, DRS answered about job {reply.job_id!r} (status {reply.status!r})"
         raise DrsOtherJobError(text, where=order.where)
@@ -142,59 +156,30 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
     return record, joins and meaning(reply.status) is Meaning.RUNNING
 
 
-def finish(wait: SwitchoverWait, *, taken: bool = False, polls: int | None = None) -> Steps:
-    """Poll until the outcome is certain.
-
-    :param taken: stop as soon as it is certain that DRS took it.
-    :param polls: stop after so many polls.
-    :return: the verdict that is an end, None where it stopped before.
-    """
-    while not (taken and wait.memory.started) and polls != 0:
-        polls = None if polls is None else polls - 1
-        asked_at = yield Now()
-        verdict: Verdict
-        try:
-            reply = yield Ask(get_switchover_status(wait.job_id))
-        except DrsError as error:
-            verdict = wait.failed(error, (yield Now()))
-        else:
-            verdict = wait.answered(reply, (yield Now()), asked_at)
-        for line in verdict.lines:
-            yield Say(line)
-        if not isinstance(verdict, Wait):
-            return verdict
-        if polls != 0:
-            yield Pause(verdict.delay)
-    return None
-
-
 def _is_closed(order: Order, kept: Record) -> bool:
     """Tell whether what was written down stands in nobody's way, so that a new switchover may begin.
 
     A refusal has changed nothing. A failed one is closed by the person who clears the task: a worker that dies between
     writing the failure down and telling Airflow is followed by a retry, which must not switch.
     """
-    return kept.phase is Phase.REFUSED or (kept.phase is Phase.FAILED and order.max_tries > kept.max_tries)
+    return kept.phase is Phase.REFUSED or (kept.phase is Phase.FAILED and order.max_tries != kept.max_tries)
 
 
 def _take_up(order: Order, kept: Record) -> Steps:
-    same = (kept.job_id, kept.mode) == (order.job_id, order.mode)
-    if kept.phase is Phase.FAILED and same:
+    if (kept.job_id, kept.mode) != (order.job_id, order.mode):
+        other = f"this task of this run has to do with job {kept.job_id} (mode {kept.mode}), which is {kept.phase}"
+        raise Refusal(kept, DrsGuardError(f"not switching, {other}. Start a new DAG run", where=order.where))
+    if kept.phase is Phase.FAILED:
         return kept
-    if kept.phase in (Phase.DONE, Phase.FAILED):
-        if not same:
-            return (yield from switch(order, None))
+    if kept.phase is Phase.DONE:
         yield _say(
             f"{_job(order)}: this run has switched it already, at {utc(kept.finished_at or 0)}; returning the record. "
             "To switch again on purpose, start a new DAG run"
         )
         return kept
-    if not same:
-        kept.reason = f"this run began to switch job {kept.job_id} (mode {kept.mode}), and its end is not known"
-        kept.phase = Phase.UNKNOWN
-        return kept
     if kept.phase is not Phase.ACCEPTED:
         kept.phase = Phase.LOST
+    kept.max_tries, kept.finished_at, kept.reason = order.max_tries, None, None
     began = utc(kept.began_at if kept.posted_at is None else kept.posted_at)
     yield _say(
         f"{_job(order)}: an earlier try began this switchover at {began}; not switching again, reading its status"
@@ -202,34 +187,55 @@ def _take_up(order: Order, kept: Record) -> Steps:
     return kept
 
 
-def _ask_once(order: Order, record: Record) -> Steps:
+def _ask_once(order: Order, record: Record, trouble: Polling) -> Steps:
+    """Ask DRS once.
+
+    :return: whether it took the switchover or may have; False: it was asked too often, and everything is to be read
+        again before it is asked anew.
+    """
     record.phase, record.posted_at = Phase.INTENDED, (yield Now())
     yield Keep(record)
     yield _say(f"{_job(order)}: switching the virtual IP address of the {order.mode} database")
-    trouble = _trouble(order, limit=min(order.patience, order.decide_within))
-    while True:
-        try:
-            answered_about = yield Ask(switch_vip(order.job_id, order.mode))
-            break
-        except DrsThrottledError as error:  # not taken: DRS was asked too often
-            wait = trouble.failed(error, (yield Now()))
-            for line in wait.lines:
-                yield Say(line)
-            if isinstance(wait, GiveUp):
-                yield from _refused(record, wait.error)
-            yield Pause(wait.delay)  # type: ignore[attr-defined]
-        except (DrsServerError, DrsUnreachableError, DrsGarbledAnswerError) as error:
-            return (yield from _lost(order, record, error.message))
-        except DrsError as error:
-            if error.error_code == NO_RESULT:  # says nothing either way
-                return (yield from _lost(order, record, error.message))
+    try:
+        answered_about = yield Ask(switch_vip(order.job_id, order.mode))
+    except DrsThrottledError as error:
+        now = yield Now()
+        wait = trouble.failed(error, now)
+        for line in wait.lines:
+            yield Say(line)
+        begun = now if trouble.memory.trouble_since is None else trouble.memory.trouble_since
+        patience = begun + (trouble.transient_error_timeout or 0.0) - now
+        if isinstance(wait, GiveUp) or (error.retry_after or 0.0) > patience:
             yield from _refused(record, error)
+        record.phase, record.reason = Phase.REFUSED, error.message
+        yield Keep(record)
+        yield Pause(wait.delay)  # type: ignore[attr-defined]
+        return False
+    except DrsError as error:
+        if _surely_not_taken(error):
+            yield from _refused(record, error)
+        return (yield from _lost(order, record, error.message))
     if order.verify_job_id and answered_about not in (None, order.job_id):
         return (yield from _lost(order, record, f"DRS accepted a switchover of job {answered_about!r}"))
     record.phase, record.accepted_at = Phase.ACCEPTED, (yield Now())
     yield Keep(record)
     yield _say(f"{_job(order)}: DRS has accepted the switchover")
-    return record
+    return True
+
+
+def _surely_not_taken(error: DrsError) -> bool:
+    """Tell whether an error means that DRS has not switched; in doubt it may have, and the status is to tell.
+
+    Sure is what DRS says with a code of its own or what never came to it; a gateway's 4xx without a code is one of
+    those that are only ever given instead of an answer.
+    """
+    if isinstance(error, (DrsServerError, DrsUnreachableError, DrsGarbledAnswerError, DrsRedirectError)):
+        return False
+    if error.error_code == NO_RESULT:  # says nothing either way
+        return False
+    if error.http_status is None or (error.error_code or "").startswith("DRS."):
+        return True
+    return error.http_status in (400, 401, 403, 404, 405) or 200 <= error.http_status < 300
 
 
 def _refused(record: Record, error: DrsError) -> Steps:
@@ -251,22 +257,7 @@ def _lost(order: Order, record: Record, why: str) -> Steps:
     yield Keep(record)
     text = f"{_job(order)}: the answer to the switchover was lost ({why}). Not asking again: the status is to tell"
     yield Say(LogLine(logging.WARNING, text))
-    return record
-
-
-def _patiently(order: Order, call: Call[Any]) -> Steps:
-    """Ask until there is a good answer; these calls change nothing."""
-    trouble = _trouble(order, order.patience)
-    while True:
-        try:
-            return (yield Ask(call))
-        except DrsTransientError as error:
-            wait = trouble.failed(error, (yield Now()))
-        for line in wait.lines:
-            yield Say(line)
-        if isinstance(wait, GiveUp):
-            raise wait.error
-        yield Pause(wait.delay)  # type: ignore[attr-defined]
+    return True
 
 
 def _trouble(order: Order, limit: float) -> Polling:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_drs.protocol.answers import SwitchoverReply
@@ -101,6 +101,7 @@ class SwitchoverWait(Polling):
     :param memory: what was seen before; a fresh one for a new wait.
     :param where: what its own errors are about, such as the connection and the job.
     :param freshness: which switchover is meant; None: any, the first final status counts.
+    :param fast: poll every second until the start of the switchover that is meant is seen.
     :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
     :param chance: numbers from 0 to 1, for the jitter.
     """
@@ -117,6 +118,7 @@ class SwitchoverWait(Polling):
         memory: Memory | None = None,
         where: str = "",
         freshness: Freshness | None = None,
+        fast: bool = True,
         deadline: float | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -131,6 +133,7 @@ class SwitchoverWait(Polling):
         self.job_id = job_id
         self.verify_job_id = verify_job_id
         self.freshness = freshness
+        self.fast = fast
         self.deadline = deadline
         if freshness is not None and self.memory.started:
             freshness.started = True
@@ -167,8 +170,12 @@ class SwitchoverWait(Polling):
     def failed(self, error: DrsError, at: float) -> Verdict:
         """Take an error met at ``at`` instead of an answer; past the deadline that is an end too."""
         verdict = super().failed(error, at)
-        if self.deadline is None or at < self.deadline or not isinstance(verdict, Wait):
+        if isinstance(verdict, GiveUp):
+            return replace(verdict, observed=tuple(self.memory.observed))
+        if self.deadline is None or not isinstance(verdict, Wait):
             return verdict
+        if at < self.deadline:
+            return replace(verdict, delay=min(verdict.delay, self.deadline - at))
         reason = f"no end within the time-out, and no good answer at its end: {error.message}"
         return Undecided(
             verdict.lines, reason, self._seen(SwitchoverReply(self.job_id, self.memory.last_seen or None), at)
@@ -176,7 +183,7 @@ class SwitchoverWait(Polling):
 
     def _delay(self, at: float) -> float:
         delay = self.pace.delay(self.memory.polls)
-        if self.freshness is not None and not self.memory.started:
+        if self.freshness is not None and self.fast and not self.memory.started:
             # A short START between two polls would be missed, and with it what tells a new result from an old one.
             delay = min(delay, FAST_POLL)
         return delay if self.deadline is None else min(delay, max(self.deadline - at, 0.0))

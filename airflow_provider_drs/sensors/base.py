@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # What needs the network is imported where it is used: a DAG file that names a sensor must load in no time.
 
 MEMORY_KEY = "drs_wait"
+LONGEST = 10 * 365 * 86400.0
 
 
 class DrsSensor(BaseSensorOperator):
@@ -66,6 +67,7 @@ class DrsSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
         self._wait: Any = None
+        self._kept_hook: DrsHook | None = None
         self._delay = self.poke_interval
         self.console_link: str | None = None
 
@@ -89,6 +91,10 @@ class DrsSensor(BaseSensorOperator):
     def _ended(self, event: dict[str, Any]) -> Any:
         """Return the XCom for a good end; raise for a bad one that is no error."""
 
+    def _never_skipped(self) -> tuple[type[Exception], ...]:
+        """Return the ends that ``soft_fail`` does not turn into a skipped task."""
+        return ()
+
     @abstractmethod
     def _about(self) -> str:
         """Return how messages name what is waited for."""
@@ -98,14 +104,19 @@ class DrsSensor(BaseSensorOperator):
 
         :return: the XCom.
         """
-        self._wait, self.console_link = None, ""
+        self._wait, self._kept_hook, self.console_link = None, None, ""
         job_id = self._check(context)
         address = self._hook().settings.console_link(job_id) if job_id else None
         if address:
             self.console_link = address
             DrsConsoleLink.publish(context, address)
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except AirflowSkipException as skip:
+                if isinstance(skip.__cause__, self._never_skipped()) and not self.never_fail:
+                    raise skip.__cause__ from None
+                raise
         self.defer(trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
@@ -164,13 +175,15 @@ class DrsSensor(BaseSensorOperator):
             )
         elif not isinstance(ended, (DrsError, AirflowFailException)):
             ended = DrsError(f"the trigger that waited for {self._about()} failed: {ended}")
-        skips = isinstance(ended, AirflowException) and self.soft_fail
+        skips = isinstance(ended, AirflowException) and self.soft_fail and not isinstance(ended, self._never_skipped())
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended
         raise ended
 
     def _hook(self) -> DrsHook:
-        return DrsHook(self.drs_conn_id, self.project_id)
+        if self._kept_hook is None:
+            self._kept_hook = DrsHook(self.drs_conn_id, self.project_id)
+        return self._kept_hook
 
     def _pace(self) -> dict[str, Any]:
         """Return how often to poll, as the trigger takes it."""
@@ -207,9 +220,9 @@ class DrsSensor(BaseSensorOperator):
 def seconds(name: str, value: timedelta | float) -> float:
     """Return a duration in seconds.
 
-    :raises ValueError: it is no timedelta and no non-negative number.
+    :raises ValueError: it is no timedelta and no number from 0 to ten years.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= LONGEST:
         raise ValueError(f"{name} must be a timedelta or a non-negative number of seconds, not {value!r}")
     return float(number)

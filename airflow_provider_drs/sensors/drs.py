@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_drs.sensors.jobs import DrsJobReadySensor, DrsJobStatusSensor
 from airflow_provider_drs.sensors.switchover import DrsSwitchoverSensor
 
-__all__ = ["DrsSwitchoverSensor"]
+__all__ = ["DrsJobReadySensor", "DrsJobStatusSensor", "DrsSwitchoverSensor"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.freshness import Freshness
     from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict
 
+NO_SWITCHOVER = "any"
+
 
 class DrsSwitchoverSensor(DrsSensor):
     """Waits until DRS says that a job's switchover of virtual IP addresses is complete; fails when it failed.
@@ -45,20 +47,24 @@ class DrsSwitchoverSensor(DrsSensor):
         self,
         *,
         job_id: str | None = None,
-        switchover: Any = None,
+        switchover: Any = NO_SWITCHOVER,
         verify_job_id: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.switchover = switchover
+        # None is what an upstream task without a record renders to; it must not pass for "any switchover".
+        self._bound = switchover is not NO_SWITCHOVER
+        self.switchover = switchover if self._bound else None
         self.verify_job_id = verify_job_id
 
     def _check(self, context: Context) -> str:
         from airflow_provider_drs.exceptions import DrsArgumentError
         from airflow_provider_drs.protocol.calls import checked_job_id
 
-        if self.switchover is not None:
+        if self._bound:
+            if self.switchover is None:
+                raise DrsArgumentError("switchover is None: the task it comes from left no record of one")
             meant = self.switchover.get("job_id") if isinstance(self.switchover, dict) else None
             if self.job_id is None:
                 self.job_id = meant
@@ -80,6 +86,7 @@ class DrsSwitchoverSensor(DrsSensor):
             memory=Memory.from_dict(memory),
             where=where(self.drs_conn_id, about_job(str(self.job_id))),
             freshness=self._freshness(),
+            fast=not self.reschedule,
         )
 
     def _ask(self, wait: SwitchoverWait) -> Verdict:
@@ -112,6 +119,11 @@ class DrsSwitchoverSensor(DrsSensor):
             raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
         return dict(event["result"])
 
+    def _never_skipped(self) -> tuple[type[Exception], ...]:
+        from airflow_provider_drs.exceptions import DrsSwitchoverUnknownError
+
+        return (DrsSwitchoverUnknownError,)
+
     def _about(self) -> str:
         return f"the switchover of job {self.job_id}"
 
@@ -119,4 +131,4 @@ class DrsSwitchoverSensor(DrsSensor):
         """Return which switchover is meant, from the operator's XCom."""
         from airflow_provider_drs.protocol.record import freshness_of
 
-        return None if self.switchover is None else freshness_of(self.switchover)
+        return freshness_of(self.switchover) if self._bound else None

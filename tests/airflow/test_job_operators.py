@@ -65,7 +65,9 @@ ROWS = [
     Row("lost after it took effect", PAUSE, {"transition_seconds": 0}, (Fault.lost(),), status="PAUSING"),
     Row("half an answer", STOP, {"transition_seconds": 0}, (Fault.cut(),), status=RELEASED),
     Row("lost before", PAUSE, {"transition_seconds": 0}, (Fault.status(503),), requests=2, status="PAUSING"),
-    Row("too frequent", STOP, {"transition_seconds": 0}, (Fault.status(400, "DRS.M01503"),), requests=2, status=RELEASED),
+    Row(
+        "too frequent", STOP, {"transition_seconds": 0}, (Fault.status(400, "DRS.M01503"),), requests=2, status=RELEASED
+    ),
     Row(
         "busy, inside the 2xx",
         PAUSE,
@@ -91,11 +93,16 @@ ROWS = [
     Row(
         "fails on the way",
         START,
-        {"status": "CONFIGURATION", "transition": ["STARTJOBING", "START_JOB_FAILED"], "transition_seconds": 0,
-         "task_error_code": "DRS.M9", "task_error_msg": "no disk"},
+        {
+            "status": "CONFIGURATION",
+            "transition": ["STARTJOBING", "START_JOB_FAILED"],
+            "transition_seconds": 0,
+            "task_error_code": "DRS.M9",
+            "task_error_msg": "no disk",
+        },
         error=DrsJobFailedError,
         says=("START_JOB_FAILED", "DRS.M9: no disk"),
-    ),  # fmt: skip
+    ),
     Row(
         "resumed, and fails again",
         RESUME,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.sync_client import LONGEST_BODY
+from airflow_provider_drs.clients.network import LONGEST_BODY
 from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.calls import list_one_job
 from airflow_provider_drs.protocol.errors import (

@@ -49,14 +49,36 @@ def test_what_only_looks_healthy_is_not(sent: str) -> None:
     assert state(id=JOB, status=sent).status != "INCRE_TRANSFER_STARTED"
 
 
-@pytest.mark.parametrize(("sent", "seconds"), [("0", 0.0), (0, 0.0), ("12", 12.0), (3, 3.0), ("0.5", 0.5), ("007", 7.0)])
+@pytest.mark.parametrize(
+    ("sent", "seconds"), [("0", 0.0), (0, 0.0), ("12", 12.0), (3, 3.0), ("0.5", 0.5), ("007", 7.0)]
+)
 def test_a_lag(sent: object, seconds: float) -> None:
     assert lag(sent) == seconds
 
 
 @pytest.mark.parametrize(
     "sent",
-    ["-1", -1, None, "", "soon", "nan", "inf", "1e3", "1_0", "٣", "0x1", "-0", True, False, [], {}, "9" * 400, "1,5", "+1"],
+    [
+        "-1",
+        -1,
+        None,
+        "",
+        "soon",
+        "nan",
+        "inf",
+        "1e3",
+        "1_0",
+        "٣",
+        "0x1",
+        "-0",
+        True,
+        False,
+        [],
+        {},
+        "9" * 400,
+        "1,5",
+        "+1",
+    ],
 )
 def test_what_is_no_lag(sent: object) -> None:
     assert lag(sent) is None

@@ -18,13 +18,13 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsGuardError,
     DrsSwitchoverRefusedError,
-    DrsUnavailableError,
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.exchange import Send, exchange
+from airflow_provider_drs.protocol.finishing import finish
 from airflow_provider_drs.protocol.record import Phase, Record
 from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause
-from airflow_provider_drs.protocol.switching import Order, Refusal, finish, switch
+from airflow_provider_drs.protocol.switching import Order, Refusal, switch
 from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
 from airflow_provider_drs.simulator.book import JobBook
 from airflow_provider_drs.simulator.calls import route
@@ -39,6 +39,8 @@ COMPLETE, FAILED = "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
 FAULTS = (
     "none", "lost before", "lost after", "500 before", "500 after", "html after", "429",
     "too frequent", "busy", "half after",
+    "empty result",
+    "nothing",
 )  # fmt: skip
 
 
@@ -122,6 +124,8 @@ class World:
             "500 before": (500, b"{}"),
             "429": (429, b""),
             "too frequent": (400, b'{"error_code": "DRS.M01503"}'),
+            "empty result": (422, b'{"error_code": "DRS.M00002"}'),
+            "nothing": (200, b"{}"),
             "busy": (202, b'{"status": "failed", "error_code": "DRS.M01504"}'),
         }
         if step.fault == "lost before":
@@ -167,7 +171,7 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
         record = _drive(world, switch(order, kept))
     except Refusal as refusal:
         return {DrsGuardError: "guard", DrsSwitchoverRefusedError: "refused"}[type(refusal.error)]
-    except DrsUnavailableError:
+    except DrsError:  # it cannot be asked; nothing was
         return "unavailable"
     if record.phase in (Phase.DONE, Phase.FAILED):
         return str(record.phase)
@@ -179,7 +183,7 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
         deadline=world.now + 600,
         chance=lambda: 1.0,
     )
-    verdict = _drive(world, finish(wait, polls=2000))
+    verdict = _drive(world, finish(wait, record, polls=2000))
     assert verdict is not None, "the wait never ends"
     ended = verdict.event()
     record.ended(ended)

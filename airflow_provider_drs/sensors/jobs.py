@@ -1,0 +1,204 @@
+"""The sensors that wait for tasks: until they are ready to be cut over, or have a certain status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_drs.sensors.base import DrsSensor
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, PokeReturnValue
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_drs.protocol.polling import Verdict
+    from airflow_provider_drs.protocol.readiness import JobsWait, Wanted
+
+LONGEST_STAY = 5.0
+
+
+class DrsJobsSensor(DrsSensor):
+    """Base of the sensors that wait for tasks; a kind of sensor says how the tasks should be."""
+
+    _wanted: Wanted
+
+    def _new_wait(self, memory: dict[str, Any], seed: str) -> JobsWait:
+        from airflow_provider_drs.protocol.job_calls import about_jobs
+        from airflow_provider_drs.protocol.polling import Pace
+        from airflow_provider_drs.protocol.readiness import JobsMemory, JobsWait
+        from airflow_provider_drs.protocol.settings import where
+
+        pace = self._pace()
+        return JobsWait(
+            self._wanted,
+            Pace(pace["poke_interval"], pace["exponential_backoff"], pace["max_wait"], seed),
+            transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
+            memory=JobsMemory.from_dict(memory),
+            where=where(self.drs_conn_id, about_jobs(self._wanted.job_ids)),
+        )
+
+    def _ask(self, wait: JobsWait) -> Verdict:
+        client = self._hook().get_conn()
+        replies = [client.call(call) for call in wait.calls()]
+        return wait.answered(replies, time.time())
+
+    def _trigger(self) -> BaseTrigger:
+        from airflow_provider_drs.triggers.jobs import DrsJobsTrigger
+
+        return DrsJobsTrigger(
+            wanted=self._wanted.to_dict(),
+            drs_conn_id=self.drs_conn_id,
+            project_id=self.project_id,
+            transient_error_timeout=self.transient_error_timeout,
+            silent_fail=self.silent_fail,
+            **self._pace(),
+        )
+
+    def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
+        from airflow_provider_drs.job_failures import DrsJobFailedError
+        from airflow_provider_drs.protocol.readiness import FAILED
+
+        if event["outcome"] == FAILED:
+            raise DrsJobFailedError(event["jobs"])
+        return dict(event["result"])
+
+
+class DrsJobReadySensor(DrsJobsSensor):
+    """Waits until jobs can be cut over: all in INCRE_TRANSFER_STARTED, their lag within a limit, and both for a while.
+
+    One request of each kind asks for up to 100 jobs. A job that failed or was stopped ends the wait at once, and so
+    does one that DRS does not list. A lag that DRS does not tell ("-1" before incremental transfer runs) is never
+    within the limit. ``docs/gates.md`` has the details.
+    DRS API, "Querying Task Statuses" and "Querying the Task Progress".
+
+    The XCom return value is the last sample of each job: ``{job_id: {status, lag, at}}``, the lag in seconds, the time
+    in UTC, ISO 8601.
+
+    :param job_ids: the jobs (templated): a list, a string of ids with commas between, or a JSON list.
+    :param job_id: the job, where it is one (templated).
+    :param max_lag: seconds or timedelta a job may lag behind (templated); default 0; None: any lag that is known.
+    :param stable_samples: polls in a row that must find all jobs ready; default 3.
+
+    The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
+    ``soft_fail`` skips on a time-out and on a failed job, never on an error in talking to DRS.
+
+    :raises DrsJobFailedError: a job failed or was stopped; not retried.
+    :raises DrsJobNotFoundError: DRS does not list a job.
+    :raises AirflowSensorTimeout: not ready within ``timeout``.
+    :raises DrsError: DRS or IAM cannot be asked.
+    """
+
+    template_fields: Sequence[str] = ("job_ids", "job_id", "max_lag", "project_id", "drs_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_ids: Sequence[str] | str | None = None,
+        job_id: str | None = None,
+        max_lag: timedelta | float | str | None = timedelta(0),
+        stable_samples: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (job_ids is None) == (job_id is None):
+            raise ValueError("give either job_ids or job_id")
+        if isinstance(stable_samples, bool) or not isinstance(stable_samples, int) or stable_samples < 1:
+            raise ValueError(f"stable_samples must be a number from 1 on, not {stable_samples!r}")
+        self.job_ids = job_ids
+        self.job_id = job_id
+        self.max_lag = max_lag
+        self.stable_samples = stable_samples
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Take one sample; where reschedule mode has nowhere to note it (before Airflow 3.3), all that are in a row.
+
+        :return: the XCom when all jobs are ready, False while they are not.
+        """
+        done = super().poke(context)
+        while not done and self.reschedule and self._wait.memory.samples and context.get("task_state_store") is None:
+            time.sleep(min(self._delay, LONGEST_STAY))
+            done = super().poke(context)
+        return done
+
+    def _check(self, context: Context) -> str | None:
+        from airflow_provider_drs.protocol.calls import checked_job_id
+        from airflow_provider_drs.protocol.job_calls import checked_job_ids
+        from airflow_provider_drs.protocol.readiness import Wanted, lag_limit, usual_failures
+        from airflow_provider_drs.protocol.statuses import HEALTHY
+
+        ids = checked_job_ids(self.job_ids) if self.job_id is None else [checked_job_id(self.job_id)]
+        self._wanted = Wanted(
+            tuple(ids),
+            (HEALTHY,),
+            usual_failures((HEALTHY,)),
+            needs_lag=True,
+            max_lag=lag_limit(self.max_lag),
+            stable_samples=self.stable_samples,
+        )
+        return ids[0] if len(ids) == 1 else None
+
+    def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
+        return dict(super()._ended(event)["samples"])
+
+    def _about(self) -> str:
+        ids = self.job_id or self.job_ids
+        return f"job {ids} to be ready" if isinstance(ids, str) else f"{len(ids or ())} jobs to be ready"
+
+
+class DrsJobStatusSensor(DrsJobsSensor):
+    """Waits until a job has one of certain statuses.
+
+    DRS API, "Querying Task Statuses".
+
+    The XCom return value is ``{job_id, status, first_polled_at, done_at, polls}``, the times in UTC, ISO 8601.
+
+    :param job_id: the job (templated).
+    :param target_statuses: the statuses to wait for (templated): one, a list, or a string with commas between.
+    :param failure_statuses: the statuses that fail the task (templated); None: the failed ones, and the stopped ones
+        unless one of those is a target. A status that is not documented is waited out.
+
+    The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
+    ``soft_fail`` skips on a time-out and on a failed job, never on an error in talking to DRS.
+
+    :raises DrsJobFailedError: the job has one of ``failure_statuses``; not retried.
+    :raises DrsJobNotFoundError: DRS does not list the job.
+    :raises AirflowSensorTimeout: none of the statuses within ``timeout``.
+    :raises DrsError: DRS or IAM cannot be asked.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "target_statuses", "failure_statuses", "project_id", "drs_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        target_statuses: Iterable[str] | str,
+        failure_statuses: Iterable[str] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.target_statuses = target_statuses
+        self.failure_statuses = failure_statuses
+
+    def _check(self, context: Context) -> str:
+        from airflow_provider_drs.protocol.calls import checked_job_id
+        from airflow_provider_drs.protocol.readiness import Wanted, checked_statuses, usual_failures
+
+        targets = checked_statuses("target_statuses", self.target_statuses)
+        failures = usual_failures(targets)
+        if self.failure_statuses is not None:
+            given = self.failure_statuses
+            failures = checked_statuses("failure_statuses", given) if given else ()
+        self._wanted = Wanted((checked_job_id(self.job_id),), targets, failures)
+        return self.job_id
+
+    def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
+        result = super()._ended(event)
+        status = result.pop("samples")[self.job_id]["status"]
+        return {"job_id": self.job_id, "status": status, **result}
+
+    def _about(self) -> str:
+        return f"job {self.job_id} to become {self.target_statuses}"

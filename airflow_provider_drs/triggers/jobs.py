@@ -1,0 +1,132 @@
+"""The triggers that wait for tasks and for comparisons."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.triggers.base import DrsTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.comparison import CompareWait
+    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.readiness import JobsWait
+
+
+class DrsJobsTrigger(DrsTrigger):
+    """Waits until tasks are as they should be, or one has failed, and fires one event.
+
+    :param wanted: which tasks, and how they should be, as ``protocol.readiness.Wanted.to_dict`` writes it.
+    :param record: what an operator knew when the wait began, handed back with the event.
+
+    The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
+
+    The event is plain JSON: ``{"outcome": "ready", "result": {samples, first_polled_at, done_at, polls}}``,
+    ``{"outcome": "failed", "jobs": [{job_id, status, error_code, error_msg}]}`` or
+    ``{"outcome": "error", "error": {...}}``.
+    """
+
+    def __init__(
+        self,
+        wanted: dict[str, Any],
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        poke_interval: float = 5.0,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        transient_error_timeout: float = 900.0,
+        silent_fail: bool = False,
+        record: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
+        )
+        self.wanted = wanted
+        self.record = record
+
+    def _stored(self) -> dict[str, Any]:
+        return {"wanted": self.wanted, "record": self.record}
+
+    def _echo(self) -> dict[str, Any]:
+        return {} if self.record is None else {"record": self.record}
+
+    def _new_wait(self, pace: Pace) -> JobsWait:
+        from airflow_provider_drs.protocol.job_calls import about_jobs
+        from airflow_provider_drs.protocol.readiness import JobsWait, Wanted
+        from airflow_provider_drs.protocol.settings import where
+
+        wanted = Wanted.from_dict(self.wanted)
+        return JobsWait(
+            wanted,
+            pace,
+            transient_error_timeout=self.transient_error_timeout,
+            where=where(self.drs_conn_id, about_jobs(wanted.job_ids)),
+        )
+
+    async def _ask(self, client: AsyncDrsClient, wait: JobsWait) -> Verdict:
+        replies = [await client.call(call) for call in wait.calls()]
+        return wait.answered(replies, time.time())
+
+
+class DrsCompareTrigger(DrsTrigger):
+    """Waits until a comparison of source and target has ended, and fires one event.
+
+    :param job_id: the job.
+    :param compare: what is compared: ``objects``, ``lines`` or ``contents``.
+    :param compare_id: the comparison, as DRS named it when it was created.
+    :param deadline: seconds since the epoch after which to give up; None: never.
+
+    The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
+
+    The event is plain JSON: ``{"outcome": "compared", "result": {...}}`` or ``{"outcome": "error", "error": {...}}``.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        compare: str,
+        compare_id: str,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        poke_interval: float = 10.0,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        transient_error_timeout: float = 900.0,
+        silent_fail: bool = False,
+        deadline: float | None = None,
+    ) -> None:
+        super().__init__(
+            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
+        )
+        self.job_id = job_id
+        self.compare = compare
+        self.compare_id = compare_id
+        self.deadline = deadline
+
+    def _stored(self) -> dict[str, Any]:
+        return {
+            "job_id": self.job_id,
+            "compare": self.compare,
+            "compare_id": self.compare_id,
+            "deadline": self.deadline,
+        }
+
+    def _new_wait(self, pace: Pace) -> CompareWait:
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.comparison import CompareWait
+        from airflow_provider_drs.protocol.settings import where
+
+        return CompareWait(
+            self.job_id,
+            self.compare,
+            self.compare_id,
+            pace,
+            transient_error_timeout=self.transient_error_timeout,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
+            deadline=self.deadline,
+        )
+
+    async def _ask(self, client: AsyncDrsClient, wait: CompareWait) -> Verdict:
+        return wait.answered(await client.call(wait.call()), time.time())

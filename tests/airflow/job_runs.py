@@ -1,0 +1,27 @@
+"""Runs the classes about tasks of DRS as ``waits`` runs those about switchovers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.airflow.waits import Ended, JumpingClock, run_task
+
+OTHER = "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
+
+
+def use_clock(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the classes about tasks live by ``clock`` too."""
+    from airflow_provider_drs.operators import compare, driving, jobs
+    from airflow_provider_drs.sensors import jobs as sensors
+    from airflow_provider_drs.triggers import jobs as triggers
+
+    for module in (compare, driving, jobs, sensors, triggers):
+        monkeypatch.setattr(module, "time", clock)
+
+
+def run_job(kind: type[Any], mode: str, clock: JumpingClock, **kwargs: Any) -> Ended:
+    """Run a DAG of one task of ``kind`` in ``mode`` and return how it ended."""
+    in_mode: dict[str, Any] = {"reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}.get(mode, {})
+    return run_task(lambda task_id, callbacks: kind(task_id=task_id, **callbacks, **in_mode, **kwargs), mode, clock)
