@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_drs.job_failures import DrsInconsistentError, DrsJobFailedError
 from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
     DrsBusyError,
@@ -41,6 +42,8 @@ __all__ = [
     "DrsError",
     "DrsGarbledAnswerError",
     "DrsGuardError",
+    "DrsInconsistentError",
+    "DrsJobFailedError",
     "DrsJobNotFoundError",
     "DrsOtherJobError",
     "DrsPermissionError",

@@ -241,3 +241,134 @@ def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None
     assert drs.journal == []
     with pytest.raises(ValueError, match="on_running"):
         DrsSwitchoverOperator(task_id="x", job_id=JOB, mode="source", on_running="wait")
+
+
+def test_a_switchover_of_none_is_not_any_switchover(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    """It is what an operator that stopped at a guard leaves to the sensor after it."""
+    drs.add_job(Job(JOB, status_script=[COMPLETE]))
+    for way in ("poke", "reschedule", "deferrable"):
+        in_mode = {"reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}.get(way, {})
+        ended = run_task(
+            lambda task_id, callbacks, m=in_mode: DrsSwitchoverSensor(
+                task_id=task_id, job_id=JOB, switchover="{{ none }}", **callbacks, **m
+            ),
+            way,
+            clock,
+        )
+        assert type(ended.error) is exceptions.DrsArgumentError, ended
+    with pytest.raises(exceptions.DrsArgumentError, match="switchover is None"):
+        DrsSwitchoverSensor(task_id="wait", job_id=JOB, switchover=None)._check({})
+    assert drs.journal == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", [Fault.json({}), Fault.status(422, "DRS.M00002")])
+def test_an_empty_answer_is_no_baseline(
+    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    """The result of last week shows again after it; it is not the outcome of this switchover."""
+    drs.add_job(_job(COMPLETE, [COMPLETE] * 4 + [START, FAILED]))
+    drs.fault(STATUS, fault)
+    ended = _switch(mode, clock, settle=None)
+    assert type(ended.error) is exceptions.DrsSwitchoverFailedError
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_after_too_many_requests_the_guards_are_read_again(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job(lag_script=["0", "9"]))
+    drs.fault(POST, Fault.too_many(retry_after=60))
+    ended = _switch(mode, clock, max_lag=5)
+    assert type(ended.error) is exceptions.DrsGuardError
+    assert drs.switched(JOB) == []
+
+
+def test_a_longer_retry_after_than_it_may_wait_is_a_refusal(
+    drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job())
+    drs.fault(POST, Fault.too_many(retry_after=3000))
+    ended = _switch("poke", clock)
+    assert type(ended.error) is exceptions.DrsSwitchoverRefusedError
+    assert sum(ended.slept) < 60
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_message_says_that_nothing_was_changed_once_it_was_asked_for(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job())
+    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(STATUS, Fault.status(503), times=None)
+    ended = _switch(mode, clock, transient_error_timeout=30)
+    assert type(ended.error) is exceptions.DrsUnavailableError
+    assert "may be running or done" in str(ended.error)
+    assert "Nothing was changed" not in str(ended.error)
+    assert ended.evidence["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_retry_after_does_not_outlast_the_time_out(
+    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+) -> None:
+    drs.add_job(_job(after=[START]))
+    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(STATUS, Fault.too_many(retry_after=3000), times=None)
+    ended = _switch(mode, clock, timeout=90)
+    assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
+    assert sum(ended.slept) == pytest.approx(90, abs=2)
+
+
+def test_a_redirect_of_the_post_leaves_it_open(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+    drs.add_job(_job())
+    drs.fault(POST, Fault.redirect("https://elsewhere.invalid/", 303))
+    ended = _switch("poke", clock)
+    assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
+    assert len(drs.calls(POST)) == 1
+
+
+def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, a cleared task that was done would find nothing written down and switch again."""
+    from airflow_provider_drs.operators.record_keeping import writes_for_good
+
+    context: Any = {"task_state_store": object()}
+    assert writes_for_good(context)
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    assert not writes_for_good(context)
+    assert not writes_for_good({})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_without_a_store_a_further_try_never_switches(running: bool) -> None:
+    """Before Airflow 3.3: it joins what is running, whatever the guards say, or reports that it does not know."""
+    from airflow_provider_drs.protocol.answers import SwitchoverReply
+    from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
+    from airflow_provider_drs.protocol.record import Phase
+    from airflow_provider_drs.protocol.steps import Ask, Now
+    from airflow_provider_drs.protocol.switching import Order, switch
+
+    replies = {
+        "batch-status": {JOB: JobState(JOB, "INCRE_TRANSFER_FAILED")},
+        "batch-progress": {JOB: JobProgress(JOB, None, "-1")},
+        "get-switch-vip-status": SwitchoverReply(JOB, START if running else COMPLETE),
+    }
+    steps = switch(Order(JOB, "target", may_switch=False), None)
+    step = next(steps)
+    try:
+        while True:
+            wanted = replies[step.call.name] if isinstance(step, Ask) else 1000.0 if isinstance(step, Now) else None
+            step = steps.send(wanted)
+    except StopIteration as done:
+        record = done.value
+    assert record.phase is (Phase.ACCEPTED if running else Phase.LOST)
+    assert record.attached is running
+
+
+def test_what_was_written_down_for_another_job_stops_the_task() -> None:
+    from airflow_provider_drs.protocol.record import Phase, Record
+    from airflow_provider_drs.protocol.switching import Order, Refusal, switch
+
+    for phase in (Phase.DONE, Phase.ACCEPTED, Phase.FAILED, Phase.UNKNOWN):
+        with pytest.raises(Refusal, match="Start a new DAG run"):
+            next(switch(Order(JOB, "source"), Record(JOB, "target", phase=phase)))
