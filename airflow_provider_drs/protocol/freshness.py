@@ -35,7 +35,7 @@ class Freshness:
     :param settle: seconds after the acceptance for which an unchanged final status is not trusted; None: it never is.
     :param decide_within: seconds after which a switchover that has not shown itself is undecidable.
     :param started: SWITCH_VIP_START was seen since.
-    :param empty_since: an answer without a status was seen since.
+    :param empty_since: DRS has answered about the job that it has no status, before the switchover or since.
     """
 
     baseline: str | None
@@ -46,14 +46,15 @@ class Freshness:
     started: bool = False
     empty_since: bool = False
 
-    def judge(self, status: str | None, asked_at: float) -> Trust:
+    def judge(self, status: str | None, asked_at: float, *, about_job: bool = True) -> Trust:
         """Tell what ``status`` is worth.
 
         A final status counts if START was seen since, or it differs from the baseline, or DRS had accepted the
-        switchover and the status has stood unchanged for ``settle`` since. A baseline without a status differs from
-        nothing until it was seen a second time: DRS's "empty result" says nothing either way.
+        switchover and the status has stood unchanged for ``settle`` since. DRS's "empty result" is no
+        baseline, because that answer says nothing either way; one without a status about the job is.
 
         :param asked_at: when the request for it went out: the status is no older than that.
+        :param about_job: the answer named the job, which an empty result does not.
         """
         what = meaning(status)
         if what is Meaning.RUNNING:
@@ -62,7 +63,7 @@ class Freshness:
         final = what in (Meaning.DONE, Meaning.FAILED)
         if final and (self.started or self._differs(status) or self._settled(asked_at)):
             return Trust.FRESH
-        self.empty_since = self.empty_since or what is Meaning.NOT_BEGUN
+        self.empty_since = self.empty_since or (what is Meaning.NOT_BEGUN and about_job)
         if self.started:
             return Trust.NOT_YET
         return Trust.UNDECIDABLE if asked_at >= self.decide_by else Trust.NOT_YET

@@ -35,6 +35,7 @@ class Record:
     :param began_at: when the job's state was first read.
     :param guards: ``{"name", "ok", "value", "limit", "at"}`` of each guard.
     :param baseline: the status before it, None for none.
+    :param baseline_known: the answer it comes from was about the job; DRS's "empty result" says nothing either way.
     :param posted_at: when it was asked for, written down before it was; None for one that was joined.
     :param accepted_at: when DRS accepted it; None where the answer was lost.
     :param attached: it was running already, and was joined.
@@ -51,6 +52,7 @@ class Record:
     guards: list[dict[str, Any]] = field(default_factory=list)
     guarded_at: float | None = None
     baseline: str | None = None
+    baseline_known: bool = False
     posted_at: float | None = None
     accepted_at: float | None = None
     attached: bool = False
@@ -80,6 +82,7 @@ class Record:
             settle=self.settle,
             decide_within=self.decide_within,
             started=_started(self.attached, self.observed),
+            empty_since=self.baseline_known,
         )
 
     def ended(self, event: Mapping[str, Any]) -> None:
@@ -116,6 +119,7 @@ class Record:
             **{name: self.who.get(name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")},
             "guards": self.guards,
             "baseline": self.baseline,
+            "baseline_known": self.baseline_known,
             "attached": self.attached,
             "posted_at": _time(self.posted_at),
             "accepted_at": _time(self.accepted_at),
@@ -159,6 +163,7 @@ def freshness_of(evidence: Any) -> Freshness:
             settle=evidence["settle"],
             decide_within=evidence["decide_within"],
             started=_started(evidence["attached"], evidence["observed"]),
+            empty_since=bool(evidence["baseline_known"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = (

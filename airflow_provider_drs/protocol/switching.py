@@ -145,6 +145,7 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
         guards=[guard.to_dict() for guard in judged],
         guarded_at=at,
         baseline=reply.status,
+        baseline_known=reply.job_id is not None,
         status=reply.status,
         observed=[{"status": reply.status, "at": utc(at)}],
         settle=order.settle,

@@ -151,9 +151,7 @@ class SwitchoverWait(Polling):
         if what is Meaning.UNKNOWN:
             return self._broken(DrsUnknownStatusError(f"answered the status {reply.status!r}, which is not documented"))
         lines = self._recovered(at)
-        trust = (
-            self.freshness.judge(reply.status, at if asked_at is None else asked_at) if self.freshness else Trust.FRESH
-        )
+        trust = self._judge(reply, at if asked_at is None else asked_at)
         lines += self._changes(what, reply, at, trust)
         seen = self._seen(reply, at)
         self.memory.last_good_at = at
@@ -166,6 +164,11 @@ class SwitchoverWait(Polling):
         if self.deadline is not None and at >= self.deadline:
             return Undecided(tuple(lines), f"no end within the time-out, DRS says {reply.status or 'nothing'}", seen)
         return Wait(tuple(lines), self._delay(at))
+
+    def _judge(self, reply: SwitchoverReply, asked_at: float) -> Trust:
+        if self.freshness is None:
+            return Trust.FRESH
+        return self.freshness.judge(reply.status, asked_at, about_job=reply.job_id is not None)
 
     def failed(self, error: DrsError, at: float) -> Verdict:
         """Take an error met at ``at`` instead of an answer; past the deadline that is an end too."""

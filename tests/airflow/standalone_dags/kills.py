@@ -57,7 +57,7 @@ for way in ("poke", "deferrable"):
             mode="target",
             deferrable=way == "deferrable",
             poll_interval=1,
-            decide_within=6,
+            decide_within=60,
             settle=None,
             retries=1,
             retry_delay=timedelta(seconds=1),

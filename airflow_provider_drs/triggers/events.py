@@ -1,0 +1,213 @@
+"""The trigger that starts DAGs: an ``AssetWatcher`` with it fires each time a switchover ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers import base as airflow_triggers
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_drs.hooks.drs import DrsHook, shared_async_client
+from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseEventTrigger
+
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+else:
+    # Airflow 2 has no AssetWatcher either, so that nothing can use the trigger there; this module still loads.
+    BaseEventTrigger = getattr(airflow_triggers, "BaseEventTrigger", BaseTrigger)
+
+PAUSE_AFTER_ERROR = 60.0
+
+
+@dataclass
+class Seen:
+    """What was last seen of a job: an end that is the same, with no start between, is not a new one.
+
+    :param status: the last end, None for none yet.
+    :param started: a switchover has begun since.
+    """
+
+    status: str | None
+    started: bool = False
+
+
+class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
+    """Fires each time a switchover of a job ends, for as long as it is watched; for ``AssetWatcher`` (Airflow 3.0+).
+
+    DRS's answer carries no time and no id, so that an end is a new one if a start was seen since the last, or if
+    it differs from it. What was last seen is kept in the asset's state store (Airflow 3.3 and later), so that an end
+    is not fired again after a restart of the triggerer, and one that came meanwhile is not missed. It is written down
+    one poll after the event was fired: a triggerer that dies in between fires it again rather than never.
+    Before Airflow 3.3 a restart begins anew.
+
+    Trouble is waited out without end; any other error is logged, and DRS is asked again a minute later.
+
+    :param job_id: the job; of a cross-AZ task, the parent's.
+    :param drs_conn_id: id of the connection.
+    :param project_id: project to work in, instead of the connection's.
+    :param poke_interval: seconds between polls; a switchover that takes less may be missed if it ends as the last did.
+    :param verify_job_id: as for ``DrsSwitchoverSensor``.
+    :param fire_for_leftover: an end that stands already when the watching begins is fired too.
+
+    The event is plain JSON: ``{"job_id", "outcome": "done" | "failed", "status", "error_code", "error_msg",
+    "observed": [{"status", "at"}], "seen_at"}``, the times in UTC, ISO 8601.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        poke_interval: float = 5.0,
+        verify_job_id: bool = True,
+        fire_for_leftover: bool = False,
+    ) -> None:
+        super().__init__(job_id, drs_conn_id, project_id, poke_interval, verify_job_id=verify_job_id)
+        self.fire_for_leftover = fire_for_leftover
+        self._seen: Seen | None = None
+        self._kept: Seen | None = None
+        self._recalled = False
+        self._last_error = ""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and what ``__init__`` takes."""
+        return (
+            f"{type(self).__module__}.{type(self).__name__}",
+            {
+                "job_id": self.job_id,
+                "drs_conn_id": self.drs_conn_id,
+                "project_id": self.project_id,
+                "poke_interval": self.poke_interval,
+                "verify_job_id": self.verify_job_id,
+                "fire_for_leftover": self.fire_for_leftover,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll for ever and fire an event for each end."""
+        from airflow_provider_drs.protocol.errors import DrsError, readable
+
+        while True:
+            pause = self.poke_interval
+            try:
+                event = await self._until_over()
+            except DrsError as error:
+                self._say(str(error))
+                pause = PAUSE_AFTER_ERROR
+            except Exception as error:
+                # Left to Airflow, the trigger would be started again at once, and for ever.
+                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {readable(error)}")
+                pause = PAUSE_AFTER_ERROR
+            else:
+                self._last_error = ""
+                yield TriggerEvent(event)
+            await asyncio.sleep(pause)
+
+    async def _until_over(self) -> dict[str, Any]:
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait, utc
+
+        await self._recall()
+        wait = self._new_wait(Pace(self.poke_interval, seed=str(id(self))))
+        async with shared_async_client(self.drs_conn_id, self.project_id) as client:
+            while True:
+                # What was seen, and if it was an end fired, a poll ago has reached Airflow by now.
+                await self._keep()
+                try:
+                    verdict: Verdict = await self._ask(client, wait)
+                except DrsError as error:
+                    verdict = wait.failed(error, time.time())
+                for line in verdict.lines:
+                    self.log.log(line.level, line.text)
+                if isinstance(verdict, GiveUp):
+                    raise verdict.error
+                self._note(wait)
+                if not isinstance(verdict, Wait):
+                    event = verdict.event()
+                    seen = event["seen"]
+                    self._seen = Seen(seen["status"])
+                    told = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
+                    return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": utc(seen["at"])}
+                # The wait of a task polls fast until it sees the start; this one may last for months.
+                await asyncio.sleep(max(verdict.delay, self.poke_interval))
+
+    def _new_wait(self, pace: Pace) -> SwitchoverWait:
+        """Return the wait for the next end: of any switchover but the one seen last."""
+        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.freshness import Freshness
+        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.waiting import SwitchoverWait
+
+        last = self._seen or Seen(None)
+        return SwitchoverWait(
+            self.job_id,
+            pace,
+            verify_job_id=self.verify_job_id,
+            transient_error_timeout=None,
+            where=where(self.drs_conn_id, about_job(self.job_id)),
+            freshness=Freshness(
+                baseline=last.status,
+                posted_at=0.0,
+                accepted_at=None,
+                settle=None,
+                decide_within=math.inf,
+                started=last.started,
+                empty_since=True,  # nobody asked for a switchover here, so that any change is one
+            ),
+        )
+
+    async def _ask(self, client: AsyncDrsClient, wait: SwitchoverWait) -> Verdict:
+        from airflow_provider_drs.protocol.calls import get_switchover_status
+
+        asked_at = time.time()
+        reply = await client.call(get_switchover_status(self.job_id))
+        if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
+            wait.freshness.baseline = reply.status
+        return wait.answered(reply, time.time(), asked_at)
+
+    def _note(self, wait: SwitchoverWait) -> None:
+        """Remember what stands, once there was a good answer."""
+        if wait.freshness is not None and wait.memory.last_seen is not None:
+            self._seen = Seen(wait.freshness.baseline, wait.freshness.started)
+
+    async def _recall(self) -> None:
+        """Read, once, what this trigger wrote down before the triggerer was restarted."""
+        if self._recalled:
+            return
+        store = getattr(self, "asset_state_store", None)
+        if store is not None:
+            try:
+                kept = await store.aget(self._key)
+            except ValueError as error:  # one trigger that watches for several assets
+                self.log.warning("Job %s: what was seen is not kept over restarts: %s", self.job_id, error)
+                self.asset_state_store = None
+            else:
+                if isinstance(kept, dict):
+                    self._seen = self._kept = Seen(kept["status"], kept["started"])
+        self._recalled = True
+
+    async def _keep(self) -> None:
+        """Write down what was seen, if that is new."""
+        store = getattr(self, "asset_state_store", None)
+        if store is not None and self._seen is not None and self._seen != self._kept:
+            seen = self._seen
+            await store.aset(self._key, asdict(seen))
+            self._kept = seen
+
+    @property
+    def _key(self) -> str:
+        return f"drs_switchover_{self.job_id}"
+
+    def _say(self, error: str) -> None:
+        if error != self._last_error:
+            self.log.error("%s (tried again every minute)", error)
+            self._last_error = error

@@ -1,0 +1,34 @@
+"""A DAG that DRS starts: each time a switchover of the watched job ends, whoever has asked for it."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from airflow_provider_drs.triggers.events import DrsSwitchoverEventTrigger
+
+# Watched from when the file is read, so that no parameter of a run can name it.
+JOB_ID = os.environ.get("WATCHED_DRS_JOB", "260e27fd-4976-44dc-9948-e1265e4jb201")
+
+# Assets are watched from Airflow 3.0 on; before, there is no such DAG.
+if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk import AssetWatcher
+
+    switchover = Asset(
+        "switchover_of_orders",
+        watchers=[AssetWatcher(name="drs", trigger=DrsSwitchoverEventTrigger(job_id=JOB_ID))],
+    )
+
+    with DAG(dag_id="event_driven", schedule=[switchover], tags=["drs"]) as dag:
+
+        @task
+        def tell(triggering_asset_events=None):
+            """Stand in for your own next step."""
+            ended = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+            for end in ended:
+                print(f"Job {end['job_id']}: switchover {end['outcome']}, seen at {end['seen_at']}")
+            return ended
+
+        tell()

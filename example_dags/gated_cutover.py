@@ -1,0 +1,34 @@
+"""A cutover that a person lets through: ready, then compared, then approved, then switched.
+
+The guards are read again after the approval, right before the switchover: hours may have passed.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+
+from airflow_provider_drs.cutover import cutover
+
+# Approvals came with Airflow 3.1. Before it there is no such DAG: better none than one without its gate.
+if AIRFLOW_V_3_1_PLUS:
+    with DAG(
+        dag_id="gated_cutover",
+        schedule=None,
+        params={
+            "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ task, the parent's id."),
+            "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
+            "max_lag": Param(0, type="number", minimum=0, title="Seconds the job may lag behind"),
+        },
+        tags=["drs"],
+    ) as dag:
+        cutover(
+            job_id="{{ params.job_id }}",
+            mode="{{ params.mode }}",
+            max_lag="{{ params.max_lag }}",
+            compare="objects",
+            # DRS documents comparisons for other kinds of tasks than switchovers.
+            on_compare_unavailable="skip",
+            approve=True,
+            deferrable=True,
+        )

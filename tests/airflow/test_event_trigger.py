@@ -1,0 +1,158 @@
+"""The trigger of an AssetWatcher: one event for each end, also over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from airflow_provider_drs.triggers import events
+from airflow_provider_drs.triggers.events import DrsSwitchoverEventTrigger
+from tests.airflow.waits import JOB, JumpingClock
+
+STATUS = "get-switch-vip-status"
+START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+
+
+class Store:
+    """Stands in for the asset's state store, which only a triggerer has."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    async def aget(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.kept[key] = json.loads(json.dumps(value))
+
+
+class SharedStore(Store):
+    async def aget(self, key: str) -> Any:
+        raise ValueError("Task has 2 concrete inlets")
+
+
+@pytest.fixture(autouse=True)
+def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "time", clock)
+
+
+def _watch(drs: Simulator, polls: int, store: Store | None = None, **kwargs: Any) -> list[Any]:
+    """Run a new trigger, as a restarted triggerer does, for so many polls; return what it fired."""
+    trigger = DrsSwitchoverEventTrigger(JOB, **kwargs)
+    trigger.asset_state_store = store
+    fired: list[Any] = []
+    until = len(drs.calls(STATUS)) + polls
+    clock: Any = events.time
+
+    async def asleep_or_stopped(seconds: float) -> None:
+        await clock.asleep(seconds)
+        if len(drs.calls(STATUS)) >= until:
+            raise asyncio.CancelledError
+
+    async def watch() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            async for event in trigger.run():
+                fired.append(event.payload)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "asyncio", SimpleNamespace(sleep=asleep_or_stopped))
+        asyncio.run(watch())
+    return fired
+
+
+def _script(drs: Simulator, *statuses: str | None, **more: Any) -> None:
+    drs.add_job(Job(JOB, status_script=list(statuses), **more))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcomes"),
+    [
+        ([COMPLETE], []),
+        (["EMPTY", START, START, COMPLETE], ["done"]),
+        ([None, FAILED], ["failed"]),
+        ([START, COMPLETE], ["done"]),
+        ([COMPLETE, START, COMPLETE], ["done"]),
+        ([COMPLETE, FAILED, COMPLETE], ["failed", "done"]),
+        ([COMPLETE, None, COMPLETE], []),
+        ([None, START, FAILED, FAILED, START, COMPLETE], ["failed", "done"]),
+    ],
+)
+def test_one_event_for_each_end(statuses: list[str | None], outcomes: list[str], drs: Simulator) -> None:
+    _script(drs, *statuses)
+    assert [event["outcome"] for event in _watch(drs, len(statuses) + 4)] == outcomes
+
+
+def test_an_end_that_stands_already_can_count(drs: Simulator) -> None:
+    _script(drs, COMPLETE)
+    assert len(_watch(drs, 5, fire_for_leftover=True)) == 1
+
+
+def test_the_event_is_plain_json(drs: Simulator) -> None:
+    _script(drs, None, START, FAILED, error_code="DRS.M9", error_msg="in use")
+    [event] = _watch(drs, 6)
+    assert json.loads(json.dumps(event)) == event
+    assert {name: event[name] for name in ("job_id", "outcome", "status", "error_code", "error_msg")} == {
+        "job_id": JOB,
+        "outcome": "failed",
+        "status": FAILED,
+        "error_code": "DRS.M9",
+        "error_msg": "in use",
+    }
+    assert [change["status"] for change in event["observed"]] == [None, START, FAILED]
+    assert event["seen_at"].endswith("+00:00")
+
+
+def test_a_restart_fires_nothing_again_and_misses_nothing(drs: Simulator) -> None:
+    store = Store()
+    _script(drs, None, START, COMPLETE)
+    assert len(_watch(drs, 6, store)) == 1
+    assert _watch(drs, 3, store) == [], "the same end, seen by another triggerer"
+
+    _script(drs, FAILED)
+    assert [event["outcome"] for event in _watch(drs, 3, store)] == ["failed"], "it ended while none was running"
+
+    _script(drs, START)
+    assert _watch(drs, 4, store) == []
+    _script(drs, FAILED)
+    assert [event["outcome"] for event in _watch(drs, 3, store)] == ["failed"], "the start was seen before the restart"
+
+
+def test_without_a_store_a_restart_begins_anew(drs: Simulator) -> None:
+    for store in (None, SharedStore()):
+        _script(drs, None, COMPLETE)
+        assert len(_watch(drs, 4, store)) == 1
+        assert _watch(drs, 3, store) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "pause"), [(Fault.status(503), None), (Fault.no_permission(), 60.0), (Fault.json({"id": "other"}), 60.0)]
+)
+def test_no_error_ends_the_watch(fault: Fault, pause: float | None, drs: Simulator, clock: JumpingClock) -> None:
+    _script(drs, None, START, COMPLETE)
+    drs.fault(STATUS, fault, times=3)
+    with capture_logs() as captured:
+        fired = _watch(drs, 8)
+    assert [event["outcome"] for event in fired] == ["done"]
+    errors = [line["event"] for line in captured if line["log_level"] == "error"]
+    assert len(errors) == (1 if pause else 0), "said once"
+    assert clock.slept.count(60.0) == (3 if pause else 0)
+    assert all(slept >= 5 for slept in clock.slept), "it asks no faster than it is to"
+
+
+def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
+    from airflow.triggers.base import BaseEventTrigger
+
+    trigger = DrsSwitchoverEventTrigger(JOB, "drs_default", "p", 7.0, False, True)
+    path, kwargs = trigger.serialize()
+    assert path == "airflow_provider_drs.triggers.events.DrsSwitchoverEventTrigger"
+    assert DrsSwitchoverEventTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
+    assert BaseEventTrigger.hash(path, kwargs) == BaseEventTrigger.hash(path, dict(kwargs))
+    assert {"password", "token"}.isdisjoint(kwargs)
+    assert drs.password not in repr(trigger)
