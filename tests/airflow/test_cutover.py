@@ -112,10 +112,10 @@ ROWS = [
         rolled_back=False,
     ),
     Row(
-        "not ready in time, and that is no failure",
+        "failed before, and passed over",
         "skipped skipped skipped skipped skipped skipped",
-        job={"status": "FULL_TRANSFER_STARTED"},
-        options={"ready_kwargs": {"timeout": 60, "soft_fail": True}},
+        job={"status": "FULL_TRANSFER_FAILED"},
+        options={"ready_kwargs": {"soft_fail": True}},
         run="success",
         posts=0,
     ),

@@ -1,0 +1,270 @@
+"""Every example DAG in a real Airflow (scheduler, triggerer, API server) against a DRS behind HTTPS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs.simulator import Job, Simulator
+from tests.airflow.standalone import AIRFLOW, Standalone
+
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+COMPLETE, FAILED = "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+POST, STATUS = "switch-vip", "get-switch-vip-status"
+WATCHED = "260e27fd-4976-44dc-9948-e1265e4jb299"
+AT_ONCE = 2
+
+
+def _id(number: int) -> str:
+    return f"260e27fd-4976-44dc-9948-e1265e4jb{number:03}"
+
+
+FLEET = [_id(number) for number in range(20, 25)]
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        # What stands when the watching begins is left over, and starts nothing.
+        simulator.add_job(Job(WATCHED, status_script=[COMPLETE]))
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def airflow(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    environment = {
+        "AIRFLOW_CONN_DRS_DEFAULT": json.dumps(cloud.connection()),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        # A triggerer that has died is to be noticed soon.
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+        "WATCHED_DRS_JOB": WATCHED,
+    }
+    with Standalone(tmp_path_factory.mktemp("examples"), EXAMPLES, environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gated(cloud: Simulator, airflow: Standalone) -> dict[str, str]:
+    """Three cutovers that have come to their approval, by what is to become of them."""
+    runs = {}
+    for number, name in enumerate(("approved", "late", "rejected"), 10):
+        refused = "DRS.M00304" if name == "approved" else None  # the others are compared
+        cloud.add_job(Job(_id(number), start_lasts=1, compare_seconds=0, compare_refused=refused))
+        runs[name] = airflow.start("gated_cutover", job_id=_id(number))
+    for run in runs.values():
+        airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
+    return runs
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[int]:
+    """A port at which something answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[int]:
+    """A port at which nothing does, nor will."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def runs(cloud: Simulator, airflow: Standalone, gated: dict[str, str], database: int, nobody: int) -> dict[str, str]:
+    """All that needs nobody's answer, started at once."""
+    cloud.add_job(Job(_id(1), start_lasts=1, running=True))
+    cloud.add_job(Job(_id(2), start_after=1, start_lasts=2, leftover=COMPLETE))
+    for job in FLEET:
+        cloud.add_job(Job(job, start_lasts=2, final=FAILED if job == FLEET[0] else COMPLETE))
+    for number in (30, 31):
+        cloud.add_job(Job(_id(number), start_lasts=1))
+    there: dict[str, Any] = {"host": "127.0.0.1"}
+    return {
+        "wait": airflow.start("wait_for_switchover", job_id=_id(1)),
+        "switch": airflow.start("switch_and_wait", job_id=_id(2), mode="source"),
+        "fleet": airflow.start("fleet_cutover", job_ids=FLEET),
+        "answers": airflow.start("verified_cutover", job_id=_id(30), port=database, **there),
+        "silent": airflow.start("verified_cutover", job_id=_id(31), port=nobody, **there),
+    }
+
+
+def _ends(airflow: Standalone, dag_id: str, run_id: str, seconds: float = 120) -> dict[str, str]:
+    """Wait for the end of a run; return the state of each of its tasks, and that of the run as ``run``."""
+
+    def ended() -> str | None:
+        state = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return state if state in ("success", "failed") else None
+
+    state = airflow.until(ended, seconds, f"the end of {dag_id} {run_id}")
+    tasks = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
+    return {"run": state, **{task["task_id"].removeprefix("cutover."): task["state"] for task in tasks}}
+
+
+def _answer(airflow: Standalone, run_id: str, option: str) -> None:
+    path = f"/dags/gated_cutover/dagRuns/{run_id}/taskInstances/cutover.approval/-1/hitlDetails"
+    airflow.send("PATCH", path, {"chosen_options": [option], "params_input": {}})
+
+
+def _posts(cloud: Simulator, job_id: str) -> int:
+    return len([entry for entry in cloud.calls(POST) if entry.job_id == job_id])
+
+
+def test_each_example_is_short_and_loads(airflow: Standalone) -> None:
+    files = {path.stem: path for path in EXAMPLES.glob("*.py") if path.stem != "run_demo"}
+    assert all(len(path.read_text().splitlines()) < 60 for path in files.values())
+    airflow.until(lambda: airflow.get("/dags")["total_entries"] == len(files), 120, "all examples to be read")
+    assert {dag["dag_id"] for dag in airflow.get("/dags")["dags"]} == set(files)
+    assert airflow.get("/importErrors")["import_errors"] == []
+
+
+def test_wait_for_switchover(airflow: Standalone, runs: dict[str, str]) -> None:
+    assert set(_ends(airflow, "wait_for_switchover", runs["wait"]).values()) == {"success"}
+
+
+def test_switch_and_wait(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> None:
+    assert set(_ends(airflow, "switch_and_wait", runs["switch"]).values()) == {"success"}
+    assert cloud.switched(_id(2)) == ["source"]
+    assert airflow.xcom("switch_and_wait", runs["switch"], task_id="switch")["outcome"] == "accepted"
+
+
+def test_approved(cloud: Simulator, airflow: Standalone, gated: dict[str, str]) -> None:
+    assert cloud.switched(_id(10)) == []
+    details = airflow.get(
+        f"/dags/gated_cutover/dagRuns/{gated['approved']}/taskInstances/cutover.approval/-1/hitlDetails"
+    )
+    assert details["subject"] == f"Switch DRS job {_id(10)} (target)?"
+    assert "'lag': 0.0" in details["body"]
+    _answer(airflow, gated["approved"], "Approve")
+    assert _ends(airflow, "gated_cutover", gated["approved"]) == {
+        "run": "success", "ready": "success", "comparison": "skipped", "approval": "success", "switchover": "success",
+    }  # fmt: skip
+    assert cloud.switched(_id(10)) == ["target"]
+
+
+def test_the_guards_are_read_again_after_the_approval(
+    cloud: Simulator, airflow: Standalone, gated: dict[str, str]
+) -> None:
+    cloud.add_job(Job(_id(11), lag_script=["900"]))
+    _answer(airflow, gated["late"], "Approve")
+    assert _ends(airflow, "gated_cutover", gated["late"]) == {
+        "run": "failed", "ready": "success", "comparison": "success", "approval": "success", "switchover": "failed",
+    }  # fmt: skip
+    evidence = airflow.xcom("gated_cutover", gated["late"], "switchover", task_id="cutover.switchover")
+    assert [(g["name"], g["value"]) for g in evidence["guards"] if not g["ok"]] == [("lag_seconds", 900.0)]
+    assert "DrsGuardError" in airflow.task_log("gated_cutover", gated["late"])
+    assert _posts(cloud, _id(11)) == 0
+
+
+def test_rejected(cloud: Simulator, airflow: Standalone, gated: dict[str, str]) -> None:
+    _answer(airflow, gated["rejected"], "Reject")
+    ended = _ends(airflow, "gated_cutover", gated["rejected"])
+    assert (ended["approval"], ended["switchover"]) == ("success", "skipped")
+    assert _posts(cloud, _id(12)) == 0
+
+
+def test_fleet(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> None:
+    ended = _ends(airflow, "fleet_cutover", runs["fleet"])
+    assert ended["run"] == "failed", "one of the switchovers failed"
+    assert [cloud.switched(job) for job in FLEET] == [["target"]] * len(FLEET), "which held up no other"
+    tasks = airflow.get(f"/dags/fleet_cutover/dagRuns/{runs['fleet']}/taskInstances?limit=100")["task_instances"]
+    mapped = [task for task in tasks if task["task_id"] == "switch"]
+    assert sorted(task["state"] for task in mapped) == ["failed", *["success"] * 4]
+    starts = sorted(task["start_date"] for task in mapped)
+    at_once = [sum(task["start_date"] <= start < task["end_date"] for task in mapped) for start in starts]
+    assert max(at_once) == AT_ONCE
+
+
+@pytest.mark.parametrize(("job", "name", "verified"), [(_id(30), "answers", True), (_id(31), "silent", False)])
+def test_verified_cutover(
+    job: str, name: str, verified: bool, cloud: Simulator, airflow: Standalone, runs: dict[str, str]
+) -> None:
+    ended = _ends(airflow, "verified_cutover", runs[name])
+    assert cloud.switched(job) == (["target"] if verified else ["target", "source"])
+    assert ended == {
+        "run": "success" if verified else "failed",
+        "ready": "success",
+        "switchover": "success",
+        "database_answers": "success" if verified else "failed",
+        "rollback_gate": "skipped" if verified else "success",
+        "switch_back": "skipped" if verified else "success",
+        "done": "success" if verified else "upstream_failed",
+    }
+
+
+def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
+    def runs() -> list[dict[str, Any]]:
+        return list(airflow.get("/dags/event_driven/dagRuns")["dag_runs"])
+
+    def told() -> list[dict[str, Any]]:
+        found = [airflow.xcom("event_driven", run["dag_run_id"], task_id="tell") for run in runs()]
+        return sorted((end for ends in found for end in ends), key=lambda end: end["seen_at"])
+
+    def polls(more: int) -> None:
+        """Wait until the job was polled so many times from now on."""
+        seen = len([entry for entry in cloud.calls(STATUS) if entry.job_id == WATCHED])
+        airflow.until(
+            lambda: len([entry for entry in cloud.calls(STATUS) if entry.job_id == WATCHED]) >= seen + more,
+            120,
+            "polls",
+        )
+
+    def until_told(count: int) -> list[dict[str, Any]]:
+        airflow.until(lambda: [run["state"] for run in runs()] == ["success"] * count, 120, f"{count} runs")
+        return told()
+
+    polls(2)
+    assert runs() == []
+    cloud.add_job(Job(WATCHED, status_script=["SWITCH_VIP_START", FAILED], error_code="DRS.M9", error_msg="in use"))
+    [end] = until_told(1)
+    assert (end["job_id"], end["outcome"], end["error_code"]) == (WATCHED, "failed", "DRS.M9")
+
+    polls(2)  # by now it is written down
+    _kill_triggerer(airflow)
+    # What it last saw is known only from the asset's state store: without it, this would be left over.
+    cloud.add_job(Job(WATCHED, status_script=[COMPLETE]))
+    with _triggerer(airflow):
+        ends = until_told(2)
+        polls(2)
+    assert [end["outcome"] for end in ends] == ["failed", "done"]
+    assert len(runs()) == 2, "each was told once"
+    written = airflow.log_text() + (airflow.home / "triggerer.log").read_text()
+    assert not [secret for secret in (cloud.password, *cloud.issued_tokens()) if secret in written]
+
+
+def _kill_triggerer(airflow: Standalone) -> None:
+    """Kill the triggerer as a crash would."""
+    killed = 0
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            ours = os.getpgid(int(place.name)) == airflow._process.pid
+            if ours and b"triggerer" in (place / "cmdline").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
+                killed += 1
+    assert killed, "there was a triggerer"
+
+
+@contextlib.contextmanager
+def _triggerer(airflow: Standalone) -> Iterator[None]:
+    """Run another triggerer while entered."""
+    with (airflow.home / "triggerer.log").open("wb") as log:
+        other = subprocess.Popen(
+            [AIRFLOW, "triggerer"], env=airflow.environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            os.killpg(other.pid, signal.SIGKILL)
+            other.wait()
