@@ -106,3 +106,26 @@ def test_one_switchover_and_the_right_end(
     key = "return_value" if kill.outcome == "done" else "switchover"
     evidence = airflow.xcom(f"killed_{way}", run, key, task_id="switch")
     assert (evidence["outcome"], evidence["job_id"]) == (kill.outcome, job)
+
+
+@pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])
+def test_clearing_the_task(
+    final: str, state: str, posts: int, cloud: Simulator, runs: tuple[Standalone, dict[str, str]]
+) -> None:
+    """What is complete is not switched again; what failed is, because a person has asked for it."""
+    airflow, job = runs[0], f"260e27fd-4976-44dc-9948-e1265ejb9{posts:03}"
+    cloud.add_job(Job(job, no_switchover="null", start_lasts=3, final=final))
+    run = airflow.start("killed_poke", job_id=job, stop_at="never")
+    assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state
+    assert cloud.switched(job) == ["target"]
+
+    chosen = {"dry_run": False, "dag_run_id": run, "task_ids": ["switch"], "only_failed": False, "reset_dag_runs": True}
+    airflow.send("POST", "/dags/killed_poke/clearTaskInstances", chosen)
+    airflow.until(lambda: airflow.task("killed_poke", run, "switch")["try_number"] == 2, 60, "the second try")
+    assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state
+    assert cloud.switched(job) == ["target"] * posts
+    key = "return_value" if final == COMPLETE else "switchover"
+    evidence = airflow.xcom("killed_poke", run, key, task_id="switch")
+    assert evidence["status"] == final
+    assert (evidence["dag_id"], evidence["run_id"], evidence["task_id"]) == ("killed_poke", run, "switch")
+    assert ("has switched it already" in airflow.task_log("killed_poke", run)) is (final == COMPLETE)
