@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.operators.driving import drive
+from airflow_provider_drs.operators.planning import plan
 from airflow_provider_drs.operators.record_keeping import (
     keep_record,
     kept_record,
@@ -144,7 +145,7 @@ class DrsSwitchoverOperator(BaseOperator):
             self.console_link = address
             DrsConsoleLink.publish(context, address)
         if self.plan_only:
-            return self._plan(order)
+            return plan(order, self._hook(), self._say)
         try:
             record: Record = drive(
                 switch(order, kept_record(context)),
@@ -211,26 +212,6 @@ class DrsSwitchoverOperator(BaseOperator):
             where=where(self.drs_conn_id, about_job(self.job_id)),
             who=who(context),
         )
-
-    def _plan(self, order: Order) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.calls import Token, switch_vip
-        from airflow_provider_drs.protocol.switching import read
-
-        record, joins = drive(read(order), self._hook().get_conn(), self._say)
-        ready = all(guard["ok"] for guard in record.guards)
-        settings, client = self._hook().settings, self._hook().get_conn()
-        call = switch_vip(self.job_id, self.mode)
-        request = call.request(settings.endpoint, Token("", client.project_id), settings.language)
-        self.log.info("Dry run: %s", "every guard holds" if ready else "a guard does not hold; it would not switch")
-        return {
-            "dry_run": True,
-            "job_id": self.job_id,
-            "mode": self.mode,
-            "ready": ready,
-            "guards": record.guards,
-            "baseline": record.baseline,
-            "call": None if joins else {"method": request.method, "url": request.url, "body": dict(call.body or {})},
-        }
 
     def _wait(self, record: Record) -> SwitchoverWait:
         from airflow_provider_drs.protocol.calls import about_job
