@@ -9,7 +9,8 @@ from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 OPTIONS = {
     "deferred": {"deferrable": True, "poke_interval": 0.5},
     "poked": {"poke_interval": 0.5},
-    "rescheduled": {"mode": "reschedule", "poke_interval": 1},
+    # Airflow takes a task that is due again before its scheduler has seen the last process end for a lost one.
+    "rescheduled": {"mode": "reschedule", "poke_interval": 6},
     "timed_out": {"deferrable": True, "timeout": timedelta(seconds=3), "retries": 2},
     "timed_out_softly": {"deferrable": True, "timeout": timedelta(seconds=3), "soft_fail": True},
 }
