@@ -80,6 +80,9 @@ class AsyncDrsClient:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._session.connector is not None:
+            # No goodbye of TLS: it takes a turn of the loop that a loop about to end does not make.
+            await self._session.connector.close(abort_ssl=True)
         await self._session.close()
 
     async def _token(self, refused: Token | None) -> Token:

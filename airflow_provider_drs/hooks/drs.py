@@ -181,7 +181,8 @@ def _no_connection(conn_id: str) -> Exception:
     from airflow_provider_drs.protocol.settings import where
 
     return DrsConfigError(
-        "is not defined: create it in the UI (type DRS) or set it as in the README", where=where(conn_id)
+        "it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; docs/connection.md has its fields",
+        where=where(conn_id),
     )
 
 

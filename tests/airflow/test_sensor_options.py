@@ -173,7 +173,7 @@ def test_a_connection_that_does_not_exist(
     monkeypatch.delenv("AIRFLOW_CONN_DRS_DEFAULT", raising=False)
     ended = run_wait(mode, clock, soft_fail=True, drs_conn_id="drs_missing")
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsConfigError)
-    assert "Connection 'drs_missing': is not defined" in str(ended.error)
+    assert "Connection 'drs_missing': it is not defined" in str(ended.error)
 
 
 def test_defaults() -> None:
