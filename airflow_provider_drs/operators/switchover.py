@@ -34,7 +34,7 @@ SHORTEST_POLL = 0.1
 
 
 class DrsSwitchoverOperator(BaseOperator):
-    """Switches the virtual IP address of one database of a DRS job, exactly once per DAG run, and waits for the end.
+    """Switches the virtual IP address of one database of a DRS job, at most once per intent, and waits for the end.
 
     It reads the job and guards (the job replicates, its lag is known and within ``max_lag``, no switchover is running),
     writes its intent down, asks DRS once, and waits until the outcome is certain. A retry, a killed worker or a cleared
@@ -128,7 +128,7 @@ class DrsSwitchoverOperator(BaseOperator):
         self._kept_hook = DrsHook(self.drs_conn_id, self.project_id)
         try:
             return self._execute(context)
-        except Exception:
+        except Exception:  # whatever ends the task, the evidence is left first; it is raised again
             if not self._told and not self.plan_only:
                 blank = Record(str(self.job_id), str(self.mode), began_at=time.time(), who=who(context))
                 self._leave_evidence(self._record or blank, context)

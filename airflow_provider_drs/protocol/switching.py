@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_drs.protocol.answers import NO_RESULT
-from airflow_provider_drs.protocol.calls import about_job, get_switchover_status, switch_vip
+from airflow_provider_drs.protocol.calls import get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsGarbledAnswerError,
@@ -267,7 +267,7 @@ def _trouble(order: Order, limit: float) -> Polling:
 
 
 def _job(order: Order) -> str:
-    return about_job(order.job_id).replace("job '", "Job ").rstrip("'")
+    return f"Job {order.job_id}"
 
 
 def _say(text: str) -> Say:
