@@ -5,6 +5,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 KEYSTONE_VENV := .venv-keystone
+BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 
 # Made anew for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
@@ -12,6 +13,7 @@ TEST_AIRFLOW_HOME := .airflow-test
 
 OUTCOME ?= complete
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
 export PYTHON
 
@@ -30,13 +32,17 @@ lint: $(VENV)/.installed ## Check style and types
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
+.PHONY: bench
+bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")
+	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_ARGS)
+
 .PHONY: demo
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(KEYSTONE_VENV) $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(KEYSTONE_VENV) $(BENCH_VENV) .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml .ci/venv
@@ -45,4 +51,8 @@ $(VENV)/.installed: pyproject.toml .ci/venv
 
 $(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv
 	@.ci/venv $(KEYSTONE_VENV) --requirement tests/keystone/requirements.txt
+	@touch $@
+
+$(BENCH_VENV)/.installed: pyproject.toml .ci/venv
+	@.ci/venv $(BENCH_VENV) --editable '.[bench]'
 	@touch $@

@@ -32,6 +32,16 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
     },
     "language": _field("Language", "Of DRS's error texts; default en-us", enum=["en-us", "zh-cn", "", None]),
+    "max_polls_in_flight": {
+        "label": "Polls at a time",
+        "description": "That the waits of a triggerer have under way at the same time, at most; default 100",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
+    },
+    "max_polls_per_second": {
+        "label": "Polls a second",
+        "description": "That the waits of a triggerer make at most; default 2000",
+        "schema": {"type": ["number", "null"], "minimum": 0.01, "maximum": 100000},
+    },
     "console_url": _field(
         "Console address", "A job's page in the console; {job_id}, {region} and {project_id} are filled in"
     ),

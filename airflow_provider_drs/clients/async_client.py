@@ -1,19 +1,19 @@
-"""The asynchronous client, on aiohttp, and the one that all waits of an event loop share."""
+"""The asynchronous client, on aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import aiohttp
 from yarl import URL
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import LONGEST_BODY, environment_proxy, network_error
+from airflow_provider_drs.clients.network import LONGEST_BODY, environment_proxy, network_error, probed_socket
+from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
+from airflow_provider_drs.clients.sharing import noted
 from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.protocol.answers import HttpAnswer
 from airflow_provider_drs.protocol.calls import Call, HttpRequest, Token
@@ -27,10 +27,9 @@ from airflow_provider_drs.protocol.exchange import GetToken, exchange
 from airflow_provider_drs.protocol.settings import Settings, where
 
 R = TypeVar("R")
-F = TypeVar("F")
 
-# Longer than the slowest poll, so that a wait finds its connection still open.
-KEEP_ALIVE_SECONDS = 75.0
+# Longer than the interval of any wait that polls often enough for a new connection to matter.
+KEEP_ALIVE_SECONDS = 600.0
 
 
 class AsyncDrsClient:
@@ -39,6 +38,7 @@ class AsyncDrsClient:
     :param settings: the connection.
     :param tokens: the connection's tokens, which blocks and so runs in a thread.
     :param in_thread: runs a blocking function in a thread.
+    :param observer: told of every call.
     """
 
     def __init__(
@@ -46,14 +46,21 @@ class AsyncDrsClient:
         settings: Settings,
         tokens: TokenSource,
         in_thread: Callable[[Callable[[], Token]], Awaitable[Token]] = asyncio.to_thread,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.settings = settings
         self._tokens = tokens
         self._in_thread = in_thread
+        self._observer = observer
         self._renewal: asyncio.Future[Token] | None = None
-        self.log_in_refused = False
+        self._log_in_refused = False
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=ssl_context(settings.verify), keepalive_timeout=KEEP_ALIVE_SECONDS),
+            connector=aiohttp.TCPConnector(
+                ssl=ssl_context(settings.verify),
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                limit=0,  # the streams hold it
+                socket_factory=probed_socket,
+            ),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -65,6 +72,7 @@ class AsyncDrsClient:
 
         :raises DrsError: as :meth:`airflow_provider_drs.clients.sync_client.DrsClient.call`.
         """
+        began = time.monotonic()
         steps = exchange(call, self.settings.endpoint, self.settings.language)
         try:
             step = next(steps)
@@ -74,9 +82,16 @@ class AsyncDrsClient:
                 else:
                     step = steps.send(await self._send(step.request))
         except StopIteration as reply:
+            self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
+            self._observer.called(call.name, time.monotonic() - began, error)
             raise error.about(where(self.settings.conn_id, call.about)) from None
+
+    @property
+    def spent(self) -> bool:
+        """Whether IAM refused the log-in, so that the connection must be read anew."""
+        return self._log_in_refused
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,7 +107,7 @@ class AsyncDrsClient:
             if token is not None and token != refused:
                 break
             if self._renewal is None or self._renewal.done():
-                self._renewal = _noted(asyncio.ensure_future(self._renew(refused)))
+                self._renewal = noted(asyncio.ensure_future(self._renew(refused)))
             token = await asyncio.shield(self._renewal)
         assert token is not None  # noqa: S101 - for the type checker
         return token
@@ -101,7 +116,7 @@ class AsyncDrsClient:
         try:
             return await self._in_thread(lambda: self._tokens.get(refused))
         except (DrsConfigError, DrsCredentialsError):
-            self.log_in_refused = True
+            self._log_in_refused = True
             raise
 
     async def _send(self, request: HttpRequest) -> HttpAnswer:
@@ -124,57 +139,3 @@ class AsyncDrsClient:
             failure = network_error(error, "DRS", self.settings.endpoint)
         # Not chained: the causes hold the request, and with it the token.
         raise failure from None
-
-
-@dataclass
-class _Shared:
-    client: asyncio.Future[AsyncDrsClient]
-    users: int = 0
-
-    @property
-    def spent(self) -> bool:
-        """Whether the connection it was made from does not work."""
-        client = self.client
-        return client.done() and (
-            client.cancelled() or client.exception() is not None or client.result().log_in_refused
-        )
-
-
-_shared: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Shared] = {}
-
-
-@asynccontextmanager
-async def shared_client(key: Hashable, make: Callable[[], Awaitable[AsyncDrsClient]]) -> AsyncIterator[AsyncDrsClient]:
-    """Lend the client that all users of ``key`` on this event loop share; the last to leave closes it.
-
-    A client whose log-in was refused is not lent again, so that whoever comes next, a retry for one, reads the
-    connection anew.
-
-    :param make: makes the client for the first user: one look-up of the connection, however many begin at once.
-    """
-    place = (asyncio.get_running_loop(), key)
-    shared = _shared.get(place)
-    if shared is None or shared.spent:
-        shared = _shared[place] = _Shared(_noted(asyncio.ensure_future(make())))
-    shared.users += 1
-    try:
-        yield await asyncio.shield(shared.client)
-    finally:
-        shared.users -= 1
-        if not shared.users:
-            if _shared.get(place) is shared:
-                del _shared[place]
-            await _close(shared.client)
-
-
-async def _close(client: asyncio.Future[AsyncDrsClient]) -> None:
-    if not client.done():  # every user was cancelled while the connection was looked up
-        client.cancel()
-    elif not client.cancelled() and client.exception() is None:
-        await client.result().close()
-
-
-def _noted(future: asyncio.Future[F]) -> asyncio.Future[F]:
-    """Return the future, with its error taken note of even if all who waited for it are gone."""
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future

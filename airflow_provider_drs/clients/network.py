@@ -81,6 +81,20 @@ def http_session(who: str) -> requests.Session:
     return session
 
 
+def probed_socket(address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket for ``address`` whose peer is probed while nothing is sent.
+
+    A kept connection is idle from poll to poll; firewalls forget it meanwhile, and a request on it would hang.
+    """
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # names and presence vary by platform
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
 def environment_proxy(address: str) -> str | None:
     """Return the proxy that ``requests`` takes for ``address``: the variables' ``HTTPS_PROXY``, ``NO_PROXY`` ..."""
     proxy = select_proxy(address, get_environ_proxies(address))

@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.network import http_session, network_error, read_body
+from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
 from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.protocol.answers import HttpAnswer
 from airflow_provider_drs.protocol.calls import Call, HttpRequest
@@ -29,10 +30,12 @@ class DrsClient:
 
     :param settings: the connection.
     :param tokens: the connection's tokens.
+    :param observer: told of every call.
     """
 
-    def __init__(self, settings: Settings, tokens: TokenSource) -> None:
+    def __init__(self, settings: Settings, tokens: TokenSource, observer: Observer = UNOBSERVED) -> None:
         self.settings = settings
+        self._observer = observer
         self._tokens = tokens
         self._verify = trusted(settings.verify)
         self._session = http_session("DRS")
@@ -43,6 +46,7 @@ class DrsClient:
         :raises DrsError: as :func:`airflow_provider_drs.protocol.answers.read` and the network have it; the message
             names the connection and the job.
         """
+        began = time.monotonic()
         steps = exchange(call, self.settings.endpoint, self.settings.language)
         try:
             step = next(steps)
@@ -52,8 +56,10 @@ class DrsClient:
                 else:
                     step = steps.send(self._send(step.request))
         except StopIteration as reply:
+            self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
+            self._observer.called(call.name, time.monotonic() - began, error)
             raise error.about(where(self.settings.conn_id, call.about)) from None
 
     @property
@@ -94,14 +100,14 @@ _kept: dict[tuple[Settings, TokenSource], DrsClient] = {}
 _keeping = threading.Lock()
 
 
-def kept_client(settings: Settings, tokens: TokenSource) -> DrsClient:
+def kept_client(settings: Settings, tokens: TokenSource, observer: Observer = UNOBSERVED) -> DrsClient:
     """Return this process's client for ``settings``, with its connection kept from call to call."""
     with _keeping:
         client = _kept.get((settings, tokens))
         if client is None:
             while len(_kept) >= MOST_KEPT:
                 _kept.pop(next(iter(_kept))).close()
-            client = _kept[settings, tokens] = DrsClient(settings, tokens)
+            client = _kept[settings, tokens] = DrsClient(settings, tokens, observer)
         return client
 
 

@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import BaseHook
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
     from airflow_provider_drs.clients.identity import TokenSource
+    from airflow_provider_drs.clients.poll_streams import PollStreams
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.protocol.answers import SwitchoverReply
     from airflow_provider_drs.protocol.settings import Settings
@@ -60,8 +60,9 @@ class DrsHook(BaseHook):
         :raises DrsConfigError: as :attr:`settings`.
         """
         from airflow_provider_drs.clients.sync_client import kept_client
+        from airflow_provider_drs.metrics import metrics
 
-        return kept_client(self.settings, _tokens(self.settings))
+        return kept_client(self.settings, _tokens(self.settings), metrics())
 
     def get_switchover_status(self, job_id: str) -> SwitchoverReply:
         """Ask once how the switchover of ``job_id`` stands.
@@ -114,16 +115,19 @@ class DrsHook(BaseHook):
 
 
 @asynccontextmanager
-async def shared_async_client(drs_conn_id: str, project_id: str | None = None) -> AsyncIterator[AsyncDrsClient]:
-    """Lend the client that all triggers of this event loop share for one connection and project.
+async def shared_polls(drs_conn_id: str, project_id: str | None = None) -> AsyncIterator[PollStreams]:
+    """Lend what all triggers of this event loop share for one connection and project: client, polls, limits.
 
     :raises DrsConfigError: as :attr:`DrsHook.settings`.
     """
     from asgiref.sync import sync_to_async
 
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient, shared_client
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.clients.poll_streams import PollStreams
+    from airflow_provider_drs.clients.sharing import shared
+    from airflow_provider_drs.metrics import metrics
 
-    async def make() -> AsyncDrsClient:
+    async def make() -> PollStreams:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -139,10 +143,11 @@ async def shared_async_client(drs_conn_id: str, project_id: str | None = None) -
 
         # Masking tells Airflow's supervisor, which from this loop would block it.
         settings, tokens = await sync_to_async(prepare)()
-        return AsyncDrsClient(settings, tokens, in_thread=lambda get: sync_to_async(get, thread_sensitive=False)())
+        client = AsyncDrsClient(settings, tokens, lambda get: sync_to_async(get, thread_sensitive=False)(), metrics())
+        return PollStreams(client, metrics())
 
-    async with shared_client((drs_conn_id, project_id), make) as client:
-        yield client
+    async with shared((drs_conn_id, project_id), make) as polls:
+        yield polls
 
 
 def _settings(connection: Connection, extra: object, conn_id: str, project_id: str | None) -> Settings:
@@ -171,7 +176,7 @@ def _tokens(settings: Settings) -> TokenSource:
     from airflow_provider_drs.protocol.settings import where
 
     try:
-        return token_source(settings, _mask)
+        return token_source(settings, _new_token)
     except DrsConfigError as error:
         raise error.about(where(settings.conn_id)) from None
 
@@ -184,6 +189,13 @@ def _no_connection(conn_id: str) -> Exception:
         "it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; docs/connection.md has its fields",
         where=where(conn_id),
     )
+
+
+def _new_token(token: str) -> None:
+    from airflow_provider_drs.metrics import metrics
+
+    _mask(token)
+    metrics().renewed()
 
 
 def _mask(secret: str) -> None:

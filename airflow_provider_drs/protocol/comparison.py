@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import random
 from typing import Any
@@ -12,6 +12,7 @@ from airflow_provider_drs.protocol.calls import Call
 from airflow_provider_drs.protocol.compare_calls import Compared, ComparePage, query_compare_result
 from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError
 from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory, Verdict, Wait, utc
+from airflow_provider_drs.protocol.questions import CallQuestion
 
 COMPARED = "compared"
 CONSISTENT = "CONSISTENT"
@@ -90,6 +91,14 @@ class CompareWait(Polling):
     def call(self) -> Call[ComparePage]:
         """Return what the next poll asks."""
         return query_compare_result(self.job_id, self.compare, self.compare_id, self._page)
+
+    def question(self) -> CallQuestion:
+        """Return what the next poll asks; the pages one wait turns are no other's."""
+        return CallQuestion(self.call(), shared=False)
+
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+        """Take the reply to :meth:`question`."""
+        return self.answered(replies[0], at)
 
     def answered(self, page: ComparePage, at: float) -> Verdict:
         """Take the reply to :meth:`call`, which came at ``at`` (seconds since the epoch)."""

@@ -79,6 +79,11 @@ class Pace:
     max_wait: float | None = None
     seed: str = ""
 
+    @property
+    def steady(self) -> bool:
+        """Whether the interval stays the same and has no jitter of its own."""
+        return not self.exponential_backoff
+
     def delay(self, polls: int) -> float:
         """Return the seconds from poll number ``polls`` (from 1) to the next."""
         if not self.exponential_backoff:

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_drs.protocol.calls import Call
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError, DrsJobNotFoundError, readable
-from airflow_provider_drs.protocol.job_calls import about_jobs, batch_progress, batch_status, in_batches
+from airflow_provider_drs.protocol.job_calls import about_jobs
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobResult, JobState
 from airflow_provider_drs.protocol.polling import (
     GiveUp,
@@ -29,6 +29,7 @@ from airflow_provider_drs.protocol.polling import (
     duration,
     utc,
 )
+from airflow_provider_drs.protocol.questions import JobsQuestion
 from airflow_provider_drs.protocol.statuses import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, job_status
 
 READY, FAILED = "ready", "failed"
@@ -161,12 +162,20 @@ class JobsWait(Polling):
 
     def calls(self) -> list[Call[Any]]:
         """Return what one poll asks: the status, and where it matters the lag, of up to 100 tasks a call."""
-        kinds = (batch_status, batch_progress) if self.wanted.needs_lag else (batch_status,)
-        return [kind(jobs) for jobs in in_batches(self.wanted.job_ids) for kind in kinds]
+        return self.question().calls()
+
+    def question(self) -> JobsQuestion:
+        """Return what one poll asks; waits for other tasks may join in."""
+        ids = self.wanted.job_ids
+        return JobsQuestion(ids, ids if self.wanted.needs_lag else ())
+
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+        """Take the replies to :meth:`question`, or to one that asks about other tasks too."""
+        return self.answered(replies, at)
 
     def answered(self, replies: Sequence[Mapping[str, JobState | JobProgress]], at: float) -> Verdict:
         """Take the replies to :meth:`calls`, the last of which came at ``at`` (seconds since the epoch)."""
-        said = [item for reply in replies for item in reply.values()]
+        said = [reply[job_id] for reply in replies for job_id in self.wanted.job_ids if job_id in reply]
         states = {item.job_id: item for item in said if isinstance(item, JobState)}
         progress = {item.job_id: item for item in said if isinstance(item, JobProgress)}
         if error := self._not_told(states):

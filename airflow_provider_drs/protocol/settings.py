@@ -16,6 +16,8 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_drs.protocol.errors import DrsConfigError, readable
 
 DEFAULT_TIMEOUT = 30.0
+DEFAULT_IN_FLIGHT = 100
+DEFAULT_PER_SECOND = 2000.0
 LANGUAGES = ("en-us", "zh-cn")
 
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -32,6 +34,8 @@ class Settings:
     :param auth_url: address of IAM ending in ``/v3``; empty where a token of the user's own needs none.
     :param verify: True, False, or the path of a CA file.
     :param timeout: seconds one request may take.
+    :param max_polls_in_flight: polls that the waits of a triggerer have under way at the same time, at most.
+    :param max_polls_per_second: polls a second that they make at most.
     :param console_url: template of a job's page in the console, None where it is not known.
     """
 
@@ -49,6 +53,8 @@ class Settings:
     language: str = "en-us"
     region: str | None = None
     console_url: str | None = None
+    max_polls_in_flight: int = DEFAULT_IN_FLIGHT
+    max_polls_per_second: float = DEFAULT_PER_SECOND
 
     def for_project(self, project_id: object) -> Settings:
         """Return the settings for another project, as an operator's ``project_id`` asks; None changes nothing."""
@@ -114,6 +120,10 @@ def read_settings(
         language=fields.language(),
         region=region,
         console_url=fields.console_url(region),
+        max_polls_in_flight=round(
+            fields.number("max_polls_in_flight", DEFAULT_IN_FLIGHT, least=1, most=1000, whole=True)
+        ),
+        max_polls_per_second=fields.number("max_polls_per_second", DEFAULT_PER_SECOND, least=0.01, most=100_000),
     )
     _check_identity(settings, fields)
     return settings
@@ -247,13 +257,20 @@ class _Fields:
         value = self._set("timeout")
         if value is None:
             return DEFAULT_TIMEOUT
-        try:
-            seconds = float("nan") if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            seconds = float("nan")
-        if not math.isfinite(seconds) or not 0 < seconds <= 3600:
+        seconds = _finite(value)
+        if seconds is None or not 0 < seconds <= 3600:
             self.wrong(f"'timeout' must be seconds, more than 0 and at most 3600, not {readable(repr(value), 80)}")
         return seconds
+
+    def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
+        value = self._set(name)
+        if value is None:
+            return default
+        number = _finite(value)
+        if number is None or not least <= number <= most or (whole and number != int(number)):
+            kind = "a whole number" if whole else "a number"
+            self.wrong(f"{name!r} must be {kind} from {least:g} to {most:g}, not {readable(repr(value), 80)}")
+        return number
 
     def language(self) -> str:
         value = self.text("language") or LANGUAGES[0]
@@ -268,6 +285,15 @@ class _Fields:
         if not value.startswith(("https://", "http://")):
             self.wrong(f"'console_url' must be an http(s) address, not {readable(value, 120)!r}")
         return value
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number, or text that is one, as a float; None for anything else."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def is_loopback(host: str) -> bool:

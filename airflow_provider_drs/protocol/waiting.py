@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_drs.protocol.answers import SwitchoverReply
+from airflow_provider_drs.protocol.calls import get_switchover_status
 from airflow_provider_drs.protocol.errors import DrsError, DrsOtherJobError, DrsUnknownStatusError
 from airflow_provider_drs.protocol.freshness import Freshness, Trust
 from airflow_provider_drs.protocol.polling import (
@@ -26,6 +27,7 @@ from airflow_provider_drs.protocol.polling import (
     duration,
     utc,
 )
+from airflow_provider_drs.protocol.questions import CallQuestion
 from airflow_provider_drs.protocol.statuses import Meaning, meaning
 
 __all__ = [
@@ -135,8 +137,19 @@ class SwitchoverWait(Polling):
         self.freshness = freshness
         self.fast = fast
         self.deadline = deadline
+        self._question: CallQuestion | None = None
         if freshness is not None and self.memory.started:
             freshness.started = True
+
+    def question(self) -> CallQuestion:
+        """Return what a poll asks: the same each time, and shared by all waits for this job."""
+        if self._question is None:
+            self._question = CallQuestion(get_switchover_status(self.job_id))
+        return self._question
+
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+        """Take the replies to :meth:`question`."""
+        return self.answered(replies[0], at, asked_at)
 
     def answered(self, reply: SwitchoverReply, at: float, asked_at: float | None = None) -> Verdict:
         """Take a good answer.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_drs.hooks.drs import DrsHook, shared_async_client
+from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.protocol.polling import Pace, Polling, Verdict
+    from airflow_provider_drs.clients.poll_streams import Follows
+    from airflow_provider_drs.protocol.polling import Pace
 
 
 class DrsTrigger(BaseTrigger):
@@ -63,12 +61,8 @@ class DrsTrigger(BaseTrigger):
         return {}
 
     @abstractmethod
-    def _new_wait(self, pace: Pace) -> Polling:
+    def _new_wait(self, pace: Pace) -> Follows:
         """Return the state machine of this wait."""
-
-    @abstractmethod
-    async def _ask(self, client: AsyncDrsClient, wait: Any) -> Verdict:
-        """Ask DRS once and hand the answer to ``wait``; raise ``DrsError`` for none."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and what ``__init__`` takes."""
@@ -103,21 +97,17 @@ class DrsTrigger(BaseTrigger):
         yield TriggerEvent({**event, **self._echo()})
 
     async def _until_over(self) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.errors import DrsError
         from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
 
-        seed = str(id(self))
-        wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed))
-        async with shared_async_client(self.drs_conn_id, self.project_id) as client:
-            while True:
-                try:
-                    verdict = await self._ask(client, wait)
-                except DrsError as error:
-                    verdict = wait.failed(error, time.time())
-                for line in verdict.lines:
-                    self.log.log(line.level, line.text)
-                if isinstance(verdict, GiveUp) and self.silent_fail:
-                    self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
-                elif not isinstance(verdict, Wait):
-                    return verdict.event()
-                await asyncio.sleep(verdict.delay)
+        wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, str(id(self))))
+        async with shared_polls(self.drs_conn_id, self.project_id) as polls:
+            with polls.follow(wait) as follower:
+                while True:
+                    verdict = await follower.next()
+                    for line in verdict.lines:
+                        self.log.log(line.level, line.text)
+                    if isinstance(verdict, GiveUp) and self.silent_fail:
+                        self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
+                        follower.again(verdict.delay)
+                    elif not isinstance(verdict, Wait):
+                        return verdict.event()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
 
@@ -86,10 +84,3 @@ class DrsSwitchoverTrigger(DrsTrigger):
             freshness=freshness,
             deadline=self.deadline,
         )
-
-    async def _ask(self, client: AsyncDrsClient, wait: SwitchoverWait) -> Verdict:
-        from airflow_provider_drs.protocol.calls import get_switchover_status
-
-        asked_at = time.time()
-        reply = await client.call(get_switchover_status(self.job_id))
-        return wait.answered(reply, time.time(), asked_at)

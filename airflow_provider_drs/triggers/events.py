@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers import base as airflow_triggers
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_drs.hooks.drs import DrsHook, shared_async_client
+from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.listening import Snapshot
     from airflow_provider_drs.protocol.polling import Pace, Verdict
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 else:
     # Airflow 2 has no AssetWatcher either, so that nothing can use the trigger there; this module still loads.
     BaseEventTrigger = getattr(airflow_triggers, "BaseEventTrigger", BaseTrigger)
-
-PAUSE_AFTER_ERROR = 60.0
 
 
 @dataclass
@@ -49,7 +47,8 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     one poll after the event was fired: a triggerer that dies in between fires it again rather than never.
     Before Airflow 3.3 a restart begins anew.
 
-    Trouble is waited out without end; any other error is logged, and DRS is asked again a minute later.
+    Trouble is waited out without end; any other error is logged, once, and DRS is asked again a minute later. Triggers
+    that watch the same job share its polls (on Airflow 3.3 and later by way of a shared stream).
 
     :param job_id: the job; of a cross-AZ task, the parent's.
     :param drs_conn_id: id of the connection.
@@ -92,53 +91,91 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever and fire an event for each end."""
+    def shared_stream_key(self) -> tuple[str, ...]:
+        """Return what triggers that watch the same job have in common (Airflow 3.3+)."""
+        return ("drs_switchover", self.drs_conn_id, self.project_id or "", self.job_id, str(self.poke_interval))
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot, None]:
+        """Poll for ever: each poll is a snapshot, and so is each error, which must not end the others' watching.
+
+        :param kwargs: as :meth:`serialize` returns them.
+        """
         from airflow_provider_drs.protocol.errors import DrsError, readable
+        from airflow_provider_drs.protocol.listening import PAUSE_AFTER_ERROR, Listening, Snapshot
+        from airflow_provider_drs.protocol.polling import Pace
 
         while True:
-            pause = self.poke_interval
             try:
-                event = await self._until_over()
-            except DrsError as error:
-                self._say(str(error))
-                pause = PAUSE_AFTER_ERROR
+                listening = Listening(kwargs["job_id"], Pace(kwargs["poke_interval"]))
+                async with shared_polls(kwargs["drs_conn_id"], kwargs["project_id"]) as polls:
+                    with polls.follow(listening) as follower:
+                        while True:
+                            snapshot = await follower.next()
+                            if isinstance(snapshot, Snapshot):  # Listening makes nothing else
+                                yield snapshot
+                                follower.again(snapshot.delay)
+            except DrsError as error:  # a connection, or a job id, that cannot be used
+                yield Snapshot(error=error)
             except Exception as error:
                 # Left to Airflow, the trigger would be started again at once, and for ever.
-                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {readable(error)}")
-                pause = PAUSE_AFTER_ERROR
-            else:
-                self._last_error = ""
-                yield TriggerEvent(event)
-            await asyncio.sleep(pause)
+                yield Snapshot(error=DrsError(f"{cls.__name__} broke: {type(error).__name__}: {readable(error)}"))
+            await asyncio.sleep(PAUSE_AFTER_ERROR)
 
-    async def _until_over(self) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait, utc
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Fire an event for each end among the snapshots."""
+        from airflow_provider_drs.protocol.errors import DrsError, readable
+        from airflow_provider_drs.protocol.polling import Pace
 
-        await self._recall()
-        wait = self._new_wait(Pace(self.poke_interval, seed=str(id(self))))
-        async with shared_async_client(self.drs_conn_id, self.project_id) as client:
-            while True:
+        wait: SwitchoverWait | None = None
+        async for snapshot in shared_stream:
+            try:
                 # What was seen, and if it was an end fired, a poll ago has reached Airflow by now.
+                await self._recall()
                 await self._keep()
-                try:
-                    verdict: Verdict = await self._ask(client, wait)
-                except DrsError as error:
-                    verdict = wait.failed(error, time.time())
-                for line in verdict.lines:
-                    self.log.log(line.level, line.text)
-                if isinstance(verdict, GiveUp):
-                    raise verdict.error
-                self._note(wait)
-                if not isinstance(verdict, Wait):
-                    event = verdict.event()
-                    seen = event["seen"]
-                    self._seen = Seen(seen["status"])
-                    told = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
-                    return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": utc(seen["at"])}
-                # The wait of a task polls fast until it sees the start; this one may last for months.
-                await asyncio.sleep(max(verdict.delay, self.poke_interval))
+                wait = wait or self._new_wait(Pace(self.poke_interval))
+                event = self._judge(wait, snapshot)
+            except DrsError as error:
+                self._say(str(error))
+                wait = None
+            except Exception as error:
+                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {readable(error)}")
+                wait = None
+            else:
+                if event is not None:
+                    self._last_error = ""
+                    wait = None
+                    yield TriggerEvent(event)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch for ever and fire an event for each end (where Airflow shares no streams, before 3.3)."""
+        async with aclosing(self.open_shared_stream(self.serialize()[1])) as snapshots:
+            async for event in self.filter_shared_stream(snapshots):
+                yield event
+
+    def _judge(self, wait: SwitchoverWait, snapshot: Snapshot) -> dict[str, Any] | None:
+        """Return the event of a snapshot that shows a new end; raise the error of one that shows no status."""
+        from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.polling import GiveUp, Wait, utc
+
+        if snapshot.reply is None:
+            verdict: Verdict = wait.failed(snapshot.error or DrsError(""), snapshot.at)
+        else:
+            if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
+                wait.freshness.baseline = snapshot.reply.status
+            verdict = wait.answered(snapshot.reply, snapshot.at, snapshot.asked_at)
+        for line in verdict.lines:
+            self.log.log(line.level, line.text)
+        if isinstance(verdict, GiveUp):
+            raise verdict.error
+        self._note(wait)
+        if isinstance(verdict, Wait):
+            return None
+        event = verdict.event()
+        seen = event["seen"]
+        self._seen = Seen(seen["status"])
+        told = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
+        return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": utc(seen["at"])}
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""
@@ -154,6 +191,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None,
             where=where(self.drs_conn_id, about_job(self.job_id)),
+            fast=False,
             freshness=Freshness(
                 baseline=last.status,
                 posted_at=0.0,
@@ -164,15 +202,6 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
                 empty_since=True,  # nobody asked for a switchover here, so that any change is one
             ),
         )
-
-    async def _ask(self, client: AsyncDrsClient, wait: SwitchoverWait) -> Verdict:
-        from airflow_provider_drs.protocol.calls import get_switchover_status
-
-        asked_at = time.time()
-        reply = await client.call(get_switchover_status(self.job_id))
-        if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
-            wait.freshness.baseline = reply.status
-        return wait.answered(reply, time.time(), asked_at)
 
     def _note(self, wait: SwitchoverWait) -> None:
         """Remember what stands, once there was a good answer."""

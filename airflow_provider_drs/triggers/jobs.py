@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
     from airflow_provider_drs.protocol.comparison import CompareWait
-    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.readiness import JobsWait
 
 
@@ -64,10 +62,6 @@ class DrsJobsTrigger(DrsTrigger):
             transient_error_timeout=self.transient_error_timeout,
             where=where(self.drs_conn_id, about_jobs(wanted.job_ids)),
         )
-
-    async def _ask(self, client: AsyncDrsClient, wait: JobsWait) -> Verdict:
-        replies = [await client.call(call) for call in wait.calls()]
-        return wait.answered(replies, time.time())
 
 
 class DrsCompareTrigger(DrsTrigger):
@@ -127,6 +121,3 @@ class DrsCompareTrigger(DrsTrigger):
             where=where(self.drs_conn_id, about_job(self.job_id)),
             deadline=self.deadline,
         )
-
-    async def _ask(self, client: AsyncDrsClient, wait: CompareWait) -> Verdict:
-        return wait.answered(await client.call(wait.call()), time.time())

@@ -15,9 +15,8 @@ def use_clock(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the classes about tasks live by ``clock`` too."""
     from airflow_provider_drs.operators import compare, driving, jobs
     from airflow_provider_drs.sensors import jobs as sensors
-    from airflow_provider_drs.triggers import jobs as triggers
 
-    for module in (compare, driving, jobs, sensors, triggers):
+    for module in (compare, driving, jobs, sensors):
         monkeypatch.setattr(module, "time", clock)
 
 

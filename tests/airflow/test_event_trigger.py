@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from airflow_provider_drs.triggers import events
 from airflow_provider_drs.triggers.events import DrsSwitchoverEventTrigger
 from tests.airflow.waits import JOB, JumpingClock
 
@@ -38,37 +35,33 @@ class SharedStore(Store):
         raise ValueError("Task has 2 concrete inlets")
 
 
-@pytest.fixture(autouse=True)
-def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "time", clock)
-
-
 def _watch(drs: Simulator, polls: int, store: Store | None = None, **kwargs: Any) -> list[Any]:
     """Run a new trigger, as a restarted triggerer does, for so many polls; return what it fired."""
     trigger = DrsSwitchoverEventTrigger(JOB, **kwargs)
     trigger.asset_state_store = store
     fired: list[Any] = []
     until = len(drs.calls(STATUS)) + polls
-    clock: Any = events.time
-
-    async def asleep_or_stopped(seconds: float) -> None:
-        await clock.asleep(seconds)
-        if len(drs.calls(STATUS)) >= until:
-            raise asyncio.CancelledError
 
     async def watch() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            async for event in trigger.run():
-                fired.append(event.payload)
+        async for event in trigger.run():
+            fired.append(event.payload)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(events, "asyncio", SimpleNamespace(sleep=asleep_or_stopped))
-        asyncio.run(watch())
+    async def watch_for_so_long() -> None:
+        watching = asyncio.ensure_future(watch())
+        while len(drs.calls(STATUS)) < until and not watching.done():
+            await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    asyncio.run(watch_for_so_long())
     return fired
 
 
 def _script(drs: Simulator, *statuses: str | None, **more: Any) -> None:
     drs.add_job(Job(JOB, status_script=list(statuses), **more))
+
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.mark.parametrize(
@@ -132,18 +125,23 @@ def test_without_a_store_a_restart_begins_anew(drs: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "pause"), [(Fault.status(503), None), (Fault.no_permission(), 60.0), (Fault.json({"id": "other"}), 60.0)]
+    ("fault", "said", "pauses"),
+    [
+        (Fault.status(503), 0, 0),
+        (Fault.no_permission(), 1, 3),
+        (Fault.json({"id": "other", "status": START}), 1, 0),
+    ],
 )
-def test_no_error_ends_the_watch(fault: Fault, pause: float | None, drs: Simulator, clock: JumpingClock) -> None:
+def test_no_error_ends_the_watch(fault: Fault, said: int, pauses: int, drs: Simulator, clock: JumpingClock) -> None:
     _script(drs, None, START, COMPLETE)
     drs.fault(STATUS, fault, times=3)
     with capture_logs() as captured:
         fired = _watch(drs, 8)
     assert [event["outcome"] for event in fired] == ["done"]
     errors = [line["event"] for line in captured if line["log_level"] == "error"]
-    assert len(errors) == (1 if pause else 0), "said once"
-    assert clock.slept.count(60.0) == (3 if pause else 0)
-    assert all(slept >= 5 for slept in clock.slept), "it asks no faster than it is to"
+    assert len(errors) == said, "said once"
+    assert clock.slept.count(60.0) == pauses
+    assert all(slept >= 2.5 for slept in clock.slept), "it asks no faster than it is to, but for the first time"
 
 
 def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:

@@ -79,10 +79,16 @@ def test_it_fires_once_and_ends(drs: Simulator) -> None:
 
 
 def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DrsSwitchoverTrigger, "_ask", lambda *args: 1 / 0)
-    [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
-    assert event["outcome"] == "error"
-    assert "ZeroDivisionError" in event["error"]["message"]
+    from airflow_provider_drs.clients.async_client import AsyncDrsClient
+    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
+    for broken in ((SwitchoverWait, "take"), (SwitchoverWait, "question"), (AsyncDrsClient, "call")):
+        with monkeypatch.context() as patch:
+            patch.setattr(*broken, lambda *args: 1 / 0)
+            [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
+        assert event["outcome"] == "error"
+        assert "ZeroDivisionError" in event["error"]["message"]
 
 
 def test_its_end_changes_nothing_at_drs(drs: Simulator) -> None:

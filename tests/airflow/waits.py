@@ -34,9 +34,15 @@ class JumpingClock:
         self.slept.append(seconds)
         self.now += seconds
 
-    async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
-        await asyncio.sleep(0)
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Stand in for the timer of a loop: what is to be done later is done next."""
+        self.sleep(max(when - self.now, 0.0))
+        loop = asyncio.get_running_loop()
+        return loop.call_at(loop.time(), callback)
+
+    def of_streams(self) -> SimpleNamespace:
+        """Stand in for the clock of the shared polls."""
+        return SimpleNamespace(now=self.time, wall=self.time, call_at=self.call_at)
 
     def utcnow(self) -> datetime:
         return datetime.fromtimestamp(self.now, UTC)
@@ -72,12 +78,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     from airflow.sdk.bases import sensor as airflow_sensor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+    from airflow_provider_drs.clients import poll_streams
     from airflow_provider_drs.operators import driving as our_driving
     from airflow_provider_drs.operators import switchover as our_operator
     from airflow_provider_drs.sensors import base as our_sensor
     from airflow_provider_drs.sensors import switchover as our_switchover_sensor
-    from airflow_provider_drs.triggers import base as our_trigger
-    from airflow_provider_drs.triggers import drs as our_switchover_trigger
 
     clock = JumpingClock()
     decide = our_sensor.DrsSensor._get_next_poke_interval
@@ -93,10 +98,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
 
     monkeypatch.setattr(our_sensor.DrsSensor, "_get_next_poke_interval", decide_and_jump)
     monkeypatch.setattr(RuntimeTaskInstance, "get_first_reschedule_date", first_rescheduled)
-    ours = (our_sensor, our_switchover_sensor, our_operator, our_driving, our_trigger, our_switchover_trigger)
+    ours = (our_sensor, our_switchover_sensor, our_operator, our_driving)
     for module in (airflow_sensor, *ours):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(our_trigger, "asyncio", SimpleNamespace(sleep=clock.asleep))
+    monkeypatch.setattr(poll_streams, "Clock", clock.of_streams)
     monkeypatch.setattr(airflow_sensor, "timezone", clock)
     return clock
 

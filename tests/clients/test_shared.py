@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.async_client import AsyncDrsClient, shared_client
+from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.identity import TokenSource
+from airflow_provider_drs.clients.sharing import shared
 from airflow_provider_drs.protocol.errors import DrsConfigError, DrsCredentialsError, DrsServerError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
@@ -55,7 +56,7 @@ class Maker:
 
 
 async def stay(make: Maker, until: asyncio.Event, key: str = "drs_test") -> AsyncDrsClient:
-    async with shared_client(key, make) as client:
+    async with shared(key, make) as client:
         await until.wait()
         return client
 
@@ -99,7 +100,7 @@ def test_each_connection_has_its_own() -> None:
     async def main() -> None:
         make, end = Maker(), asyncio.Event()
         end.set()
-        async with shared_client("one", make) as one, shared_client("other", make) as other:
+        async with shared("one", make) as one, shared("other", make) as other:
             assert one is not other
         assert make.closed == [1, 1]
 
@@ -111,10 +112,10 @@ def test_an_error_in_a_users_work_is_that_users() -> None:
         make = Maker()
 
         async def fails() -> None:
-            async with shared_client("drs_test", make):
+            async with shared("drs_test", make):
                 raise ZeroDivisionError
 
-        async with shared_client("drs_test", make):
+        async with shared("drs_test", make):
             with pytest.raises(ZeroDivisionError):
                 await fails()
             assert (make.calls, make.closed) == (1, [0])
@@ -204,7 +205,7 @@ def test_a_lookup_that_has_just_failed_is_not_shared_with_who_comes_then(error: 
             raise error
 
         async def waits() -> None:
-            async with shared_client("drs_test", fails):
+            async with shared("drs_test", fails):
                 pytest.fail("there is no client")
 
         got = await asyncio.gather(waits(), waits(), return_exceptions=True)
@@ -238,11 +239,11 @@ def test_the_users_share_token_and_connections(simulator: Simulator) -> None:
             make = Maker(lambda: settings)
 
             async def wait_for_it() -> None:
-                async with shared_client("drs_test", make) as client:
+                async with shared("drs_test", make) as client:
                     for _ in range(3):
                         assert await client.call(ASK) == STARTED
 
-            async with shared_client("drs_test", make) as client:
+            async with shared("drs_test", make) as client:
                 await client.call(ASK)
                 for _ in range(5):
                     await wait_for_it()
@@ -261,13 +262,13 @@ def test_after_a_refused_log_in_the_connection_is_read_anew(simulator: Simulator
 
     async def main() -> None:
         make = Maker(lambda: settings_of(simulator, password=passwords.pop(0)))
-        async with shared_client("drs_test", make) as first:
+        async with shared("drs_test", make) as first:
             with pytest.raises(DrsCredentialsError):
                 await first.call(ASK)
             # The first has not left yet, as other waits of the same connection may not have.
-            async with shared_client("drs_test", make) as second:
+            async with shared("drs_test", make) as second:
                 assert second is not first
-                async with shared_client("drs_test", make) as third:
+                async with shared("drs_test", make) as third:
                     assert third is second
                 assert await second.call(ASK) == STARTED
                 assert make.closed == [0, 0]
@@ -283,11 +284,11 @@ def test_trouble_that_passes_does_not_make_a_new_client(simulator: Simulator) ->
 
     async def main() -> None:
         make = Maker(lambda: settings_of(simulator))
-        async with shared_client("drs_test", make) as first:
+        async with shared("drs_test", make) as first:
             for _ in range(2):
                 with pytest.raises(DrsServerError):
                     await first.call(ASK)
-            async with shared_client("drs_test", make) as second:
+            async with shared("drs_test", make) as second:
                 assert second is first
                 assert await second.call(ASK) == STARTED
         assert make.closed == [1]

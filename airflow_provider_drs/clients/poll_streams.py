@@ -1,0 +1,383 @@
+"""The polls of all waits on one connection and event loop: shared, spaced, in turn.
+
+A wait *follows* a stream. Waits that ask the same share one stream: one request an interval, however many they are.
+One timer and a few workers serve all streams. The task behind a wait is woken only when there is something to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from types import TracebackType
+from typing import Any, Protocol
+
+from airflow_provider_drs.clients.async_client import AsyncDrsClient
+from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
+from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError
+from airflow_provider_drs.protocol.polling import Pace, Verdict, Wait, duration
+from airflow_provider_drs.protocol.questions import Question, fitting, may_be_one_jobs_fault, together
+from airflow_provider_drs.protocol.throttling import Throttle
+
+# No clock's rounding may turn trouble into a hot loop.
+SHORTEST_AFTER_TROUBLE = 0.05
+# A pause that DRS asks for is sat out in silence up to here; of a longer one, every wait is told.
+LONGEST_SILENCE = 60.0
+
+
+class Follows(Protocol):
+    """A wait, as a stream needs it: every kind of ``protocol.polling.Polling`` that says what it asks."""
+
+    pace: Pace
+
+    def question(self) -> Question:
+        """Return what the next poll asks."""
+
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+        """Take the replies to it."""
+
+    def failed(self, error: DrsError, at: float) -> Verdict:
+        """Take an error in their stead."""
+
+
+class Clock:
+    """The times that streams go by, and the one timer."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle] = loop.call_at
+        self.wall = time.time
+
+
+class Follower:
+    """One wait's place in a stream. A context: the wait leaves with it."""
+
+    __slots__ = ("_news", "_streams", "_waker", "alone", "due", "fresh", "key", "soonest", "wait")
+
+    def __init__(self, streams: PollStreams, wait: Follows, now: float) -> None:
+        self._streams = streams
+        self._news: deque[Verdict | Exception] | None = None
+        self._waker: asyncio.Future[None] | None = None
+        self.wait = wait
+        self.key: Hashable | None = None
+        self.due: float | None = now
+        # An answer is taken if it was asked for after this: not before the wait began, not twice in short succession.
+        self.soonest = now
+        self.fresh = True
+        self.alone = False  # asked about apart from others, whose request was refused perhaps because of it
+
+    def __enter__(self) -> Follower:
+        self._streams.join(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._streams.leave(self)
+
+    async def next(self) -> Verdict:
+        """Return the next verdict that is an end or has something to log; polls that change nothing are passed over.
+
+        Asked again after an end, it goes on after the delay that the verdict names.
+
+        :raises Exception: the wait itself broke.
+        """
+        while not self._news:
+            self._waker = asyncio.get_running_loop().create_future()
+            try:
+                await self._waker
+            finally:
+                self._waker = None
+        news = self._news.popleft()
+        if isinstance(news, Exception):
+            raise news
+        return news
+
+    def again(self, delay: float) -> None:
+        """Go on after an end, in so many seconds."""
+        self._streams.rejoin(self, delay)
+
+    def tell(self, news: Verdict | Exception) -> None:
+        """Wake the task behind the wait."""
+        if self._news is None:
+            self._news = deque()
+        self._news.append(news)
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)
+
+
+class _Stream:
+    """The waits that one poll can tell."""
+
+    __slots__ = ("at", "followers", "key")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.followers: dict[Follower, None] = {}
+        self.at: float | None = None  # when it is queued for
+
+    def next_due(self) -> float | None:
+        return min((f.due for f in self.followers if f.due is not None), default=None)
+
+    def ready(self, asked: float) -> list[Follower]:
+        """Return the followers that a poll sent now can tell, the longest due first."""
+        if len(self.followers) == 1:
+            return list(self.followers)
+        ready = [(f.due, n, f) for n, f in enumerate(self.followers) if f.due is not None and f.soonest <= asked]
+        ready.sort()
+        first = ready[0][2]
+        return [first] if first.alone else [follower for _, _, follower in ready if not follower.alone]
+
+
+class PollStreams:
+    """All polls on one connection.
+
+    :param client: makes the calls; closed with this.
+    :param observer: told how many waits there are.
+    :param chance: numbers from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self, client: AsyncDrsClient, observer: Observer = UNOBSERVED, chance: Callable[[], float] = random.random
+    ) -> None:
+        self.client = client
+        self._observer = observer
+        self._chance = chance
+        self._clock = Clock()
+        self._throttle = Throttle(client.settings.max_polls_per_second)
+        self._most = client.settings.max_polls_in_flight
+        self._streams: dict[Hashable, _Stream] = {}
+        self._followers = 0
+        self._queue: list[tuple[float, int, _Stream]] = []
+        self._order = count()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._waking = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+
+    @property
+    def spent(self) -> bool:
+        """Whether the connection it was made from no longer works."""
+        return self.client.spent
+
+    def follow(self, wait: Follows) -> Follower:
+        """Return a place for ``wait``; its first poll is due at once."""
+        return Follower(self, wait, self._clock.now())
+
+    async def close(self) -> None:
+        """End all polls and close the connections."""
+        if self._timer is not None:
+            self._timer.cancel()
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        await self.client.close()
+
+    # The followers
+
+    def join(self, follower: Follower) -> None:
+        """Let a follower in."""
+        self._followers += 1
+        self._observer.waiting(self._followers)
+        try:
+            key = follower.wait.question().key
+        except DrsError as error:  # an argument that cannot be sent
+            follower.due = None
+            follower.tell(follower.wait.failed(error, self._clock.wall()))
+            return
+        follower.key = follower if key is None else key
+        stream = self._streams.get(follower.key)
+        if stream is None:
+            stream = self._streams[follower.key] = _Stream(follower.key)
+        stream.followers[follower] = None
+        self._queue_up(stream)
+        self._see_to_it()
+
+    def leave(self, follower: Follower) -> None:
+        """Let a follower go."""
+        self._followers -= 1
+        self._observer.waiting(self._followers)
+        stream = self._streams.get(follower.key)
+        if stream is not None and follower in stream.followers:
+            del stream.followers[follower]
+            if not stream.followers:
+                del self._streams[stream.key]
+
+    def rejoin(self, follower: Follower, delay: float) -> None:
+        """Let a follower that had reached an end go on."""
+        now = self._clock.now()
+        follower.due, follower.soonest = now + delay, now + delay / 2
+        if (stream := self._streams.get(follower.key)) is not None:
+            self._queue_up(stream)
+            self._see_to_it()
+
+    # The queue: streams by the time at which their next poll is due
+
+    def _queue_up(self, stream: _Stream) -> None:
+        due = stream.next_due()
+        if due is not None and due != stream.at:
+            heappush(self._queue, (due, next(self._order), stream))
+        stream.at = due
+
+    def _head(self) -> tuple[float, _Stream] | None:
+        while self._queue:
+            at, _, stream = self._queue[0]
+            if stream.at == at and stream.followers:
+                return at, stream
+            heappop(self._queue)  # overtaken: queued anew since, or left by all
+        return None
+
+    def _delay(self, now: float) -> float | None:
+        """Return the seconds until there is a poll to make, None for none in sight."""
+        head = self._head()
+        if head is None:
+            return None
+        held = self._throttle.wait(now)
+        return max(head[0] - now, held if held <= LONGEST_SILENCE else 0.0)
+
+    def _see_to_it(self) -> None:
+        """Have a worker there when the next poll is due."""
+        if self._waking or not (self._idle or len(self._workers) < self._most):
+            return  # who is on the way, or done first, looks for himself
+        now = self._clock.now()
+        delay = self._delay(now)
+        if delay is None:
+            return
+        if delay <= 0:
+            self._wake()
+        elif self._timer is None or self._timer_at > now + delay:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = now + delay
+            self._timer = self._clock.call_at(self._timer_at, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._see_to_it()
+
+    def _wake(self) -> None:
+        self._waking = True
+        while self._idle:
+            waker = self._idle.pop()
+            if not waker.done():
+                waker.set_result(None)
+                return
+        # In a context of its own: what it does is not done for the wait that happens to be first.
+        worker = asyncio.get_running_loop().create_task(self._work(), context=contextvars.Context())
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    # The polls
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._waking = False
+            now = self._clock.now()
+            delay = self._delay(now)
+            if delay is None or delay > 0:
+                self._idle.append(waker := loop.create_future())
+                self._see_to_it()
+                await waker
+                continue
+            stream = heappop(self._queue)[2]
+            stream.at = None
+            followers = stream.ready(now)
+            if not self._throttle.claim(now):
+                self._hold(stream, followers, now)
+                continue
+            await self._poll(stream, followers, now)
+
+    async def _poll(self, stream: _Stream, followers: list[Follower], asked: float) -> None:
+        late, asked_at = asked - (followers[0].due or asked), self._clock.wall()
+        question: Question | None = None
+        try:
+            questions = [follower.wait.question() for follower in followers]
+            if len(questions) > 1:
+                count = fitting(questions)
+                followers, questions = followers[:count], questions[:count]
+            question = together(questions)
+            for follower in followers:
+                follower.due = None
+            self._queue_up(stream)  # for those who come later, or did not fit in
+            self._see_to_it()
+            replies = await self._ask(question, asked)
+        except DrsError as error:
+            if len(followers) > 1 and question is not None and may_be_one_jobs_fault(question, error):
+                self._ask_each_alone(followers)
+            else:
+                self._fail(stream, followers, error)
+        except Exception as error:
+            for follower in followers:
+                follower.due = None
+                follower.tell(error)
+        else:
+            at = self._clock.wall()
+            self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
+        self._queue_up(stream)
+
+    async def _ask(self, question: Question, asked: float) -> list[Any]:
+        try:
+            replies = [await self.client.call(call) for call in question.calls()]
+        except DrsError as error:
+            too_often = isinstance(error, DrsThrottledError)
+            self._throttle.complained(self._clock.now(), asked, error.retry_after, too_often=too_often)
+            raise
+        self._throttle.answered()
+        return replies
+
+    def _hold(self, stream: _Stream, followers: Sequence[Follower], now: float) -> None:
+        """Tell of a pause that is too long to be sat out in silence."""
+        left = self._throttle.wait(now)
+        error = DrsThrottledError(f"DRS asked for a pause, of which {duration(left)} are left", retry_after=left)
+        self._fail(stream, followers, error)
+        self._queue_up(stream)
+
+    def _ask_each_alone(self, followers: Sequence[Follower]) -> None:
+        now = self._clock.now()
+        for follower in followers:
+            follower.alone = True
+            follower.due = follower.soonest = now
+
+    def _fail(self, stream: _Stream, followers: Sequence[Follower], error: DrsError) -> None:
+        at = self._clock.wall()
+        self._tell(stream, followers, lambda wait: wait.failed(error, at), None)
+
+    def _tell(
+        self, stream: _Stream, followers: Sequence[Follower], take: Callable[[Follows], Verdict], late: float | None
+    ) -> None:
+        """Let the waits take what came, and plan their next polls.
+
+        :param late: seconds that the poll was late; None: it brought trouble, whose delays have a jitter of their own.
+        """
+        now = self._clock.now()
+        for follower in followers:
+            if follower not in stream.followers:
+                continue
+            follower.due = None
+            try:
+                verdict = take(follower.wait)
+            except Exception as error:
+                follower.tell(error)
+                continue
+            if late is not None:
+                follower.alone = False
+            if type(verdict) is not Wait:
+                follower.tell(verdict)
+                continue
+            delay = verdict.delay
+            if late is None:
+                delay = max(delay, SHORTEST_AFTER_TROUBLE)
+            elif (follower.fresh or late > delay / 4) and follower.wait.pace.steady:
+                # Waits that began together, or were held up together, are to drift apart; no poll comes later for it.
+                delay *= 1.0 - self._chance() / 2
+            follower.fresh = False
+            follower.due, follower.soonest = now + delay, now + delay / 2
+            if verdict.lines:
+                follower.tell(verdict)

@@ -1,0 +1,42 @@
+"""Airflow's metrics of this provider; ``docs/metrics.md`` lists them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_drs.clients.observing import Observer
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.protocol.errors import DrsError
+
+
+class Metrics(Observer):
+    """Hands on to Airflow's stats what the clients and the waits tell; nothing where metrics are off."""
+
+    def called(self, name: str, seconds: float, error: DrsError | None) -> None:
+        """Count a poll or another call, its seconds, and the error by its class."""
+        Stats.incr("drs.polls", tags={"call": name})
+        Stats.timing("drs.poll_duration", seconds * 1000, tags={"call": name})
+        if error is not None:
+            Stats.incr("drs.errors", tags={"error": type(error).__name__})
+
+    def waiting(self, waits: int) -> None:
+        """Show the waits in progress on one connection."""
+        Stats.gauge("drs.waits", waits)
+
+    def renewed(self) -> None:
+        """Count a new token."""
+        Stats.incr("drs.token_renewals")
+
+    def detected(self, seconds: float) -> None:
+        """Note how long at most the end of a wait had stood before it was seen."""
+        Stats.timing("drs.detection_delay", seconds * 1000)
+
+
+@cache
+def metrics() -> Metrics:
+    """Return this process's metrics."""
+    return Metrics()
