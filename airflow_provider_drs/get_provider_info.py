@@ -40,7 +40,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "max_polls_per_second": {
         "label": "Polls a second",
         "description": "That the waits of a triggerer make at most; default 2000",
-        "schema": {"type": ["number", "null"], "minimum": 0.01, "maximum": 100000},
+        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 100000},
     },
     "console_url": _field(
         "Console address", "A job's page in the console; {job_id}, {region} and {project_id} are filled in"

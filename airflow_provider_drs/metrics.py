@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Stats
 
@@ -31,9 +32,14 @@ class Metrics(Observer):
         """Count a new token."""
         Stats.incr("drs.token_renewals")
 
-    def detected(self, seconds: float) -> None:
-        """Note how long at most the end of a wait had stood before it was seen."""
-        Stats.timing("drs.detection_delay", seconds * 1000)
+    def ended(self, event: Mapping[str, Any]) -> None:
+        """Note how long at most the end of a switchover had stood before it was seen.
+
+        :param event: of a wait; one that says nothing of it is passed over.
+        """
+        seconds = (event.get("seen") or {}).get("detection")
+        if seconds is not None:
+            Stats.timing("drs.detection_delay", seconds * 1000)
 
 
 @cache

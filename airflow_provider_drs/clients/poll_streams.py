@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import random
 import time
 from collections import deque
@@ -24,6 +25,8 @@ from airflow_provider_drs.protocol.polling import Pace, Verdict, Wait, duration
 from airflow_provider_drs.protocol.questions import Question, fitting, may_be_one_jobs_fault, together
 from airflow_provider_drs.protocol.throttling import Throttle
 
+# Seconds; the polls of waits that last are due on the beat.
+BEAT = 0.025
 # No clock's rounding may turn trouble into a hot loop.
 SHORTEST_AFTER_TROUBLE = 0.05
 # A pause that DRS asks for is sat out in silence up to here; of a longer one, every wait is told.
@@ -155,10 +158,10 @@ class PollStreams:
         self._queue: list[tuple[float, int, _Stream]] = []
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
-        self._idle: list[asyncio.Future[None]] = []
-        self._waking = False
+        self._idle: list[asyncio.Future[_Stream]] = []
+        self._all_busy = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer_at = math.inf
 
     @property
     def spent(self) -> bool:
@@ -197,7 +200,6 @@ class PollStreams:
             stream = self._streams[follower.key] = _Stream(follower.key)
         stream.followers[follower] = None
         self._queue_up(stream)
-        self._see_to_it()
 
     def leave(self, follower: Follower) -> None:
         """Let a follower go."""
@@ -211,11 +213,17 @@ class PollStreams:
 
     def rejoin(self, follower: Follower, delay: float) -> None:
         """Let a follower that had reached an end go on."""
-        now = self._clock.now()
-        follower.due, follower.soonest = now + delay, now + delay / 2
+        self._plan(follower, delay)
         if (stream := self._streams.get(follower.key)) is not None:
             self._queue_up(stream)
-            self._see_to_it()
+
+    def _plan(self, follower: Follower, delay: float) -> None:
+        now = self._clock.now()
+        due = now + delay
+        if delay >= 1.0:
+            # Polls of one beat are sent, and their answers read, in the same turn of the loop, which costs less.
+            due = math.ceil(due / BEAT) * BEAT
+        follower.due, follower.soonest = due, now + delay / 2
 
     # The queue: streams by the time at which their next poll is due
 
@@ -223,7 +231,15 @@ class PollStreams:
         due = stream.next_due()
         if due is not None and due != stream.at:
             heappush(self._queue, (due, next(self._order), stream))
+            if due < self._timer_at:
+                self._set_timer(due)
         stream.at = due
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._clock.call_at(at, self._dispatch)
 
     def _head(self) -> tuple[float, _Stream] | None:
         while self._queue:
@@ -233,69 +249,60 @@ class PollStreams:
             heappop(self._queue)  # overtaken: queued anew since, or left by all
         return None
 
-    def _delay(self, now: float) -> float | None:
-        """Return the seconds until there is a poll to make, None for none in sight."""
-        head = self._head()
-        if head is None:
-            return None
-        held = self._throttle.wait(now)
-        return max(head[0] - now, held if held <= LONGEST_SILENCE else 0.0)
-
-    def _see_to_it(self) -> None:
-        """Have a worker there when the next poll is due."""
-        if self._waking or not (self._idle or len(self._workers) < self._most):
-            return  # who is on the way, or done first, looks for himself
+    def _dispatch(self) -> None:
+        """Give each poll that is due to a worker, and set the timer for the next."""
+        self._timer, self._timer_at = None, math.inf
         now = self._clock.now()
-        delay = self._delay(now)
-        if delay is None:
+        while (head := self._head()) is not None:
+            at, stream = head
+            if at <= now:
+                self._all_busy = not self._idle and len(self._workers) >= self._most
+                if self._all_busy:
+                    return  # who is done first sees to the rest
+                if self._throttle.claim(now):
+                    heappop(self._queue)
+                    stream.at = None
+                    self._give(stream)
+                    continue
+                if self._throttle.paused_until - now > LONGEST_SILENCE:
+                    heappop(self._queue)
+                    stream.at = None
+                    self._hold(stream, now)
+                    continue
+                at = now + self._throttle.wait(now)
+            if at < self._timer_at:
+                self._set_timer(at)
             return
-        if delay <= 0:
-            self._wake()
-        elif self._timer is None or self._timer_at > now + delay:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = now + delay
-            self._timer = self._clock.call_at(self._timer_at, self._due)
 
-    def _due(self) -> None:
-        self._timer = None
-        self._see_to_it()
-
-    def _wake(self) -> None:
-        self._waking = True
+    def _give(self, stream: _Stream) -> None:
         while self._idle:
-            waker = self._idle.pop()
-            if not waker.done():
-                waker.set_result(None)
+            place = self._idle.pop()
+            if not place.done():
+                place.set_result(stream)
                 return
         # In a context of its own: what it does is not done for the wait that happens to be first.
-        worker = asyncio.get_running_loop().create_task(self._work(), context=contextvars.Context())
+        worker = asyncio.get_running_loop().create_task(self._work(stream), context=contextvars.Context())
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
 
     # The polls
 
-    async def _work(self) -> None:
+    async def _work(self, stream: _Stream) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            self._waking = False
-            now = self._clock.now()
-            delay = self._delay(now)
-            if delay is None or delay > 0:
-                self._idle.append(waker := loop.create_future())
-                self._see_to_it()
-                await waker
-                continue
-            stream = heappop(self._queue)[2]
-            stream.at = None
-            followers = stream.ready(now)
-            if not self._throttle.claim(now):
-                self._hold(stream, followers, now)
-                continue
-            await self._poll(stream, followers, now)
+            await self._poll(stream)
+            self._queue_up(stream)
+            self._idle.append(place := loop.create_future())
+            if self._all_busy:
+                self._dispatch()
+            stream = await place
 
-    async def _poll(self, stream: _Stream, followers: list[Follower], asked: float) -> None:
-        late, asked_at = asked - (followers[0].due or asked), self._clock.wall()
+    async def _poll(self, stream: _Stream) -> None:
+        asked, asked_at = self._clock.now(), self._clock.wall()
+        followers = stream.ready(asked)
+        if not followers:
+            return  # left since
+        late = asked - (followers[0].due or asked)
         question: Question | None = None
         try:
             questions = [follower.wait.question() for follower in followers]
@@ -306,7 +313,6 @@ class PollStreams:
             for follower in followers:
                 follower.due = None
             self._queue_up(stream)  # for those who come later, or did not fit in
-            self._see_to_it()
             replies = await self._ask(question, asked)
         except DrsError as error:
             if len(followers) > 1 and question is not None and may_be_one_jobs_fault(question, error):
@@ -320,7 +326,6 @@ class PollStreams:
         else:
             at = self._clock.wall()
             self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
-        self._queue_up(stream)
 
     async def _ask(self, question: Question, asked: float) -> list[Any]:
         try:
@@ -332,11 +337,11 @@ class PollStreams:
         self._throttle.answered()
         return replies
 
-    def _hold(self, stream: _Stream, followers: Sequence[Follower], now: float) -> None:
+    def _hold(self, stream: _Stream, now: float) -> None:
         """Tell of a pause that is too long to be sat out in silence."""
         left = self._throttle.wait(now)
         error = DrsThrottledError(f"DRS asked for a pause, of which {duration(left)} are left", retry_after=left)
-        self._fail(stream, followers, error)
+        self._fail(stream, stream.ready(now), error)
         self._queue_up(stream)
 
     def _ask_each_alone(self, followers: Sequence[Follower]) -> None:
@@ -356,7 +361,6 @@ class PollStreams:
 
         :param late: seconds that the poll was late; None: it brought trouble, whose delays have a jitter of their own.
         """
-        now = self._clock.now()
         for follower in followers:
             if follower not in stream.followers:
                 continue
@@ -378,6 +382,6 @@ class PollStreams:
                 # Waits that began together, or were held up together, are to drift apart; no poll comes later for it.
                 delay *= 1.0 - self._chance() / 2
             follower.fresh = False
-            follower.due, follower.soonest = now + delay, now + delay / 2
+            self._plan(follower, delay)
             if verdict.lines:
                 follower.tell(verdict)

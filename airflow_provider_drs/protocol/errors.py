@@ -39,7 +39,9 @@ _LONGEST_TEXT = 500
 def readable(text: object, limit: int = _LONGEST_TEXT) -> str:
     """Return foreign text fit for a message: one line, printable, at most ``limit`` characters."""
     raw = str(text)[: limit * 2]
-    line = " ".join("".join(c if c.isprintable() else " " for c in raw).split())
+    if not raw.isprintable():
+        raw = "".join(c if c.isprintable() else " " for c in raw)
+    line = " ".join(raw.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -123,7 +123,7 @@ def read_settings(
         max_polls_in_flight=round(
             fields.number("max_polls_in_flight", DEFAULT_IN_FLIGHT, least=1, most=1000, whole=True)
         ),
-        max_polls_per_second=fields.number("max_polls_per_second", DEFAULT_PER_SECOND, least=0.01, most=100_000),
+        max_polls_per_second=fields.number("max_polls_per_second", DEFAULT_PER_SECOND, least=0.1, most=100_000),
     )
     _check_identity(settings, fields)
     return settings

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
 from airflow_provider_drs.sensors.base import DrsSensor
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ class DrsSwitchoverSensor(DrsSensor):
         that switchover, so that a result left over from an earlier one is not taken for it.
     :param verify_job_id: fail when the answer is about another job; False for a cross-AZ parent that answers with a
         child's id.
+    :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
+        another start of a worker. None (default): unless the task has outlets, an ``on_success_callback`` or a
+        ``post_execute``, which Airflow takes care of on a worker only, or pushes no XCom.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
     ``soft_fail`` skips on a time-out and on a failed switchover, never on an error in talking to DRS.
@@ -49,6 +54,7 @@ class DrsSwitchoverSensor(DrsSensor):
         job_id: str | None = None,
         switchover: Any = NO_SWITCHOVER,
         verify_job_id: bool = True,
+        end_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,6 +63,7 @@ class DrsSwitchoverSensor(DrsSensor):
         self._bound = switchover is not NO_SWITCHOVER
         self.switchover = switchover if self._bound else None
         self.verify_job_id = verify_job_id
+        self.end_from_trigger = end_from_trigger
 
     def _check(self, context: Context) -> str:
         from airflow_provider_drs.exceptions import DrsArgumentError
@@ -106,8 +113,17 @@ class DrsSwitchoverSensor(DrsSensor):
             verify_job_id=self.verify_job_id,
             silent_fail=self.silent_fail,
             freshness=freshness.to_dict() if freshness else None,
+            end_from_trigger=self._ends_from_trigger(),
             **self._pace(),
         )
+
+    def _ends_from_trigger(self) -> bool:
+        """Tell whether nothing is left for a worker to do once the switchover is complete."""
+        if self.end_from_trigger is not None:
+            return self.end_from_trigger and self.do_xcom_push
+        # Airflow does these on a worker only, and leaves them out without a word when the triggerer ends a task.
+        hooked = self._post_execute_hook is not None or type(self).post_execute is not BaseOperator.post_execute
+        return self.do_xcom_push and not (self.outlets or self.on_success_callback or hooked)
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError

@@ -60,6 +60,10 @@ class DrsTrigger(BaseTrigger):
         """Return what every event of this trigger holds besides its outcome."""
         return {}
 
+    def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+        """Return what is fired for ``event``."""
+        return TriggerEvent(event)
+
     @abstractmethod
     def _new_wait(self, pace: Pace) -> Follows:
         """Return the state machine of this wait."""
@@ -94,7 +98,7 @@ class DrsTrigger(BaseTrigger):
             self.log.exception("%s broke", type(self).__name__)
             broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
             event = GiveUp(error=broken).event()
-        yield TriggerEvent({**event, **self._echo()})
+        yield self._fired({**event, **self._echo()})
 
     async def _until_over(self) -> dict[str, Any]:
         from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
@@ -105,7 +109,7 @@ class DrsTrigger(BaseTrigger):
                 while True:
                     verdict = await follower.next()
                     for line in verdict.lines:
-                        self.log.log(line.level, line.text)
+                        self.logger().log(line.level, line.text)  # one for all: a logger of its own weighs 1 KiB
                     if isinstance(verdict, GiveUp) and self.silent_fail:
                         self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
                         follower.again(verdict.delay)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
@@ -21,6 +23,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
     :param record: what an operator has written down about its switchover, handed back with the event; it says which
         switchover is meant, in place of ``freshness``.
     :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
+    :param end_from_trigger: a switchover that is complete ends the task from here, with the sensor's XCom; every other
+        end resumes it on a worker.
 
     The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
 
@@ -43,6 +47,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
         freshness: dict[str, Any] | None = None,
         record: dict[str, Any] | None = None,
         deadline: float | None = None,
+        end_from_trigger: bool = False,
     ) -> None:
         super().__init__(
             drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
@@ -52,6 +57,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
         self.freshness = freshness
         self.record = record
         self.deadline = deadline
+        self.end_from_trigger = end_from_trigger
 
     def _stored(self) -> dict[str, Any]:
         return {
@@ -60,10 +66,23 @@ class DrsSwitchoverTrigger(DrsTrigger):
             "freshness": self.freshness,
             "record": self.record,
             "deadline": self.deadline,
+            "end_from_trigger": self.end_from_trigger,
         }
 
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
+
+    def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+        from airflow_provider_drs.metrics import metrics
+        from airflow_provider_drs.protocol.waiting import DONE
+
+        metrics().ended(event)
+        if not (self.end_from_trigger and event["outcome"] == DONE):
+            return super()._fired(event)
+        ended = TaskSuccessEvent(xcoms={"return_value": event["result"]})
+        # For those that resume the task all the same, such as dag.test().
+        ended.payload = event
+        return ended
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
         from airflow_provider_drs.protocol.calls import about_job

@@ -186,6 +186,11 @@ def job(number: int = 0) -> str:
     return f"job-{number:04}"
 
 
+def an_interval(gap: float, interval: float = 5.0) -> bool:
+    """Tell whether ``gap`` is an interval after an answer, to the next beat."""
+    return interval + 0.0199 <= gap <= interval + 0.0201 + poll_streams.BEAT
+
+
 def switchover(number: int = 0, interval: float = 5.0, **kwargs: Any) -> SwitchoverWait:
     return SwitchoverWait(job(number), Pace(interval), chance=lambda: 1.0, **kwargs)
 
@@ -220,7 +225,8 @@ def test_a_hundred_waits_on_one_job_make_one_request_an_interval(drs: Drs, clock
 
     waits = played(drs, play)
     steady = [asked.at - 1000 for asked in drs.between(10, 64)]
-    assert [round(b - a, 2) for a, b in itertools.pairwise(steady)] == [5.02] * (len(steady) - 1)
+    assert len(steady) == 11
+    assert all(an_interval(b - a) for a, b in itertools.pairwise(steady))
     assert all(isinstance(end, Done) for end in waits.ends)
 
 
@@ -232,7 +238,7 @@ def test_waits_that_come_at_different_times_soon_share(drs: Drs, clock: Hand) ->
 
     played(drs, play)
     steady = drs.times(job())[-8:]
-    assert [round(b - a, 2) for a, b in itertools.pairwise(steady)] == [5.02] * 7
+    assert all(an_interval(b - a) for a, b in itertools.pairwise(steady))
 
 
 def test_a_wait_takes_no_answer_that_was_asked_for_before_it_began(drs: Drs, clock: Hand) -> None:
@@ -394,8 +400,9 @@ def test_exponential_backoff_is_left_as_it_is(drs: Drs, clock: Hand) -> None:
         await clock.move(60)
 
     played(drs, play, chance=1.0)
-    gaps = [round(b - a - 0.02, 6) for a, b in itertools.pairwise(drs.times(job()))]
-    assert gaps == [pace.delay(poll) for poll in range(1, len(gaps) + 1)]
+    gaps = [b - a for a, b in itertools.pairwise(drs.times(job()))]
+    assert len(gaps) >= 4
+    assert all(an_interval(gap, pace.delay(poll)) for poll, gap in enumerate(gaps, start=1))
 
 
 @pytest.mark.parametrize("error", [DrsThrottledError("429", retry_after=30.0), DrsServerError("503", retry_after=30.0)])
@@ -403,13 +410,13 @@ def test_retry_after_stops_the_whole_connection(error: DrsError, drs: Drs, clock
     async def play(waits: Waits) -> None:
         for number in range(20):
             waits.begin(switchover(number))
-            await clock.move(0.2)
+            await clock.move(0.21)
         await clock.move(10)
         drs.errors = [error]
         await clock.move(60)
 
     waits = played(drs, play)
-    [begin] = [a for a, b in itertools.pairwise(sorted(x.at for x in drs.asked)) if b - a > 5]
+    [begin] = [a for a, b in itertools.pairwise(sorted(x.at for x in drs.asked)) if b - a > 8]
     others = [number for number in range(20) if begin - 1000 not in drs.times(job(number))]
     assert len(others) == 19
     assert drs.between(begin - 1000 + 0.1, begin - 1000 + 30) == []

@@ -99,6 +99,11 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"timeout": 5}, {"timeout": 5.0}),
     ({"timeout": "2.5"}, {"timeout": 2.5}),
     ({"timeout": 3600}, {"timeout": 3600.0}),
+    ({}, {"max_polls_in_flight": 100, "max_polls_per_second": 2000.0}),
+    ({"max_polls_in_flight": 7}, {"max_polls_in_flight": 7}),
+    ({"max_polls_in_flight": "7"}, {"max_polls_in_flight": 7}),
+    ({"max_polls_per_second": 0.5}, {"max_polls_per_second": 0.5}),
+    ({"max_polls_per_second": "20"}, {"max_polls_per_second": 20.0}),
     ({"language": "zh-cn"}, {"language": "zh-cn"}),
     ({"project_id": "0123abcd", "project_name": None}, {"project_id": "0123abcd", "project_name": None}),
     ({"project_id": "0123abcd"}, {"project_id": "0123abcd", "project_name": "eu-de_demo"}),
@@ -122,7 +127,10 @@ def test_a_good_connection_is_read_as(fields: dict[str, Any], expected: dict[str
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
-UNSET = ["project_id", "token", "auth_url", "verify", "timeout", "language", "console_url", "host"]
+UNSET = [
+    *("project_id", "token", "auth_url", "verify", "timeout", "language", "console_url", "host"),
+    *("max_polls_in_flight", "max_polls_per_second"),
+]
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
@@ -219,6 +227,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"timeout": True}, "'timeout' must be seconds"),
     ({"timeout": [30]}, "'timeout' must be seconds"),
     ({"timeout": 10**400}, "'timeout' must be seconds"),
+    ({"max_polls_in_flight": 0}, "'max_polls_in_flight' must be a whole number from 1 to 1000, not 0"),
+    ({"max_polls_in_flight": 2.5}, "'max_polls_in_flight' must be a whole number"),
+    ({"max_polls_in_flight": 1001}, "'max_polls_in_flight' must be a whole number"),
+    ({"max_polls_in_flight": True}, "'max_polls_in_flight' must be a whole number"),
+    ({"max_polls_per_second": 0}, "'max_polls_per_second' must be a number from 0.1"),
+    ({"max_polls_per_second": "many"}, "'max_polls_per_second' must be a number"),
+    ({"max_polls_per_second": float("inf")}, "'max_polls_per_second' must be a number"),
     ({"language": "de"}, "'language' must be one of en-us, zh-cn"),
     ({"language": 1}, "'language' must be a string, not int"),
     ({"console_url": "javascript:alert(1)"}, "'console_url' must be an http(s) address"),
