@@ -15,6 +15,8 @@ from structlog.testing import capture_logs
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 MODES = ("poke", "reschedule", "deferrable")
+# Deferred polls are due on the next beat of ``poll_streams``.
+A_BEAT = 0.026
 
 
 class JumpingClock:
@@ -31,7 +33,8 @@ class JumpingClock:
     monotonic = time
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+        if seconds:
+            self.slept.append(seconds)
         self.now += seconds
 
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
