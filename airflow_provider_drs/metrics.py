@@ -22,7 +22,7 @@ class Metrics(Observer):
         Stats.incr("drs.polls", tags={"call": name})
         Stats.timing("drs.poll_duration", seconds * 1000, tags={"call": name})
         if error is not None:
-            Stats.incr("drs.errors", tags={"error": type(error).__name__})
+            Stats.incr(f"drs.errors.{type(error).__name__}")  # plain StatsD drops tags
 
     def waiting(self, waits: int) -> None:
         """Show the waits in progress on one connection."""

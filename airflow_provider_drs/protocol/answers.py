@@ -215,7 +215,8 @@ def _raise(
 @lru_cache(maxsize=16)
 def _unmistakable(secret: str) -> str:
     """Return the longest part of a secret that is spelled in one way by all."""
-    return max(re.findall("[A-Za-z0-9]*", secret), key=len)
+    parts: list[str] = re.findall("[A-Za-z0-9]*", secret)
+    return max(parts, key=len)
 
 
 @lru_cache(maxsize=16)

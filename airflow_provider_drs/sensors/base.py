@@ -124,6 +124,7 @@ class DrsSensor(BaseSensorOperator):
 
         :return: the XCom when what is waited for has come, False while it has not.
         """
+        from airflow_provider_drs.metrics import metrics
         from airflow_provider_drs.protocol.errors import DrsError
         from airflow_provider_drs.protocol.polling import GiveUp, Wait
 
@@ -143,7 +144,9 @@ class DrsSensor(BaseSensorOperator):
                 self._remember(context, self._wait.memory)
             if isinstance(verdict, Wait):
                 return False
-        return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, verdict.event()))
+        event = verdict.event()
+        metrics().ended(event)
+        return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, event))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """End the task as the wait ended.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict
 
 NO_SWITCHOVER = "any"
+# What a template may ask for that Airflow's triggerer has no answer to: it would hang until the time-out.
+_UNANSWERED = re.compile(r"xcom_pull\((?![^)]*map_indexes)|prev_\w+_success")
 
 
 class DrsSwitchoverSensor(DrsSensor):
@@ -34,8 +39,11 @@ class DrsSwitchoverSensor(DrsSensor):
     :param verify_job_id: fail when the answer is about another job; False for a cross-AZ parent that answers with a
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
-        another start of a worker. None (default): unless the task has outlets, an ``on_success_callback`` or a
-        ``post_execute``, which Airflow takes care of on a worker only, or pushes no XCom.
+        another start of a worker. None (default): unless the task has outlets, an ``on_success_callback``, a
+        ``post_execute`` or tasks mapped over its output, which Airflow takes care of on a worker only.
+    :param start_from_trigger: begin in the triggerer, so that no worker starts at all (Airflow 3.3+; before, and for
+        mapped tasks, it means ``deferrable=True``). Templates are rendered in the triggerer: no ``.output`` of a task,
+        no ``xcom_pull`` without ``map_indexes``, no params without a default.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
     ``soft_fail`` skips on a time-out and on a failed switchover, never on an error in talking to DRS.
@@ -55,6 +63,7 @@ class DrsSwitchoverSensor(DrsSensor):
         switchover: Any = NO_SWITCHOVER,
         verify_job_id: bool = True,
         end_from_trigger: bool | None = None,
+        start_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +73,8 @@ class DrsSwitchoverSensor(DrsSensor):
         self.switchover = switchover if self._bound else None
         self.verify_job_id = verify_job_id
         self.end_from_trigger = end_from_trigger
+        if start_from_trigger:
+            self._start_from_trigger()
 
     def _check(self, context: Context) -> str:
         from airflow_provider_drs.exceptions import DrsArgumentError
@@ -101,7 +112,7 @@ class DrsSwitchoverSensor(DrsSensor):
         reply = self._hook().get_switchover_status(str(self.job_id))
         return wait.answered(reply, time.time(), asked_at)
 
-    def _trigger(self) -> BaseTrigger:
+    def _trigger(self, started_here: bool = False) -> BaseTrigger:
         from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
         freshness = self._freshness()
@@ -113,17 +124,59 @@ class DrsSwitchoverSensor(DrsSensor):
             verify_job_id=self.verify_job_id,
             silent_fail=self.silent_fail,
             freshness=freshness.to_dict() if freshness else None,
-            end_from_trigger=self._ends_from_trigger(),
+            end_from_trigger=self._ends_from_trigger(started_here),
+            started_here=started_here,
             **self._pace(),
         )
 
-    def _ends_from_trigger(self) -> bool:
-        """Tell whether nothing is left for a worker to do once the switchover is complete."""
-        if self.end_from_trigger is not None:
-            return self.end_from_trigger and self.do_xcom_push
-        # Airflow does these on a worker only, and leaves them out without a word when the triggerer ends a task.
+    def _ends_from_trigger(self, started_here: bool) -> bool | None:
+        """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
+        from airflow_provider_drs.triggers.ending import needs_a_worker
+
         hooked = self._post_execute_hook is not None or type(self).post_execute is not BaseOperator.post_execute
-        return self.do_xcom_push and not (self.outlets or self.on_success_callback or hooked)
+        if not self.do_xcom_push or self.end_from_trigger is False or (hooked and not self.end_from_trigger):
+            return False
+        if self.end_from_trigger:
+            return True
+        # While the DAG file is read, what follows on this task is not known yet.
+        return None if started_here else not needs_a_worker(self)
+
+    def _start_from_trigger(self) -> None:
+        """Set up the start in the triggerer; refuse what would hang there, or be taken literally."""
+        from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+        from airflow.triggers.base import StartTriggerArgs
+
+        if self._bound:
+            raise ValueError("start_from_trigger does not go with switchover, which only a worker can read")
+        for name in ("job_id", "project_id", "drs_conn_id"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ValueError(f"start_from_trigger takes text or a template as {name}, not {type(value).__name__}")
+            if _UNANSWERED.search(value or ""):
+                raise ValueError(
+                    f"start_from_trigger: Airflow's triggerer never answers what {name} asks for in {value!r}. "
+                    "Give xcom_pull the map_indexes (-1 for a task that is not mapped), or leave start_from_trigger out"
+                )
+        params: Any = self.dag.params if self.has_dag() else self.params
+        bare = [name for name in params if not params.get_param(name).has_value]
+        if bare:
+            raise ValueError(
+                f"start_from_trigger: Airflow's triggerer dies of a param without a default ({', '.join(bare)}). "
+                "Give it one, such as an empty string, or leave start_from_trigger out"
+            )
+        self.deferrable = True
+        if not AIRFLOW_V_3_3_PLUS:
+            warnings.warn(
+                "start_from_trigger needs Airflow 3.3; the task defers from a worker instead", UserWarning, stacklevel=3
+            )
+            return
+        self.start_from_trigger = True
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls="airflow_provider_drs.triggers.drs.DrsSwitchoverTrigger",
+            trigger_kwargs=self._trigger(started_here=True).serialize()[1],
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError

@@ -14,6 +14,7 @@ from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 if TYPE_CHECKING:
     from airflow_provider_drs.clients.poll_streams import Follows
     from airflow_provider_drs.protocol.polling import Pace
+    from airflow_provider_drs.protocol.settings import Settings
 
 
 class DrsTrigger(BaseTrigger):
@@ -60,9 +61,29 @@ class DrsTrigger(BaseTrigger):
         """Return what every event of this trigger holds besides its outcome."""
         return {}
 
-    def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+    async def _begin(self, settings: Settings) -> None:
+        """Do what is to be done before the first poll."""
+
+    async def _fired(self, event: dict[str, Any]) -> TriggerEvent:
         """Return what is fired for ``event``."""
         return TriggerEvent(event)
+
+    async def _push(self, key: str, value: Any) -> bool:
+        """Write down an XCom of the task, as a worker would; tell whether that went well."""
+        from airflow.providers.common.compat.sdk import XCom
+        from asgiref.sync import sync_to_async
+
+        ti = self.task_instance
+        if ti is None:  # dag.test() runs triggers without one
+            return False
+        place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        try:
+            await sync_to_async(XCom.set, thread_sensitive=False)(key=key, value=value, **place)
+        except Exception as error:
+            # Whatever a backend of XComs raises: a worker can still write it down.
+            self.logger().warning("the triggerer cannot push the XCom %r: %s", key, type(error).__name__)
+            return False
+        return True
 
     @abstractmethod
     def _new_wait(self, pace: Pace) -> Follows:
@@ -98,13 +119,14 @@ class DrsTrigger(BaseTrigger):
             self.log.exception("%s broke", type(self).__name__)
             broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
             event = GiveUp(error=broken).event()
-        yield self._fired({**event, **self._echo()})
+        yield await self._fired({**event, **self._echo()})
 
     async def _until_over(self) -> dict[str, Any]:
         from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
 
         wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, str(id(self))))
         async with shared_polls(self.drs_conn_id, self.project_id) as polls:
+            await self._begin(polls.client.settings)
             with polls.follow(wait) as follower:
                 while True:
                     verdict = await follower.next()

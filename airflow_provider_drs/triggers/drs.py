@@ -8,9 +8,11 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
+from airflow_provider_drs.triggers.ending import needs_a_worker
 
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.polling import Pace
+    from airflow_provider_drs.protocol.settings import Settings
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
 
@@ -24,7 +26,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
         switchover is meant, in place of ``freshness``.
     :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
     :param end_from_trigger: a switchover that is complete ends the task from here, with the sensor's XCom; every other
-        end resumes it on a worker.
+        end resumes it on a worker. None: unless the task has something that needs a worker.
+    :param started_here: the task was not on a worker before, so that its link to the console is published from here.
 
     The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
 
@@ -47,7 +50,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
         freshness: dict[str, Any] | None = None,
         record: dict[str, Any] | None = None,
         deadline: float | None = None,
-        end_from_trigger: bool = False,
+        end_from_trigger: bool | None = False,
+        started_here: bool = False,
     ) -> None:
         super().__init__(
             drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
@@ -58,6 +62,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
         self.record = record
         self.deadline = deadline
         self.end_from_trigger = end_from_trigger
+        self.started_here = started_here
 
     def _stored(self) -> dict[str, Any]:
         return {
@@ -67,22 +72,32 @@ class DrsSwitchoverTrigger(DrsTrigger):
             "record": self.record,
             "deadline": self.deadline,
             "end_from_trigger": self.end_from_trigger,
+            "started_here": self.started_here,
         }
 
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
 
-    def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+    async def _begin(self, settings: Settings) -> None:
+        link = settings.console_link(self.job_id) if self.started_here else None
+        if link:
+            from airflow_provider_drs.links.drs import DrsConsoleLink
+
+            await self._push(DrsConsoleLink.key, link)
+
+    async def _fired(self, event: dict[str, Any]) -> TriggerEvent:
         from airflow_provider_drs.metrics import metrics
         from airflow_provider_drs.protocol.waiting import DONE
 
         metrics().ended(event)
-        if not (self.end_from_trigger and event["outcome"] == DONE):
-            return super()._fired(event)
-        ended = TaskSuccessEvent(xcoms={"return_value": event["result"]})
-        # For those that resume the task all the same, such as dag.test().
-        ended.payload = event
-        return ended
+        ends = self.end_from_trigger
+        if ends is None:
+            ends = self.task is not None and not needs_a_worker(self.task)
+        done = ends and event["outcome"] == DONE
+        # Not left to the event: from 3.0 to 3.3 Airflow encodes its XComs twice, so that a dict becomes a string.
+        if done and await self._push("return_value", event["result"]):
+            return TaskSuccessEvent()
+        return await super()._fired(event)
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
         from airflow_provider_drs.protocol.calls import about_job

@@ -70,7 +70,76 @@ def test_each_mode_in_real_processes(
     assert log.count(f"Job {job}: switchover in progress") == 1
 
 
-@pytest.mark.parametrize(("dag_id", "state"), [("timed_out", "failed"), ("timed_out_softly", "skipped")])
+@pytest.mark.parametrize(
+    ("dag_id", "workers"),
+    [
+        ("deferred", 1),
+        ("deferred_resumed", 2),
+        ("deferred_called_back", 2),
+        ("deferred_with_outlet", 2),
+        ("deferred_post_execute", 2),
+        ("started_from_trigger", 0),
+        ("started_called_back", 1),
+        ("mapped", 1),
+    ],
+)
+def test_how_many_workers_a_good_end_takes(dag_id: str, workers: int, cloud: Simulator, airflow: Standalone) -> None:
+    job = _job(f"workers{dag_id}")
+    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"] * 6 + ["SWITCH_VIP_COMPLETE"]))
+    run = airflow.start(dag_id, job_id=job)
+    task = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/wait" + ("/0" if dag_id == "mapped" else "")
+    ended = airflow.until(lambda: (s := airflow.get(task)["state"]) in ("success", "failed") and s, 120, "the end")
+    log = airflow.task_log(dag_id, run)
+    assert ended == "success", log
+    assert log.count("a worker begins") == workers
+    assert log.count("called back") == dag_id.count("called_back")
+    assert log.count("checked after the end") == dag_id.count("post_execute")
+    if dag_id != "mapped":
+        xcom = airflow.xcom(dag_id, run)
+        assert isinstance(xcom, dict)
+        assert list(xcom) == ["job_id", "status", "first_polled_at", "done_at", "polls"]
+        assert (xcom["job_id"], xcom["polls"]) == (job, 7)
+        assert airflow.xcom(dag_id, run, "drs_console_link") == f"https://console.example/eu-de/{job}"
+    if dag_id == "deferred_with_outlet":
+        [event] = airflow.get("/assets/events")["asset_events"]
+        assert event["source_dag_id"] == dag_id
+
+
+@pytest.mark.parametrize("dag_id", ["mapped_over", "started_mapped_over"])
+def test_what_is_mapped_over_the_result_runs(dag_id: str, cloud: Simulator, airflow: Standalone) -> None:
+    job = _job(f"over{dag_id}")
+    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
+    run = airflow.start(dag_id, job_id=job)
+    each = f"/dags/{dag_id}/dagRuns/{run}/taskInstances?task_id=each"
+    states = lambda: {t["state"] for t in airflow.get(each)["task_instances"] if t["task_id"] == "each"}  # noqa: E731
+    over = {"success", "failed", "upstream_failed"}
+    assert airflow.until(lambda: (s := states()) and s <= over and s, 120, "the mapped tasks") == {"success"}
+
+
+def test_a_start_in_the_triggerer_is_retried_as_any_other(cloud: Simulator, airflow: Standalone) -> None:
+    job = _job("retried")
+    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"]))
+    run = airflow.start("started_with_retries", job_id=job, conn="nobody")
+    assert airflow.state("started_with_retries", run, "success", "failed") == "failed"
+    assert airflow.task("started_with_retries", run)["try_number"] == 2
+    assert "Connection 'nobody': it is not defined" in airflow.task_log("started_with_retries", run)
+
+
+@pytest.mark.parametrize("dag_id", ["started_from_trigger", "deferred"])
+def test_a_bad_end_resumes_on_a_worker(dag_id: str, cloud: Simulator, airflow: Standalone) -> None:
+    job = _job(f"bad{dag_id}")
+    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"] * 6 + ["SWITCH_VIP_FAILED"], error_msg="in use"))
+    run = airflow.start(dag_id, job_id=job)
+    assert airflow.state(dag_id, run, "success", "failed", "up_for_retry") == "failed"
+    log = airflow.task_log(dag_id, run)
+    assert "DrsSwitchoverFailedError" in log
+    assert log.count("a worker begins") == (1 if dag_id == "started_from_trigger" else 2)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "state"),
+    [("timed_out", "failed"), ("timed_out_softly", "skipped"), ("started_timed_out", "failed")],
+)
 def test_the_timeout_of_a_deferred_wait(dag_id: str, state: str, cloud: Simulator, airflow: Standalone) -> None:
     job = _job(dag_id)
     cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"]))

@@ -1,0 +1,90 @@
+"""The metrics that Airflow's own stats send out: to a StatsD that is a socket of this test."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections import Counter
+
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.waits import JOB
+
+STATUS = "get-switch-vip-status"
+WAITS = f"""
+import airflow.sdk.serde  # as the triggerer does, which sets the stats up
+import asyncio
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+
+async def wait():
+    return [event async for event in DrsSwitchoverTrigger({JOB!r}, poke_interval=0.05).run()]
+
+async def both():
+    return await asyncio.gather(wait(), wait())
+
+if {{how!r}} == "trigger":
+    asyncio.run(both())
+else:
+    class Ti:
+        dag_id = run_id = task_id = "x"
+        map_index = -1
+    while not DrsSwitchoverSensor(task_id="wait", job_id={JOB!r}).poke({{{{"ti": Ti()}}}}):
+        pass
+"""
+
+
+def _sent(how: str, drs: Simulator) -> Counter[str]:
+    """Let a process of its own wait; return how often each metric was sent, with the value of gauges."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        statsd.bind(("127.0.0.1", 0))
+        environment = {
+            **os.environ,
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
+        }
+        code = WAITS.format(how=how)
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        statsd.setblocking(False)
+        lines = list[str]()
+        while True:
+            try:
+                lines += statsd.recv(65536).decode().splitlines()
+            except BlockingIOError:
+                break
+    named = [
+        re.fullmatch(r"airflow\.(drs\.[A-Za-z_.]+):([-+0-9.e]+)\|(c|ms|g)", line) for line in lines if ".drs." in line
+    ]
+    assert all(named), lines
+    return Counter(
+        f"{found[1]}={found[2]}" if found[3] == "g" else f"{found[1]}|{found[3]}" for found in named if found
+    )
+
+
+def test_what_a_triggerer_sends(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START", "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
+    drs.fault(STATUS, Fault.status(503))
+    sent = _sent("trigger", drs)
+    polls = len(drs.calls(STATUS))
+    assert sent.pop("drs.polls|c") == sent.pop("drs.poll_duration|ms") == polls
+    assert sent == {
+        "drs.errors.DrsServerError|c": 1,
+        "drs.token_renewals|c": 1,
+        "drs.detection_delay|ms": 2,
+        "drs.waits=1": 2,
+        "drs.waits=2": 1,
+        "drs.waits=0": 1,
+    }
+
+
+def test_what_a_worker_sends(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
+    drs.fault(STATUS, Fault.expired_token())
+    sent = _sent("poke", drs)
+    assert sent["drs.polls|c"] == sent["drs.poll_duration|ms"] == 1, "one call, though it took two requests"
+    assert sent["drs.token_renewals|c"] == 2

@@ -1,0 +1,95 @@
+"""Which tasks the triggerer may end, and which it may start; ``test_standalone`` lets a real one do both."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Asset, Param
+
+from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+from tests.airflow.waits import JOB
+
+
+@pytest.mark.parametrize(
+    ("options", "params", "says"),
+    [
+        ({"job_id": "{{ ti.xcom_pull('up') }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ ti.xcom_pull('up')['id'] }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ task_instance.xcom_pull(task_ids='up') }}"}, {}, "map_indexes"),
+        ({"job_id": JOB, "project_id": "{{ prev_start_date_success }}"}, {}, "project_id"),
+        ({"job_id": 7}, {}, "text or a template as job_id, not int"),
+        ({"job_id": JOB, "switchover": "{{ ti.xcom_pull('up', map_indexes=-1) }}"}, {}, "switchover"),
+        ({"job_id": "{{ params.job }}"}, {"job": Param(type="string")}, "without a default .job."),
+    ],
+)
+def test_what_the_triggerer_cannot_start_is_refused(options: dict[str, Any], params: dict[str, Any], says: str) -> None:
+    """Airflow's triggerer would hang, or die with all its waits."""
+    with DAG("d", params=params), pytest.raises(ValueError, match=says):
+        DrsSwitchoverSensor(task_id="wait", start_from_trigger=True, **options)
+
+
+def test_what_the_triggerer_is_given_to_start_with() -> None:
+    with DAG("d", params={"job": Param("", type="string")}):
+        sensor = DrsSwitchoverSensor(
+            task_id="wait",
+            job_id="{{ ti.xcom_pull('up', map_indexes=-1) or params.job }}",
+            start_from_trigger=True,
+            timeout=timedelta(hours=2),
+            max_wait=timedelta(minutes=1),
+        )
+    args = sensor.start_trigger_args
+    assert sensor.start_from_trigger
+    assert args.timeout == timedelta(hours=2)
+    assert DrsSwitchoverTrigger(**json.loads(json.dumps(args.trigger_kwargs))).serialize()[1] == args.trigger_kwargs
+    assert args.trigger_kwargs["job_id"] == sensor.job_id, "a template, for the triggerer to render"
+    assert set(DrsSwitchoverSensor.template_fields) - {"switchover"} <= set(args.trigger_kwargs)
+    assert DrsSwitchoverSensor.start_trigger_args is None, "mapped tasks would all be given the same"
+
+
+def test_before_airflow_3_3_it_defers_from_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow.providers.common.compat.version_compat.AIRFLOW_V_3_3_PLUS", False)
+    with pytest.warns(UserWarning, match=r"needs Airflow 3\.3"):
+        sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, start_from_trigger=True)
+    assert (sensor.deferrable, sensor.start_from_trigger, sensor.start_trigger_args) == (True, False, None)
+
+
+def _mapped_over() -> DrsSwitchoverSensor:
+    with DAG("d"):
+        sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB)
+        PythonOperator.partial(task_id="each", python_callable=print).expand(op_args=sensor.output)
+    return sensor
+
+
+def _call(*args: Any) -> None: ...
+
+
+class _Checked(DrsSwitchoverSensor):
+    def post_execute(self, context: Any, result: Any = None) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("sensor", "ends"),
+    [
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB), True),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, end_from_trigger=False), False),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, do_xcom_push=False), False),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, do_xcom_push=False, end_from_trigger=True), False),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, on_success_callback=_call), False),
+        (
+            lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, on_success_callback=_call, end_from_trigger=True),
+            True,
+        ),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, on_failure_callback=_call), True),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, outlets=[Asset("switched")]), False),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, post_execute=_call), False),
+        (lambda: _Checked(task_id="wait", job_id=JOB), False),
+        (_mapped_over, False),
+    ],
+)
+def test_the_triggerer_ends_what_needs_no_worker(sensor: Any, ends: bool) -> None:
+    assert sensor()._trigger().end_from_trigger is ends
