@@ -132,8 +132,8 @@ class _Stream:
             return list(self.followers)
         ready = [(f.due, n, f) for n, f in enumerate(self.followers) if f.due is not None and f.soonest <= asked]
         ready.sort()
-        first = ready[0][2]
-        return [first] if first.alone else [follower for _, _, follower in ready if not follower.alone]
+        first = ready[0][2] if ready else None
+        return [first] if first and first.alone else [follower for _, _, follower in ready if not follower.alone]
 
 
 class PollStreams:
@@ -186,14 +186,14 @@ class PollStreams:
 
     def join(self, follower: Follower) -> None:
         """Let a follower in."""
-        self._followers += 1
-        self._observer.waiting(self._followers)
+        key: Hashable | None = None
         try:
             key = follower.wait.question().key
         except DrsError as error:  # an argument that cannot be sent
             follower.due = None
             follower.tell(follower.wait.failed(error, self._clock.wall()))
-            return
+        self._followers += 1
+        self._observer.waiting(self._followers)
         follower.key = follower if key is None else key
         stream = self._streams.get(follower.key)
         if stream is None:
@@ -290,7 +290,11 @@ class PollStreams:
     async def _work(self, stream: _Stream) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._poll(stream)
+            try:
+                await self._poll(stream)
+            except Exception as error:
+                # A fault of this module's own must end the waits it struck, not leave them hanging.
+                self._break(list(stream.followers), error)
             self._queue_up(stream)
             self._idle.append(place := loop.create_future())
             if self._all_busy:
@@ -320,9 +324,7 @@ class PollStreams:
             else:
                 self._fail(stream, followers, error)
         except Exception as error:
-            for follower in followers:
-                follower.due = None
-                follower.tell(error)
+            self._break(followers, error)
         else:
             at = self._clock.wall()
             self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
@@ -343,6 +345,12 @@ class PollStreams:
         error = DrsThrottledError(f"DRS asked for a pause, of which {duration(left)} are left", retry_after=left)
         self._fail(stream, stream.ready(now), error)
         self._queue_up(stream)
+
+    @staticmethod
+    def _break(followers: Sequence[Follower], error: Exception) -> None:
+        for follower in followers:
+            follower.due = None
+            follower.tell(error)
 
     def _ask_each_alone(self, followers: Sequence[Follower]) -> None:
         now = self._clock.now()

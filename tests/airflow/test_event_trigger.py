@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
+from airflow_provider_drs.triggers import events
 from airflow_provider_drs.triggers.events import DrsSwitchoverEventTrigger
 from tests.airflow.waits import JOB, JumpingClock
 
@@ -154,3 +157,56 @@ def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
     assert BaseEventTrigger.hash(path, kwargs) == BaseEventTrigger.hash(path, dict(kwargs))
     assert {"password", "token"}.isdisjoint(kwargs)
     assert drs.password not in repr(trigger)
+
+
+def test_triggers_that_watch_the_same_job_share_its_polls(drs: Simulator, clock: JumpingClock) -> None:
+    """By way of Airflow's own shared stream; an error reaches all and ends none."""
+    from airflow.triggers.shared_stream import SharedStreamManager
+
+    _script(drs, FAILED, FAILED, START, COMPLETE)
+    triggers = [DrsSwitchoverEventTrigger(JOB, fire_for_leftover=leftover) for leftover in (False, True)]
+    fired: list[list[str]] = [[], []]
+
+    async def watch(number: int, manager: SharedStreamManager) -> None:
+        trigger = triggers[number]
+        stream = manager.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
+        async for event in trigger.filter_shared_stream(stream):
+            fired[number].append(event.payload["outcome"])
+
+    async def main() -> None:
+        manager = SharedStreamManager()
+        watches = [asyncio.ensure_future(watch(number, manager)) for number in (0, 1)]
+        while len(drs.calls(STATUS)) < 2:
+            await asyncio.sleep(0)
+        drs.fault(STATUS, Fault.no_permission())
+        drs.fault(STATUS, Fault.status(503))
+        while len(drs.calls(STATUS)) < 10:
+            await asyncio.sleep(0)
+        assert not any(watching.done() for watching in watches)
+        for number, watching in enumerate(watches):
+            watching.cancel()
+            await manager.unsubscribe(number, triggers[number].shared_stream_key())
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    asyncio.run(main())
+    assert fired == [["done"], ["failed", "done"]]
+    assert len(drs.calls(STATUS)) <= 11, "one poll an interval, not one for each trigger"
+    assert len(drs.calls("tokens")) == 1
+
+
+def test_a_connection_that_is_not_there_is_looked_up_again(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = os.environ.pop("AIRFLOW_CONN_DRS_DEFAULT")
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", connection)
+
+    monkeypatch.setattr(events, "asyncio", SimpleNamespace(sleep=pause))
+    _script(drs, None, START, COMPLETE)
+    with capture_logs() as captured:
+        assert [event["outcome"] for event in _watch(drs, 5)] == ["done"]
+    assert pauses == [60.0, 60.0]
+    [error] = [line["event"] for line in captured if line["log_level"] == "error"]
+    assert "it is not defined" in error

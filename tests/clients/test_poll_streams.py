@@ -570,3 +570,37 @@ def test_the_stand_in_asks_what_the_client_would(drs: Drs) -> None:
     """The calls are the real ones; their bodies are JSON."""
     for call in jobs(job(1), job(2), lag=True).calls():
         assert json.loads(json.dumps(call.body))["jobs"] == [job(1), job(2)]
+
+
+def test_a_fault_of_the_streams_own_ends_the_waits_it_struck(
+    drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing may leave a wait hanging."""
+
+    async def play(waits: Waits) -> None:
+        waits.begin(switchover())
+        await clock.move(1)
+        monkeypatch.setattr(waits.streams, "_tell", lambda *args: 1 / 0)
+        await clock.move(5)
+        monkeypatch.undo()
+        waits.begin(switchover())
+        await clock.move(1)
+
+    waits = played(drs, play)
+    assert isinstance(waits.ends[0], ZeroDivisionError)
+    assert waits.told[1]
+
+
+def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, clock: Hand) -> None:
+    async def play(waits: Waits) -> None:
+        for interval in (5.0, 60.0):
+            waits.begin(switchover(interval=interval))
+        await clock.move(1)
+        streams = waits.streams
+        [stream] = streams._streams.values()
+        for follower in stream.followers:
+            follower.due = follower.soonest = clock.at + 50
+        await streams._poll(stream)
+        assert len(drs.asked) == 1
+
+    played(drs, play)
