@@ -11,17 +11,16 @@ import contextvars
 import math
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
+from airflow_provider_drs.clients.following import Follower, Follows, Stream
 from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
 from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError
-from airflow_provider_drs.protocol.polling import Pace, Verdict, Wait, duration
+from airflow_provider_drs.protocol.polling import Verdict, Wait, duration
 from airflow_provider_drs.protocol.questions import Question, fitting, may_be_one_jobs_fault, together
 from airflow_provider_drs.protocol.throttling import Throttle
 
@@ -33,21 +32,6 @@ SHORTEST_AFTER_TROUBLE = 0.05
 LONGEST_SILENCE = 60.0
 
 
-class Follows(Protocol):
-    """A wait, as a stream needs it: every kind of ``protocol.polling.Polling`` that says what it asks."""
-
-    pace: Pace
-
-    def question(self) -> Question:
-        """Return what the next poll asks."""
-
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
-        """Take the replies to it."""
-
-    def failed(self, error: DrsError, at: float) -> Verdict:
-        """Take an error in their stead."""
-
-
 class Clock:
     """The times that streams go by, and the one timer."""
 
@@ -56,84 +40,6 @@ class Clock:
         self.now = loop.time
         self.call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle] = loop.call_at
         self.wall = time.time
-
-
-class Follower:
-    """One wait's place in a stream. A context: the wait leaves with it."""
-
-    __slots__ = ("_news", "_streams", "_waker", "alone", "due", "fresh", "key", "soonest", "wait")
-
-    def __init__(self, streams: PollStreams, wait: Follows, now: float) -> None:
-        self._streams = streams
-        self._news: deque[Verdict | Exception] | None = None
-        self._waker: asyncio.Future[None] | None = None
-        self.wait = wait
-        self.key: Hashable | None = None
-        self.due: float | None = now
-        # An answer is taken if it was asked for after this: not before the wait began, not twice in short succession.
-        self.soonest = now
-        self.fresh = True
-        self.alone = False  # asked about apart from others, whose request was refused perhaps because of it
-
-    def __enter__(self) -> Follower:
-        self._streams.join(self)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._streams.leave(self)
-
-    async def next(self) -> Verdict:
-        """Return the next verdict that is an end or has something to log; polls that change nothing are passed over.
-
-        Asked again after an end, it goes on after the delay that the verdict names.
-
-        :raises Exception: the wait itself broke.
-        """
-        while not self._news:
-            self._waker = asyncio.get_running_loop().create_future()
-            try:
-                await self._waker
-            finally:
-                self._waker = None
-        news = self._news.popleft()
-        if isinstance(news, Exception):
-            raise news
-        return news
-
-    def again(self, delay: float) -> None:
-        """Go on after an end, in so many seconds."""
-        self._streams.rejoin(self, delay)
-
-    def tell(self, news: Verdict | Exception) -> None:
-        """Wake the task behind the wait."""
-        if self._news is None:
-            self._news = deque()
-        self._news.append(news)
-        if self._waker is not None and not self._waker.done():
-            self._waker.set_result(None)
-
-
-class _Stream:
-    """The waits that one poll can tell."""
-
-    __slots__ = ("at", "followers", "key")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.followers: dict[Follower, None] = {}
-        self.at: float | None = None  # when it is queued for
-
-    def next_due(self) -> float | None:
-        return min((f.due for f in self.followers if f.due is not None), default=None)
-
-    def ready(self, asked: float) -> list[Follower]:
-        """Return the followers that a poll sent now can tell, the longest due first."""
-        if len(self.followers) == 1:
-            return list(self.followers)
-        ready = [(f.due, n, f) for n, f in enumerate(self.followers) if f.due is not None and f.soonest <= asked]
-        ready.sort()
-        first = ready[0][2] if ready else None
-        return [first] if first and first.alone else [follower for _, _, follower in ready if not follower.alone]
 
 
 class PollStreams:
@@ -153,12 +59,12 @@ class PollStreams:
         self._clock = Clock()
         self._throttle = Throttle(client.settings.max_polls_per_second)
         self._most = client.settings.max_polls_in_flight
-        self._streams: dict[Hashable, _Stream] = {}
+        self._streams: dict[Hashable, Stream] = {}
         self._followers = 0
-        self._queue: list[tuple[float, int, _Stream]] = []
+        self._queue: list[tuple[float, int, Stream]] = []
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
-        self._idle: list[asyncio.Future[_Stream]] = []
+        self._idle: list[asyncio.Future[Stream]] = []
         self._all_busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -197,7 +103,7 @@ class PollStreams:
         follower.key = follower if key is None else key
         stream = self._streams.get(follower.key)
         if stream is None:
-            stream = self._streams[follower.key] = _Stream(follower.key)
+            stream = self._streams[follower.key] = Stream(follower.key)
         stream.followers[follower] = None
         self._queue_up(stream)
 
@@ -227,7 +133,7 @@ class PollStreams:
 
     # The queue: streams by the time at which their next poll is due
 
-    def _queue_up(self, stream: _Stream) -> None:
+    def _queue_up(self, stream: Stream) -> None:
         due = stream.next_due()
         if due is not None and due != stream.at:
             heappush(self._queue, (due, next(self._order), stream))
@@ -241,7 +147,7 @@ class PollStreams:
         self._timer_at = at
         self._timer = self._clock.call_at(at, self._dispatch)
 
-    def _head(self) -> tuple[float, _Stream] | None:
+    def _head(self) -> tuple[float, Stream] | None:
         while self._queue:
             at, _, stream = self._queue[0]
             if stream.at == at and stream.followers:
@@ -274,7 +180,7 @@ class PollStreams:
                 self._set_timer(at)
             return
 
-    def _give(self, stream: _Stream) -> None:
+    def _give(self, stream: Stream) -> None:
         while self._idle:
             place = self._idle.pop()
             if not place.done():
@@ -287,7 +193,7 @@ class PollStreams:
 
     # The polls
 
-    async def _work(self, stream: _Stream) -> None:
+    async def _work(self, stream: Stream) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -301,7 +207,7 @@ class PollStreams:
                 self._dispatch()
             stream = await place
 
-    async def _poll(self, stream: _Stream) -> None:
+    async def _poll(self, stream: Stream) -> None:
         asked, asked_at = self._clock.now(), self._clock.wall()
         followers = stream.ready(asked)
         if not followers:
@@ -339,7 +245,7 @@ class PollStreams:
         self._throttle.answered()
         return replies
 
-    def _hold(self, stream: _Stream, now: float) -> None:
+    def _hold(self, stream: Stream, now: float) -> None:
         """Tell of a pause that is too long to be sat out in silence."""
         left = self._throttle.wait(now)
         error = DrsThrottledError(f"DRS asked for a pause, of which {duration(left)} are left", retry_after=left)
@@ -358,12 +264,12 @@ class PollStreams:
             follower.alone = True
             follower.due = follower.soonest = now
 
-    def _fail(self, stream: _Stream, followers: Sequence[Follower], error: DrsError) -> None:
+    def _fail(self, stream: Stream, followers: Sequence[Follower], error: DrsError) -> None:
         at = self._clock.wall()
         self._tell(stream, followers, lambda wait: wait.failed(error, at), None)
 
     def _tell(
-        self, stream: _Stream, followers: Sequence[Follower], take: Callable[[Follows], Verdict], late: float | None
+        self, stream: Stream, followers: Sequence[Follower], take: Callable[[Follows], Verdict], late: float | None
     ) -> None:
         """Let the waits take what came, and plan their next polls.
 

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.poll_streams import Follows
+    from airflow_provider_drs.clients.following import Follows
     from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.settings import Settings
 

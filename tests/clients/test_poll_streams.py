@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients import poll_streams
-from airflow_provider_drs.clients.poll_streams import Follower, PollStreams
+from airflow_provider_drs.clients.following import Follower
+from airflow_provider_drs.clients.poll_streams import PollStreams
 from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.comparison import CompareWait
 from airflow_provider_drs.protocol.errors import (
