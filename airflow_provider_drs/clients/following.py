@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Hashable, Sequence
 from types import TracebackType
 from typing import Any, Protocol
@@ -48,7 +47,7 @@ class Follower:
 
     def __init__(self, streams: Streams, wait: Follows, now: float) -> None:
         self._streams = streams
-        self._news: deque[Verdict | Exception] | None = None
+        self._news: list[Verdict | Exception] = []
         self._waker: asyncio.Future[None] | None = None
         self.wait = wait
         self.key: Hashable | None = None
@@ -78,7 +77,7 @@ class Follower:
                 await self._waker
             finally:
                 self._waker = None
-        news = self._news.popleft()
+        news = self._news.pop(0)
         if isinstance(news, Exception):
             raise news
         return news
@@ -89,8 +88,6 @@ class Follower:
 
     def tell(self, news: Verdict | Exception) -> None:
         """Wake the task behind the wait."""
-        if self._news is None:
-            self._news = deque()
         self._news.append(news)
         if self._waker is not None and not self._waker.done():
             self._waker.set_result(None)
