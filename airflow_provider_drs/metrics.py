@@ -24,9 +24,13 @@ class Metrics(Observer):
         if error is not None:
             Stats.incr(f"drs.errors.{type(error).__name__}")  # plain StatsD drops tags
 
-    def waiting(self, waits: int) -> None:
-        """Show the waits in progress on one connection."""
-        Stats.gauge("drs.waits", waits)
+    def __init__(self) -> None:
+        self._waits = 0
+
+    def waiting(self, more: int) -> None:
+        """Show the waits in progress in this process."""
+        self._waits += more
+        Stats.gauge("drs.waits", self._waits)
 
     def renewed(self) -> None:
         """Count a new token."""

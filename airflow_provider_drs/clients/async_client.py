@@ -120,22 +120,31 @@ class AsyncDrsClient:
             raise
 
     async def _send(self, request: HttpRequest) -> HttpAnswer:
-        try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
-                body = await response.content.read(LONGEST_BODY + 1)
-                while len(body) <= LONGEST_BODY and not response.content.at_eof():
-                    body += await response.content.read(LONGEST_BODY + 1)
-                if len(body) > LONGEST_BODY:
-                    raise DrsGarbledAnswerError(f"DRS answered more than {LONGEST_BODY} bytes")
-                return HttpAnswer(response.status, response.headers, body, received_at=time.time())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = network_error(error, "DRS", self.settings.endpoint)
-        # Not chained: the causes hold the request, and with it the token.
-        raise failure from None
+        # A server may close a kept connection just as a request goes out; aiohttp itself repeats only a GET.
+        again = request.reads and request.method != "GET"
+        while True:
+            try:
+                return await self._answer(request)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if again and isinstance(error, aiohttp.ServerDisconnectedError):
+                    again = False
+                    continue
+                failure = network_error(error, "DRS", self.settings.endpoint)
+            # Not chained: the causes hold the request, and with it the token.
+            raise failure from None
+
+    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            proxy=self._proxy,
+        ) as response:
+            body = await response.content.read(LONGEST_BODY + 1)
+            while len(body) <= LONGEST_BODY and not response.content.at_eof():
+                body += await response.content.read(LONGEST_BODY + 1)
+            if len(body) > LONGEST_BODY:
+                raise DrsGarbledAnswerError(f"DRS answered more than {LONGEST_BODY} bytes")
+            return HttpAnswer(response.status, response.headers, body, received_at=time.time())

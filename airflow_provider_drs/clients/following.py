@@ -96,12 +96,13 @@ class Follower:
 class Stream:
     """The waits that one poll can tell."""
 
-    __slots__ = ("at", "followers", "key")
+    __slots__ = ("at", "failures", "followers", "key")
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
         self.followers: dict[Follower, None] = {}
         self.at: float | None = None  # when it is queued for
+        self.failures = 0  # polls for several followers that failed, one after the other
 
     def next_due(self) -> float | None:
         """Return when the next poll is due, None while all have had theirs."""
@@ -109,8 +110,6 @@ class Stream:
 
     def ready(self, asked: float) -> list[Follower]:
         """Return the followers that a poll sent now can tell, the longest due first."""
-        if len(self.followers) == 1:
-            return list(self.followers)
         ready = [(f.due, n, f) for n, f in enumerate(self.followers) if f.due is not None and f.soonest <= asked]
         ready.sort()
         first = ready[0][2] if ready else None

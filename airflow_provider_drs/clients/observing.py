@@ -16,8 +16,8 @@ class Observer:
         :param error: what came instead of an answer.
         """
 
-    def waiting(self, waits: int) -> None:
-        """Take note of how many waits are in progress on one connection of this process."""
+    def waiting(self, more: int) -> None:
+        """Take note of so many more waits in progress, or fewer."""
 
 
 UNOBSERVED = Observer()

@@ -19,7 +19,7 @@ from typing import Any
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.following import Follower, Follows, Stream
 from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
-from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError
+from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError, DrsTransientError, DrsUnreachableError
 from airflow_provider_drs.protocol.polling import Verdict, Wait, duration
 from airflow_provider_drs.protocol.questions import Question, fitting, may_be_one_jobs_fault, together
 from airflow_provider_drs.protocol.throttling import Throttle
@@ -66,6 +66,7 @@ class PollStreams:
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Stream]] = []
         self._all_busy = False
+        self._bad_since: float | None = None  # since when there was trouble and no good answer
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
@@ -99,7 +100,7 @@ class PollStreams:
             follower.due = None
             follower.tell(follower.wait.failed(error, self._clock.wall()))
         self._followers += 1
-        self._observer.waiting(self._followers)
+        self._observer.waiting(+1)
         follower.key = follower if key is None else key
         stream = self._streams.get(follower.key)
         if stream is None:
@@ -110,7 +111,7 @@ class PollStreams:
     def leave(self, follower: Follower) -> None:
         """Let a follower go."""
         self._followers -= 1
-        self._observer.waiting(self._followers)
+        self._observer.waiting(-1)
         stream = self._streams.get(follower.key)
         if stream is not None and follower in stream.followers:
             del stream.followers[follower]
@@ -157,28 +158,47 @@ class PollStreams:
 
     def _dispatch(self) -> None:
         """Give each poll that is due to a worker, and set the timer for the next."""
-        self._timer, self._timer_at = None, math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at, self._all_busy = None, math.inf, False
         now = self._clock.now()
         while (head := self._head()) is not None:
             at, stream = head
             if at <= now:
-                self._all_busy = not self._idle and len(self._workers) >= self._most
-                if self._all_busy:
-                    return  # who is done first sees to the rest
-                if self._throttle.claim(now):
+                busy = not self._idle and len(self._workers) >= self._most
+                if not busy and self._throttle.claim(now):
                     heappop(self._queue)
                     stream.at = None
                     self._give(stream)
                     continue
-                if self._throttle.paused_until - now > LONGEST_SILENCE:
+                if why := self._must_be_told(busy, now):
                     heappop(self._queue)
                     stream.at = None
-                    self._hold(stream, now)
+                    self._fail(stream, stream.ready(now), why)
+                    self._queue_up(stream)
                     continue
+                if busy:
+                    self._all_busy = True
+                    return  # who is done first sees to the rest
                 at = now + self._throttle.wait(now)
             if at < self._timer_at:
                 self._set_timer(at)
             return
+
+    def _must_be_told(self, busy: bool, now: float) -> DrsError | None:
+        """Return what to tell a wait whose poll cannot go out, None while it may just be late.
+
+        Without it one wait after the other would find out by itself, each in its turn, long after its limits.
+        """
+        paused = self._throttle.paused_until - now
+        long = self._bad_since is not None and now - self._bad_since > LONGEST_SILENCE
+        if paused > LONGEST_SILENCE or (paused > 0 and long):
+            return DrsThrottledError(
+                f"DRS asked for a pause, of which {duration(paused)} are left", retry_after=max(paused, 0.0)
+            )
+        if busy and long:
+            return DrsUnreachableError("all polls of this connection wait for answers, and there has been no good one")
+        return None
 
     def _give(self, stream: Stream) -> None:
         while self._idle:
@@ -215,23 +235,25 @@ class PollStreams:
         late = asked - (followers[0].due or asked)
         question: Question | None = None
         try:
-            questions = [follower.wait.question() for follower in followers]
-            if len(questions) > 1:
-                count = fitting(questions)
-                followers, questions = followers[:count], questions[:count]
+            questions = fitting(follower.wait.question() for follower in followers)
+            followers = followers[: len(questions)]
             question = together(questions)
             for follower in followers:
                 follower.due = None
             self._queue_up(stream)  # for those who come later, or did not fit in
             replies = await self._ask(question, asked)
         except DrsError as error:
-            if len(followers) > 1 and question is not None and may_be_one_jobs_fault(question, error):
+            shared = len(followers) > 1
+            stream.failures += shared
+            if shared and question is not None and may_be_one_jobs_fault(question, error, stream.failures):
                 self._ask_each_alone(followers)
             else:
                 self._fail(stream, followers, error)
         except Exception as error:
             self._break(followers, error)
         else:
+            if len(followers) > 1:
+                stream.failures = 0
             at = self._clock.wall()
             self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
 
@@ -239,18 +261,16 @@ class PollStreams:
         try:
             replies = [await self.client.call(call) for call in question.calls()]
         except DrsError as error:
-            too_often = isinstance(error, DrsThrottledError)
-            self._throttle.complained(self._clock.now(), asked, error.retry_after, too_often=too_often)
+            now, too_often = self._clock.now(), isinstance(error, DrsThrottledError)
+            self._throttle.complained(now, asked, error.retry_after, too_often=too_often)
+            if not isinstance(error, DrsTransientError):
+                self._bad_since = None
+            elif self._bad_since is None:
+                self._bad_since = now
             raise
         self._throttle.answered()
+        self._bad_since = None
         return replies
-
-    def _hold(self, stream: Stream, now: float) -> None:
-        """Tell of a pause that is too long to be sat out in silence."""
-        left = self._throttle.wait(now)
-        error = DrsThrottledError(f"DRS asked for a pause, of which {duration(left)} are left", retry_after=left)
-        self._fail(stream, stream.ready(now), error)
-        self._queue_up(stream)
 
     @staticmethod
     def _break(followers: Sequence[Follower], error: Exception) -> None:

@@ -62,11 +62,23 @@ async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterat
             await _close(shared.made)
 
 
+_left = set[asyncio.Task[None]]()
+
+
 async def _close(made: asyncio.Future[Any]) -> None:
-    if not made.done():  # every user was cancelled while it was made
-        made.cancel()
+    if not made.done():
+        # Every user was cancelled while it was made. The making goes on: before Airflow 3.2 a request to its
+        # supervisor that is cancelled half way ends the triggerer.
+        closing = asyncio.ensure_future(_close_once_made(made))
+        _left.add(closing)
+        closing.add_done_callback(_left.discard)
     elif not made.cancelled() and made.exception() is None:
         await made.result().close()
+
+
+async def _close_once_made(made: asyncio.Future[Any]) -> None:
+    await asyncio.wait([made])
+    await _close(made)
 
 
 def noted(future: asyncio.Future[F]) -> asyncio.Future[F]:

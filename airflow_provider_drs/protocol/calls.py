@@ -32,12 +32,16 @@ class Token:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it goes out; headers hold the token, so they are no part of ``repr``."""
+    """A request as it goes out; headers hold the token, so they are no part of ``repr``.
+
+    :param reads: it changes nothing, so that it may go out again when a kept connection turns out to be closed.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = None
+    reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Call(Generic[R]):
     :param about: what it is about, for messages.
     :param path: the path below ``/v3/{project_id}/jobs``.
     :param read: reads the JSON of a good answer into the reply.
+    :param reads: it changes nothing at DRS, though it is no GET.
     :param when_empty: the reply that "the returned result is empty" (DRS.M00002) stands for; None: an error.
     """
 
@@ -58,6 +63,7 @@ class Call(Generic[R]):
     read: Callable[[Any], R]
     body: Mapping[str, Any] | None = None
     when_empty: R | None = None
+    reads: bool = False
 
     def request(self, endpoint: str, token: Token, language: str) -> HttpRequest:
         """Return the request with ``token``, in the project of that token."""
@@ -71,6 +77,7 @@ class Call(Generic[R]):
                 "Accept": "application/json",
             },
             body=None if self.body is None else json.dumps(self.body).encode(),
+            reads=self.reads or self.method == "GET",
         )
 
 

@@ -111,7 +111,7 @@ def query_compare_result(job_id: str, compare: str, compare_id: str, page: int =
     def read(answer: Any) -> ComparePage:
         return _page(answer, compare, compare_id, page)
 
-    return Call("query-compare-result", about_job(job_id), "POST", "/query-compare-result", read, body)
+    return Call("query-compare-result", about_job(job_id), "POST", "/query-compare-result", read, body, reads=True)
 
 
 def _created(answer: Mapping[str, Any], field: str, compare: str) -> str:

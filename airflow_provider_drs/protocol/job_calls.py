@@ -25,7 +25,7 @@ def batch_status(job_ids: Sequence[str]) -> Call[dict[str, JobState]]:
     """
     jobs = _checked(job_ids)
     body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
-    return Call("batch-status", about_jobs(jobs), "POST", "/batch-status", job_replies.job_states, body)
+    return Call("batch-status", about_jobs(jobs), "POST", "/batch-status", job_replies.job_states, body, reads=True)
 
 
 def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
@@ -38,7 +38,9 @@ def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
     jobs = _checked(job_ids)
     # The page is documented for its siblings only; where it is not known, it is passed over.
     body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
-    return Call("batch-progress", about_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body)
+    return Call(
+        "batch-progress", about_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body, reads=True
+    )
 
 
 def start_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_drs.protocol.calls import Call
-from airflow_provider_drs.protocol.errors import DrsError, DrsPermissionError, DrsRequestError
+from airflow_provider_drs.protocol.errors import (
+    DrsArgumentError,
+    DrsBusyError,
+    DrsError,
+    DrsGarbledAnswerError,
+    DrsPermissionError,
+    DrsRequestError,
+    DrsServerError,
+)
 from airflow_provider_drs.protocol.job_calls import MOST_JOBS, batch_progress, batch_status, in_batches
 
 
@@ -37,41 +45,36 @@ class JobsQuestion:
     """How tasks stand; up to 100 of them are asked about in one request of each kind.
 
     :param job_ids: the tasks.
-    :param lags: those of them whose lag is asked for too.
+    :param lag: ask for their lag too.
     """
 
     job_ids: Sequence[str]
-    lags: Sequence[str] = field(default=())
+    lag: bool = False
 
     @property
     def key(self) -> Hashable:
-        """All waits for tasks share their requests."""
-        return "jobs"
+        """Waits for the status share requests, and so do those for the lag; neither fails for the other's sake."""
+        return ("jobs", self.lag)
 
     def calls(self) -> list[Call[Any]]:
         """Return the calls of one poll: the status, then the lag, of up to 100 tasks a call."""
-        asked, lags = list[Call[Any]](), set(self.lags)
-        for jobs in in_batches(self.job_ids):
-            asked.append(batch_status(jobs))
-            if lagging := [job_id for job_id in jobs if job_id in lags]:
-                asked.append(batch_progress(lagging))
-        return asked
+        kinds = (batch_status, batch_progress) if self.lag else (batch_status,)
+        return [kind(jobs) for jobs in in_batches(self.job_ids) for kind in kinds]
 
 
 Question = CallQuestion | JobsQuestion
 
 
-def fitting(questions: Iterable[Question]) -> int:
-    """Return how many of ``questions``, all of one key, from the first on go into one poll; at least one."""
-    jobs = set[str]()
-    count = 0
+def fitting(questions: Iterable[Question]) -> list[Question]:
+    """Return those of ``questions``, all of one key, that go into one poll: from the first on, at least one."""
+    jobs, taken = set[str](), list[Question]()
     for question in questions:
         if isinstance(question, JobsQuestion):
             jobs.update(question.job_ids)
-        if count and len(jobs) > MOST_JOBS:
+        if taken and len(jobs) > MOST_JOBS:
             break
-        count += 1
-    return count
+        taken.append(question)
+    return taken
 
 
 def together(questions: Sequence[Question]) -> Question:
@@ -79,13 +82,20 @@ def together(questions: Sequence[Question]) -> Question:
     first = questions[0]
     if len(questions) == 1 or isinstance(first, CallQuestion):
         return first
-    asked = [question for question in questions if isinstance(question, JobsQuestion)]
-    return JobsQuestion(
-        list(dict.fromkeys(job_id for question in asked for job_id in question.job_ids)),
-        list(dict.fromkeys(job_id for question in asked for job_id in question.lags)),
-    )
+    ids = (job_id for question in questions if isinstance(question, JobsQuestion) for job_id in question.job_ids)
+    return JobsQuestion(list(dict.fromkeys(ids)), first.lag)
 
 
-def may_be_one_jobs_fault(question: Question, error: DrsError) -> bool:
-    """Tell whether a request about tasks of several waits may be refused because of one of them."""
-    return isinstance(question, JobsQuestion) and isinstance(error, (DrsRequestError, DrsPermissionError))
+def may_be_one_jobs_fault(question: Question, error: DrsError, times: int) -> bool:
+    """Tell whether a request about the tasks of several waits may fail because of one of them.
+
+    :param times: how often such a request has failed, one time after the other. What may pass is given a second chance,
+        so that a DRS in trouble is not asked once for every wait.
+    """
+    if not isinstance(question, JobsQuestion):
+        return False
+    if isinstance(error, (DrsBusyError, DrsGarbledAnswerError)):
+        return times > 1
+    if isinstance(error, DrsServerError):  # one with a code is DRS's own; one without may be a gateway's
+        return times > 1 and error.error_code is not None
+    return isinstance(error, (DrsRequestError, DrsPermissionError, DrsArgumentError))

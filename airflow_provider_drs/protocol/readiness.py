@@ -166,8 +166,7 @@ class JobsWait(Polling):
 
     def question(self) -> JobsQuestion:
         """Return what one poll asks; waits for other tasks may join in."""
-        ids = self.wanted.job_ids
-        return JobsQuestion(ids, ids if self.wanted.needs_lag else ())
+        return JobsQuestion(self.wanted.job_ids, self.wanted.needs_lag)
 
     def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
         """Take the replies to :meth:`question`, or to one that asks about other tasks too."""

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict
 
 NO_SWITCHOVER = "any"
+# What a subclass may change about the end of a task, and a worker only would call.
+_ENDINGS = ("execute_complete", "resume_execution", "_ended")
 # What a template may ask for that Airflow's triggerer has no answer to: it would hang until the time-out.
-_UNANSWERED = re.compile(r"xcom_pull\((?![^)]*map_indexes)|prev_\w+_success")
+_UNANSWERED = re.compile(
+    r"prev_\w+_success|task_state_store|inlet_events|get_previous|get_first_reschedule_date|"
+    r"xcom_pull(?!.*map_indexes\s*=(?!\s*None))",
+    re.DOTALL,
+)
 
 
 class DrsSwitchoverSensor(DrsSensor):
@@ -40,7 +46,8 @@ class DrsSwitchoverSensor(DrsSensor):
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
         another start of a worker. None (default): unless the task has outlets, an ``on_success_callback``, a
-        ``post_execute`` or tasks mapped over its output, which Airflow takes care of on a worker only.
+        ``post_execute``, an end of its own in a subclass or tasks mapped over its output, all of which a worker only
+        takes care of.
     :param start_from_trigger: begin in the triggerer, so that no worker starts at all (Airflow 3.3+; before, and for
         mapped tasks, it means ``deferrable=True``). Templates are rendered in the triggerer: no ``.output`` of a task,
         no ``xcom_pull`` without ``map_indexes``, no params without a default.
@@ -133,7 +140,10 @@ class DrsSwitchoverSensor(DrsSensor):
         """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
         from airflow_provider_drs.triggers.ending import needs_a_worker
 
-        hooked = self._post_execute_hook is not None or type(self).post_execute is not BaseOperator.post_execute
+        kind = type(self)
+        hooked = self._post_execute_hook is not None or kind.post_execute is not BaseOperator.post_execute
+        hooked = hooked or any(getattr(kind, name) is not getattr(DrsSwitchoverSensor, name) for name in _ENDINGS)
+        hooked = hooked or getattr(self, "multiple_outputs", False)
         if not self.do_xcom_push or self.end_from_trigger is False or (hooked and not self.end_from_trigger):
             return False
         if self.end_from_trigger:
@@ -143,6 +153,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _start_from_trigger(self) -> None:
         """Set up the start in the triggerer; refuse what would hang there, or be taken literally."""
+        from airflow.providers.common.compat.sdk import Param
         from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
         from airflow.triggers.base import StartTriggerArgs
 
@@ -157,8 +168,9 @@ class DrsSwitchoverSensor(DrsSensor):
                     f"start_from_trigger: Airflow's triggerer never answers what {name} asks for in {value!r}. "
                     "Give xcom_pull the map_indexes (-1 for a task that is not mapped), or leave start_from_trigger out"
                 )
-        params: Any = self.dag.params if self.has_dag() else self.params
-        bare = [name for name in params if not params.get_param(name).has_value]
+        known: list[Any] = [self.params, self.dag.params] if self.has_dag() else [self.params]
+        nothing = Param().value
+        bare = sorted({name for params in known for name in params if params.get_param(name).value is nothing})
         if bare:
             raise ValueError(
                 f"start_from_trigger: Airflow's triggerer dies of a param without a default ({', '.join(bare)}). "

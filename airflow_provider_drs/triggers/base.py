@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator
@@ -78,7 +79,8 @@ class DrsTrigger(BaseTrigger):
             return False
         place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
         try:
-            await sync_to_async(XCom.set, thread_sensitive=False)(key=key, value=value, **place)
+            # Shielded: before Airflow 3.2 a request to its supervisor that is cancelled half way ends the triggerer.
+            await asyncio.shield(sync_to_async(XCom.set, thread_sensitive=False)(key=key, value=value, **place))
         except Exception as error:
             # Whatever a backend of XComs raises: a worker can still write it down.
             self.logger().warning("the triggerer cannot push the XCom %r: %s", key, type(error).__name__)
@@ -119,7 +121,13 @@ class DrsTrigger(BaseTrigger):
             self.log.exception("%s broke", type(self).__name__)
             broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
             event = GiveUp(error=broken).event()
-        yield await self._fired({**event, **self._echo()})
+        event = {**event, **self._echo()}
+        try:
+            fired = await self._fired(event)
+        except Exception:
+            self.logger().exception("%s leaves the end to a worker", type(self).__name__)
+            fired = TriggerEvent(event)
+        yield fired
 
     async def _until_over(self) -> dict[str, Any]:
         from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait

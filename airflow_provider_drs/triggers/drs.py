@@ -71,8 +71,9 @@ class DrsSwitchoverTrigger(DrsTrigger):
             "freshness": self.freshness,
             "record": self.record,
             "deadline": self.deadline,
-            "end_from_trigger": self.end_from_trigger,
-            "started_here": self.started_here,
+            # Left out unless they are set, so that a triggerer of version 0.1 can still load what needs neither.
+            **({} if self.end_from_trigger is False else {"end_from_trigger": self.end_from_trigger}),
+            **({"started_here": True} if self.started_here else {}),
         }
 
     def _echo(self) -> dict[str, Any]:
@@ -92,7 +93,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
         metrics().ended(event)
         ends = self.end_from_trigger
         if ends is None:
-            ends = self.task is not None and not needs_a_worker(self.task)
+            task = getattr(self, "task", None)
+            ends = task is not None and not needs_a_worker(task)
         done = ends and event["outcome"] == DONE
         # Not left to the event: from 3.0 to 3.3 Airflow encodes its XComs twice, so that a dict becomes a string.
         if done and await self._push("return_value", event["result"]):

@@ -22,9 +22,15 @@ from tests.airflow.waits import JOB
         ({"job_id": "{{ ti.xcom_pull('up')['id'] }}"}, {}, "map_indexes"),
         ({"job_id": "{{ task_instance.xcom_pull(task_ids='up') }}"}, {}, "map_indexes"),
         ({"job_id": JOB, "project_id": "{{ prev_start_date_success }}"}, {}, "project_id"),
+        ({"job_id": "{{ ti.xcom_pull ('up') }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ ti['xcom_pull']('up') }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ ti.xcom_pull('map_indexes') }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ ti.xcom_pull('up', map_indexes = None) }}"}, {}, "map_indexes"),
+        ({"job_id": "{{ task_state_store.get('job') }}"}, {}, "job_id"),
         ({"job_id": 7}, {}, "text or a template as job_id, not int"),
         ({"job_id": JOB, "switchover": "{{ ti.xcom_pull('up', map_indexes=-1) }}"}, {}, "switchover"),
         ({"job_id": "{{ params.job }}"}, {"job": Param(type="string")}, "without a default .job."),
+        ({"job_id": JOB, "params": {"own": Param(type="string")}}, {}, "without a default .own."),
     ],
 )
 def test_what_the_triggerer_cannot_start_is_refused(options: dict[str, Any], params: dict[str, Any], says: str) -> None:
@@ -34,10 +40,10 @@ def test_what_the_triggerer_cannot_start_is_refused(options: dict[str, Any], par
 
 
 def test_what_the_triggerer_is_given_to_start_with() -> None:
-    with DAG("d", params={"job": Param("", type="string")}):
+    with DAG("d", params={"job": Param("", type="string"), "more": Param(None, type=["null", "string"])}):
         sensor = DrsSwitchoverSensor(
             task_id="wait",
-            job_id="{{ ti.xcom_pull('up', map_indexes=-1) or params.job }}",
+            job_id="{{ ti.xcom_pull(task_ids=('up'), map_indexes=-1) or params.job }}",
             start_from_trigger=True,
             timeout=timedelta(hours=2),
             max_wait=timedelta(minutes=1),
@@ -72,6 +78,14 @@ class _Checked(DrsSwitchoverSensor):
     def post_execute(self, context: Any, result: Any = None) -> None: ...
 
 
+class _Shaped(DrsSwitchoverSensor):
+    def execute_complete(self, context: Any, event: Any) -> Any: ...
+
+
+class _Named(DrsSwitchoverSensor):
+    """Changes nothing about the end."""
+
+
 @pytest.mark.parametrize(
     ("sensor", "ends"),
     [
@@ -88,6 +102,9 @@ class _Checked(DrsSwitchoverSensor):
         (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, outlets=[Asset("switched")]), False),
         (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, post_execute=_call), False),
         (lambda: _Checked(task_id="wait", job_id=JOB), False),
+        (lambda: _Shaped(task_id="wait", job_id=JOB), False),
+        (lambda: _Named(task_id="wait", job_id=JOB), True),
+        (lambda: DrsSwitchoverSensor(task_id="wait", job_id=JOB, multiple_outputs=True), False),
         (_mapped_over, False),
     ],
 )

@@ -48,6 +48,17 @@ def test_what_version_0_1_stored_still_loads() -> None:
     assert stored.items() <= DrsSwitchoverTrigger(**stored).serialize()[1].items()
 
 
+def test_what_needs_nothing_new_can_be_loaded_by_a_triggerer_of_version_0_1() -> None:
+    """While an upgrade goes on, a worker is ahead of a triggerer."""
+    known = {
+        *("job_id", "drs_conn_id", "project_id", "poke_interval", "exponential_backoff", "max_wait"),
+        *("transient_error_timeout", "verify_job_id", "silent_fail", "freshness", "record", "deadline"),
+    }
+    assert set(DrsSwitchoverTrigger(JOB).serialize()[1]) == known
+    stored = DrsSwitchoverTrigger(JOB, end_from_trigger=None, started_here=True).serialize()[1]
+    assert (stored["end_from_trigger"], stored["started_here"]) == (None, True)
+
+
 def test_a_hundred_triggers_share_look_up_token_and_connections(
     drs: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

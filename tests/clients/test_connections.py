@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from airflow_provider_drs.protocol.calls import list_one_job
+from airflow_provider_drs.clients.async_client import AsyncDrsClient
+from airflow_provider_drs.clients.identity import TokenSource
+from airflow_provider_drs.protocol.calls import Call, list_one_job
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsUnreachableError,
 )
+from airflow_provider_drs.protocol.job_calls import batch_status, start_jobs
+from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 
 from .helpers import (
     ASK,
+    JOB_ID,
     STARTED,
     STATUS,
     Connect,
+    Server,
     counting_connections_to,
     dripping,
+    on_a_loop,
     refused,
     serving,
     settings_of,
@@ -115,6 +124,42 @@ def test_a_post_whose_answer_was_lost_is_not_sent_again(simulator: Simulator, co
     with pytest.raises(DrsUnreachableError):
         client.call(list_one_job())
     assert len(simulator.calls("list-jobs")) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "requests"), [(batch_status([JOB_ID]), 3), (start_jobs([JOB_ID]), 2)], ids=["reads", "changes"]
+)
+def test_only_a_post_that_reads_goes_out_again_when_a_kept_connection_ends(call: Call[Any], requests: int) -> None:
+    """A server may close a kept connection at the very moment at which it is used again."""
+    body = json.dumps({"count": 1, "results": [{"id": JOB_ID, "status": "success"}]}).encode()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    seen = []
+
+    def handle(connection: socket.socket, server: Server) -> None:
+        while data := connection.recv(65536):
+            while b'"jobs"' not in data:  # the body comes by itself
+                data += connection.recv(65536)
+            seen.append(data)
+            if len(seen) == 2:
+                return  # no answer: the connection ends
+            connection.sendall(answer)
+
+    async def main(url: str) -> None:
+        settings = read_settings("drs_test", host=url, extra={"token": "t", "project_id": "p"})
+        client = AsyncDrsClient(settings, TokenSource(settings))
+        try:
+            await client.call(call)
+            if requests == 2:
+                with pytest.raises(DrsUnreachableError):
+                    await client.call(call)
+            else:
+                await client.call(call)
+        finally:
+            await client.close()
+
+    with serving(handle) as server:
+        on_a_loop(main(server.url))
+    assert len(seen) == requests
 
 
 # The environment

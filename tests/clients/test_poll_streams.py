@@ -21,11 +21,14 @@ from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.comparison import CompareWait
 from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
+    DrsBusyError,
     DrsError,
+    DrsGarbledAnswerError,
     DrsJobNotFoundError,
     DrsPermissionError,
     DrsServerError,
     DrsThrottledError,
+    DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
 from airflow_provider_drs.protocol.polling import GiveUp, Pace, Verdict, Wait
@@ -91,6 +94,8 @@ class Drs:
     latency: float = 0.02
     errors: list[DrsError] = field(default_factory=list)
     bad_jobs: set[str] = field(default_factory=set)
+    bad: DrsError = field(default_factory=lambda: DrsPermissionError("not yours"))
+    failing: dict[str, DrsError] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
@@ -115,7 +120,9 @@ class Drs:
         if error is not None:
             raise error
         if self.bad_jobs.intersection(jobs):
-            raise DrsPermissionError("not yours")
+            raise self.bad
+        if call.name in self.failing:
+            raise self.failing[call.name]
         if call.name == "batch-status":
             return {job: JobState(job, status) for job in jobs}
         if call.name == "batch-progress":
@@ -289,17 +296,50 @@ def test_a_hundred_jobs_go_into_one_request_of_each_kind(lag: bool, drs: Drs, cl
         assert max(b - a for a, b in itertools.pairwise(drs.times(job(number)))) < 5.2
 
 
-def test_waits_for_lag_and_for_status_share_what_they_can(drs: Drs, clock: Hand) -> None:
-    drs.status = BEFORE
+def test_waits_for_the_status_do_not_depend_on_the_lag_of_others(drs: Drs, clock: Hand) -> None:
+    drs.failing = {"batch-progress": DrsServerError("503")}
+    drs.status = HEALTHY
 
     async def play(waits: Waits) -> None:
-        waits.begin(jobs(job(1), job(2)))
         waits.begin(jobs(job(2), job(3), lag=True))
+        waits.begin(jobs(job(1), job(2), samples=3))
         await clock.move(20)
 
+    ends = played(drs, play).ends
+    assert [type(end) for end in ends] == [type(None), Ready]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DrsBusyError("abnormal", error_code="DRS.M01504"),
+        DrsGarbledAnswerError("said in two ways"),
+        DrsServerError("x", error_code="DRS.M01501"),
+    ],
+)
+def test_nor_does_trouble_with_one_job_that_lasts(error: DrsError, drs: Drs, clock: Hand) -> None:
+    drs.bad_jobs, drs.bad = {job(7)}, error
+    drs.status = HEALTHY
+
+    async def play(waits: Waits) -> None:
+        for number in range(50):
+            waits.begin(jobs(job(number), samples=3))
+        await clock.move(60)
+
+    ends = played(drs, play).ends
+    assert [number for number, end in enumerate(ends) if not isinstance(end, Ready)] == [7]
+    assert len(drs.asked) < 50 + 20
+
+
+def test_a_drs_in_trouble_is_not_asked_once_for_every_wait(drs: Drs, clock: Hand) -> None:
+    async def play(waits: Waits) -> None:
+        for number in range(50):
+            waits.begin(jobs(job(number)))
+        drs.failing = {"batch-status": DrsServerError("503")}
+        await clock.move(300)
+
     played(drs, play)
-    last = {asked.name: asked.jobs for asked in drs.asked[-2:]}
-    assert last == {"batch-status": [job(1), job(2), job(3)], "batch-progress": [job(2), job(3)]}
+    assert len(drs.asked) < 20
 
 
 def test_one_bad_job_does_not_spoil_the_request_of_the_others(drs: Drs, clock: Hand) -> None:
@@ -444,6 +484,68 @@ def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: Han
         text = " ".join(line.text for verdict in told for line in verdict.lines)  # type: ignore[union-attr]
         assert "429. Polling" in text or "asked for a pause, of which" in text
         assert "DRS answers again" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "waits_there", "interval"),
+    [
+        (DrsThrottledError("429", retry_after=30.0), 300, 5.0),
+        (DrsThrottledError("429", retry_after=50.0), 300, 5.0),
+        (DrsServerError("503", retry_after=20.0), 300, 5.0),
+        (DrsThrottledError("429"), 300, 5.0),
+        (DrsUnreachableError("did not answer in time"), 1000, 5.0),
+    ],
+)
+def test_trouble_of_all_is_told_to_all(
+    error: DrsError, waits_there: int, interval: float, drs: Drs, clock: Hand
+) -> None:
+    """Each knows within its own limits, not when its turn would have come."""
+    times: list[float] = []
+
+    async def play(waits: Waits) -> None:
+        for number in range(waits_there):
+            waits.begin(switchover(number, interval=interval))
+        await clock.move(10)
+        if isinstance(error, DrsUnreachableError):
+            drs.latency = 30.0
+        drs.failing = {"get-switch-vip-status": error}
+        for _ in range(120):
+            await clock.move(10)
+            times.append(sum(isinstance(end, GiveUp) for end in waits.ends))
+
+    waits = played(drs, play, chance=0.5)
+    assert times[80] == 0, "nobody gives up before 15 minutes"
+    assert [type(end.error).__name__ for end in waits.ends] == ["DrsUnavailableError"] * waits_there
+    assert len(drs.asked) < waits_there * 60
+
+
+def test_a_busy_spell_leaves_one_timer(drs: Drs, clock: Hand) -> None:
+    async def play(waits: Waits) -> None:
+        for number in range(300):
+            waits.begin(switchover(number))
+            await clock.move(0.01)
+        drs.latency = 3.0
+        await clock.move(8)
+        drs.latency = 0.02
+        await clock.move(30)
+        timers = [entry for entry in clock.later if entry[2] == waits.streams._dispatch]
+        assert len(timers) == 1
+
+    played(drs, play, chance=0.5)
+
+
+def test_a_wait_that_wants_no_poll_is_not_polled_for_another_that_left(drs: Drs, clock: Hand) -> None:
+    async def play(waits: Waits) -> None:
+        waits.begin(switchover(interval=60.0))
+        await clock.move(1)
+        waits.begin(switchover(interval=5.0))
+        await clock.move(7)
+        waits.tasks[1].cancel()
+        asked = len(drs.asked)
+        await clock.move(20)
+        assert len(drs.asked) == asked
+
+    played(drs, play)
 
 
 def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: Drs, clock: Hand) -> None:
