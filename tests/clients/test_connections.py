@@ -145,7 +145,7 @@ def test_only_a_post_that_reads_goes_out_again_when_a_kept_connection_ends(call:
             connection.sendall(answer)
 
     async def main(url: str) -> None:
-        settings = read_settings("drs_test", host=url, extra={"token": "t", "project_id": "p"})
+        settings = read_settings("drs_test", host=url, extra={"token": "issued-elsewhere", "project_id": "p"})
         client = AsyncDrsClient(settings, TokenSource(settings))
         try:
             await client.call(call)
