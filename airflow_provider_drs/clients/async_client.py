@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import aiohttp
@@ -30,6 +31,7 @@ R = TypeVar("R")
 
 # Longer than the interval of any wait that polls often enough for a new connection to matter.
 KEEP_ALIVE_SECONDS = 600.0
+MOST_ADDRESSES = 16384
 
 
 class AsyncDrsClient:
@@ -64,6 +66,8 @@ class AsyncDrsClient:
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        # Parsing an address, and its parts as aiohttp asks for them, costs as much as reading an answer.
+        self._parsed = lru_cache(maxsize=MOST_ADDRESSES)(partial(URL, encoded=True))
         # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and asks two threads before each request.
         self._proxy = environment_proxy(settings.endpoint)
 
@@ -136,7 +140,7 @@ class AsyncDrsClient:
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         async with self._session.request(
             request.method,
-            URL(request.url, encoded=True),
+            self._parsed(request.url),
             headers=request.headers,
             data=request.body,
             allow_redirects=False,

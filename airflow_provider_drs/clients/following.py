@@ -110,6 +110,8 @@ class Stream:
 
     def ready(self, asked: float) -> list[Follower]:
         """Return the followers that a poll sent now can tell, the longest due first."""
+        if len(self.followers) == 1:
+            return [f for f in self.followers if f.due is not None and f.soonest <= asked]
         ready = [(f.due, n, f) for n, f in enumerate(self.followers) if f.due is not None and f.soonest <= asked]
         ready.sort()
         first = ready[0][2] if ready else None

@@ -235,9 +235,11 @@ class PollStreams:
         late = asked - (followers[0].due or asked)
         question: Question | None = None
         try:
-            questions = fitting(follower.wait.question() for follower in followers)
-            followers = followers[: len(questions)]
-            question = together(questions)
+            if len(followers) == 1:
+                question = followers[0].wait.question()
+            else:
+                questions = fitting(follower.wait.question() for follower in followers)
+                followers, question = followers[: len(questions)], together(questions)
             for follower in followers:
                 follower.due = None
             self._queue_up(stream)  # for those who come later, or did not fit in
@@ -259,7 +261,9 @@ class PollStreams:
 
     async def _ask(self, question: Question, asked: float) -> list[Any]:
         try:
-            replies = [await self.client.call(call) for call in question.calls()]
+            replies = []
+            for call in question.calls():
+                replies.append(await self.client.call(call))
         except DrsError as error:
             now, too_often = self._clock.now(), isinstance(error, DrsThrottledError)
             self._throttle.complained(now, asked, error.retry_after, too_often=too_often)

@@ -6,11 +6,11 @@ import html
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_drs.protocol import errors
@@ -18,6 +18,9 @@ from airflow_provider_drs.protocol.errors import readable
 
 NO_RESULT = "DRS.M00002"
 LONGEST_RETRY_AFTER = 3600.0
+_SHORT = 512  # bytes; the answer about one job
+
+R = TypeVar("R")
 
 _FAULTS: dict[str, type[errors.DrsError]] = {
     "DRS.M01503": errors.DrsThrottledError,
@@ -70,7 +73,7 @@ class HttpAnswer:
         if not secret:
             return False
         part = _unmistakable(secret)
-        return part.encode() in self.body or any(part in str(value) for value in self.headers.values())
+        return part.encode() in self.body or part in "\n".join(map(str, self.headers.values()))
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,25 @@ def read(answer: HttpAnswer, who: str = "DRS") -> Any:
     if code and (not body.get("status") or body.get("status") == "failed"):
         _raise(fault_class(code, answer.status), answer, f"{answered} with a refusal", code, text)
     return body
+
+
+def reply(make: Callable[[Any], R], answer: HttpAnswer) -> R:
+    """Return the reply that ``make`` reads out of a good answer; raise as :func:`read`.
+
+    Most polls are answered as the last one was, so that short answers are read once; what a reply is follows from the
+    status and the body alone.
+    """
+    if len(answer.body) <= _SHORT:
+        try:
+            return _reply_once(make, answer.status, answer.body)  # type: ignore[no-any-return]
+        except errors.DrsError:
+            pass  # the error is made below, with what the headers say
+    return make(read(answer))
+
+
+@lru_cache(maxsize=8192)
+def _reply_once(make: Callable[[Any], Any], status: int, body: bytes) -> Any:
+    return make(read(HttpAnswer(status, {}, body)))
 
 
 def iam_error(answer: HttpAnswer) -> errors.DrsError:

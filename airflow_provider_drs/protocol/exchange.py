@@ -53,7 +53,7 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Generator[GetToken 
 
 def _reply(call: Call[R], token: Token, answer: HttpAnswer) -> R:
     try:
-        return call.read(answers.read(answer.without(token.value)))
+        return answers.reply(call.read, answer.without(token.value))
     except DrsError as error:
         if error.error_code == answers.NO_RESULT and call.when_empty is not None:
             return call.when_empty

@@ -166,17 +166,23 @@ class SwitchoverWait(Polling):
         lines = self._recovered(at)
         trust = self._judge(reply, at if asked_at is None else asked_at)
         lines += self._changes(what, reply, at, trust)
-        seen = self._seen(reply, at)
+        end = self._end(what, reply, at, trust, tuple(lines))
         self.memory.last_good_at = at
+        return end or Wait(tuple(lines), self._delay(at))
+
+    def _end(
+        self, what: Meaning, reply: SwitchoverReply, at: float, trust: Trust, lines: tuple[LogLine, ...]
+    ) -> Verdict | None:
         if trust is Trust.FRESH and what is Meaning.DONE:
-            return Done(tuple(lines), self._result(reply, at), seen)
+            return Done(lines, self._result(reply, at), self._seen(reply, at))
         if trust is Trust.FRESH and what is Meaning.FAILED:
-            return SwitchoverFailed(tuple(lines), self.job_id, reply.error_code, reply.error_msg, seen)
+            return SwitchoverFailed(lines, self.job_id, reply.error_code, reply.error_msg, self._seen(reply, at))
         if trust is Trust.UNDECIDABLE:
-            return Undecided(tuple(lines), self._nothing_seen(reply), seen)
+            return Undecided(lines, self._nothing_seen(reply), self._seen(reply, at))
         if self.deadline is not None and at >= self.deadline:
-            return Undecided(tuple(lines), f"no end within the time-out, DRS says {reply.status or 'nothing'}", seen)
-        return Wait(tuple(lines), self._delay(at))
+            told = f"no end within the time-out, DRS says {reply.status or 'nothing'}"
+            return Undecided(lines, told, self._seen(reply, at))
+        return None
 
     def _judge(self, reply: SwitchoverReply, asked_at: float) -> Trust:
         if self.freshness is None:

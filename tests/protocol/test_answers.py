@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -288,3 +288,20 @@ def test_what_an_answer_of_iam_without_a_token_stands_for(
 
 def test_iam_that_asks_for_patience_is_given_it() -> None:
     assert answers.iam_error(answer(429, b"", retry_after="4")).retry_after == 4
+
+
+def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:
+    good = HttpAnswer(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
+    first = answers.reply(answers.switchover_reply, good)
+    assert first == answers.SwitchoverReply("job-1", "SWITCH_VIP_START")
+    assert answers.reply(answers.switchover_reply, good) is first
+    assert answers.reply(answers.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
+    assert answers.reply(answers.switch_reply, HttpAnswer(202, {}, b'{"id": "j", "status": "success"}')) == "j"
+    for after in ("7", "8"):
+        busy = HttpAnswer(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
+        with pytest.raises(errors.DrsBusyError) as caught:
+            answers.reply(answers.switchover_reply, busy)
+        assert caught.value.retry_after == float(after)
+    refused = replace(good, status=503)
+    with pytest.raises(errors.DrsServerError):
+        answers.reply(answers.switchover_reply, refused)

@@ -39,7 +39,9 @@ def faults(session: Session) -> list[Row]:
             ends = ", ".join(sorted({run["end"] for run in measured}))
             figure = f"{fault}: requests in {SECONDS:g} s, {TITLES[name]}"
             limit = 2 if name == "ours" else None
-            rows.append(Row("faults", figure, [run["requests"] for run in measured], limit, note=ends))
+            # A wait that never asked has not been measured.
+            requests: list[float | None] = [run["requests"] or None for run in measured]
+            rows.append(Row("faults", figure, requests, limit, note=ends))
         if fault == "401":
             # The first is how the wait begins; one more is due to the 401.
             log_ins: list[float | None] = [run["log_ins"] - 1 for run in each["ours"]]
