@@ -59,9 +59,9 @@ class DrsSensor(BaseSensorOperator):
         transient_error_timeout: timedelta | float = timedelta(minutes=15),
         **kwargs: Any,
     ) -> None:
-        if poke_interval is None:
-            poke_interval = 60 if kwargs.get("mode") == "reschedule" and not deferrable else 5
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(poke_interval=5 if poke_interval is None else poke_interval, timeout=timeout, **kwargs)
+        if poke_interval is None and self.reschedule and not deferrable:
+            self.poke_interval = 60.0
         self.drs_conn_id = drs_conn_id
         self.project_id = project_id
         self.deferrable = deferrable

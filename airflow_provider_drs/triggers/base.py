@@ -133,15 +133,21 @@ class DrsTrigger(BaseTrigger):
         from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
 
         wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, str(id(self))))
-        async with shared_polls(self.drs_conn_id, self.project_id) as polls:
-            await self._begin(polls.client.settings)
-            with polls.follow(wait) as follower:
-                while True:
-                    verdict = await follower.next()
-                    for line in verdict.lines:
-                        self.logger().log(line.level, line.text)  # one for all: a logger of its own weighs 1 KiB
-                    if isinstance(verdict, GiveUp) and self.silent_fail:
-                        self.log.log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
-                        follower.again(verdict.delay)
-                    elif not isinstance(verdict, Wait):
-                        return verdict.event()
+        while True:
+            async with shared_polls(self.drs_conn_id, self.project_id) as polls:
+                await self._begin(polls.client.settings)
+                with polls.follow(wait) as follower:
+                    while True:
+                        verdict = await follower.next()
+                        for line in verdict.lines:
+                            # One logger for all: one of its own weighs 1 KiB.
+                            self.logger().log(line.level, line.text)
+                        if isinstance(verdict, GiveUp) and self.silent_fail:
+                            self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
+                            if polls.spent:
+                                break
+                            follower.again(verdict.delay)
+                        elif not isinstance(verdict, Wait):
+                            return verdict.event()
+            # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
+            await asyncio.sleep(verdict.delay)

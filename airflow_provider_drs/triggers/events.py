@@ -114,6 +114,8 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
                             snapshot = await follower.next()
                             if isinstance(snapshot, Snapshot):  # Listening makes nothing else
                                 yield snapshot
+                                if polls.spent:  # its password would be refused again: read the connection anew
+                                    break
                                 follower.again(snapshot.delay)
             except DrsError as error:  # a connection, or a job id, that cannot be used
                 yield Snapshot(error=error)

@@ -210,3 +210,16 @@ def test_a_connection_that_is_not_there_is_looked_up_again(drs: Simulator, monke
     assert pauses == [60.0, 60.0]
     [error] = [line["event"] for line in captured if line["log_level"] == "error"]
     assert "it is not defined" in error
+
+
+def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = json.loads(os.environ["AIRFLOW_CONN_DRS_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps({**good, "password": "of yesterday"}))
+    _script(drs, None, START, COMPLETE)
+
+    async def changed_meanwhile(seconds: float) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(good))
+
+    monkeypatch.setattr(events, "asyncio", SimpleNamespace(sleep=changed_meanwhile))
+    assert [event["outcome"] for event in _watch(drs, 5)] == ["done"]
+    assert [entry.status for entry in drs.calls("tokens")] == [401, 201]

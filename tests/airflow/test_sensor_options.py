@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
@@ -60,6 +61,14 @@ def test_retries(
         drs.fault(STATUS, fault)
     ended = run_wait(mode, clock, retries=1, retry_delay=timedelta(0))
     assert (ended.state, ended.tries) == (state, tries)
+
+
+def test_the_usual_interval_goes_by_the_mode_wherever_that_was_set() -> None:
+    with DAG("d", default_args={"mode": "reschedule"}):
+        assert DrsSwitchoverSensor(task_id="a", job_id=JOB).poke_interval == 60
+        assert DrsSwitchoverSensor(task_id="b", job_id=JOB, deferrable=True).poke_interval == 5
+        assert DrsSwitchoverSensor(task_id="c", job_id=JOB, poke_interval=7).poke_interval == 7
+    assert DrsSwitchoverSensor(task_id="d", job_id=JOB).poke_interval == 5
 
 
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
+from airflow_provider_drs.triggers import base
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 from tests.airflow.waits import JOB
 
@@ -116,6 +119,23 @@ def test_its_end_changes_nothing_at_drs(drs: Simulator) -> None:
 
     asyncio.run(cut_short())
     assert {entry.call for entry in drs.journal} == {"tokens", STATUS}
+
+
+def test_a_wait_that_goes_on_after_a_refused_log_in_reads_the_connection_anew(
+    drs: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old password, tried again and again, would lock the user out."""
+    good = json.loads(os.environ["AIRFLOW_CONN_DRS_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps({**good, "password": "of yesterday"}))
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
+
+    async def changed_meanwhile(seconds: float) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(good))
+
+    monkeypatch.setattr(base, "asyncio", SimpleNamespace(sleep=changed_meanwhile, shield=asyncio.shield))
+    [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB, silent_fail=True)))
+    assert event["outcome"] == "done"
+    assert [entry.status for entry in drs.calls("tokens")] == [401, 201]
 
 
 def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator) -> None:
