@@ -44,7 +44,7 @@ def main() -> int:
     options = parser.parse_args()
     # So that a time-out around this ends the processes it started, too.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+        signal.signal(number, lambda number, _: sys.exit(f"ended by signal {number}; nothing was written"))
     load = round(os.getloadavg()[0], 2)
     console, began = Console(stderr=True), time.monotonic()
     rows: list[Row] = []
