@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Metrics(Observer):
     """Hands on to Airflow's stats what the clients and the waits tell; nothing where metrics are off."""
 
+    def __init__(self) -> None:
+        self._waits = 0
+
     def called(self, name: str, seconds: float, error: DrsError | None) -> None:
         """Count a poll or another call, its seconds, and the error by its class."""
         Stats.incr("drs.polls", tags={"call": name})
         Stats.timing("drs.poll_duration", seconds * 1000, tags={"call": name})
         if error is not None:
             Stats.incr(f"drs.errors.{type(error).__name__}")  # plain StatsD drops tags
-
-    def __init__(self) -> None:
-        self._waits = 0
 
     def waiting(self, more: int) -> None:
         """Show the waits in progress in this process."""
