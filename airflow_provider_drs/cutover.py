@@ -124,7 +124,7 @@ def cutover(
     return group
 
 
-class AfterSwitchover(BaseOperator):
+class SwitchoverResultOperator(BaseOperator):
     """Base of the tasks that look at what a switchover left behind.
 
     :param switchover: id of its task in this DAG.
@@ -146,7 +146,7 @@ class AfterSwitchover(BaseOperator):
         return {}
 
 
-class RollbackGate(AfterSwitchover):
+class RollbackGate(SwitchoverResultOperator):
     """Lets the rollback run where there is something to roll back, and skips it otherwise.
 
     It runs when the switchover or the verification has failed. The XCom return value is the evidence of the switchover.
@@ -163,7 +163,7 @@ class RollbackGate(AfterSwitchover):
         return evidence
 
 
-class Done(AfterSwitchover):
+class Done(SwitchoverResultOperator):
     """Runs when the cutover is done, and hands its evidence on; fails with it (``upstream_failed``) otherwise."""
 
     def execute(self, context: Context) -> dict[str, Any]:

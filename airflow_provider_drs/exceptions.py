@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_drs.job_failures import DrsInconsistentError, DrsJobFailedError
+from airflow_provider_drs.job_failures import DrsComparisonError, DrsJobFailedError
 from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
+    DrsAuthenticationError,
     DrsBusyError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsError,
-    DrsGarbledAnswerError,
     DrsGuardError,
+    DrsInvalidResponseError,
+    DrsJobMismatchError,
     DrsJobNotFoundError,
-    DrsOtherJobError,
     DrsPermissionError,
     DrsRedirectError,
     DrsRequestError,
@@ -36,16 +36,16 @@ from airflow_provider_drs.protocol.errors import (
 
 __all__ = [
     "DrsArgumentError",
+    "DrsAuthenticationError",
     "DrsBusyError",
+    "DrsComparisonError",
     "DrsConfigError",
-    "DrsCredentialsError",
     "DrsError",
-    "DrsGarbledAnswerError",
     "DrsGuardError",
-    "DrsInconsistentError",
+    "DrsInvalidResponseError",
     "DrsJobFailedError",
+    "DrsJobMismatchError",
     "DrsJobNotFoundError",
-    "DrsOtherJobError",
     "DrsPermissionError",
     "DrsRedirectError",
     "DrsRequestError",

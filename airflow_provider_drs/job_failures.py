@@ -23,7 +23,7 @@ class DrsJobFailedError(AirflowFailException):
         return type(self), (self.jobs,)
 
 
-class DrsInconsistentError(AirflowFailException):
+class DrsComparisonError(AirflowFailException):
     """A comparison found differences between source and target, or could not compare all of it. Not retried.
 
     :param job_id: the job.
@@ -42,7 +42,7 @@ class DrsInconsistentError(AirflowFailException):
         self.compare = compare
         self.differences = [dict(x) for x in differences]
 
-    def __reduce__(self) -> tuple[type[DrsInconsistentError], tuple[str, str, list[dict[str, Any]]]]:
+    def __reduce__(self) -> tuple[type[DrsComparisonError], tuple[str, str, list[dict[str, Any]]]]:
         return type(self), (self.job_id, self.compare, self.differences)
 
 

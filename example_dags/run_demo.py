@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from demo.timeline import POLL, Run, Switchover, Timeline, timeline
-from demo.workshop import DemoError, Workshop, workshop
+from demo.workshop import DemoAirflow, DemoError, workshop
 from rich.console import Console
 from rich.table import Table
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def demonstrate(airflow: Workshop, job: Job) -> Run:
+def demonstrate(airflow: DemoAirflow, job: Job) -> Run:
     """Run the DAG once against a simulated service and print what happens.
 
     :param airflow: where to run it.

@@ -109,9 +109,9 @@ def test_the_timeline_is_in_order(demos: Mapping[str, Demo], outcome: str, final
 def test_the_providers_log_lines_are_shown_and_airflows_are_not(
     demos: Mapping[str, Demo], outcome: str, end: str
 ) -> None:
-    shown = re.findall(r"provider's log: (.*)", demos[outcome].output)
+    display_text = re.findall(r"provider's log: (.*)", demos[outcome].output)
     expected = ("no switchover yet", "in progress", end)
-    for line, part in zip(shown, expected, strict=True):
+    for line, part in zip(display_text, expected, strict=True):
         assert JOB_ID in line
         assert part in line
     assert "DAG TEST" not in demos[outcome].output

@@ -47,8 +47,8 @@ def test_python_snippets_run(name: str, code: str) -> None:
 
 
 def test_every_python_snippet_runs() -> None:
-    shown = sum(page.read_text().count("```python") for page in PAGES)
-    assert shown == len(_python_snippets())
+    display_text = sum(page.read_text().count("```python") for page in PAGES)
+    assert display_text == len(_python_snippets())
 
 
 def test_the_connection_of_the_readme_is_complete() -> None:
@@ -56,8 +56,8 @@ def test_the_connection_of_the_readme_is_complete() -> None:
     exported = subprocess.run(
         ["/bin/sh", "-c", command + "\nprintenv AIRFLOW_CONN_DRS_DEFAULT"], capture_output=True, text=True, check=True
     )
-    shown = json.loads(exported.stdout)
-    settings = read_settings("drs_default", **{key: shown[key] for key in ("login", "password", "extra")})
+    display_text = json.loads(exported.stdout)
+    settings = read_settings("drs_default", **{key: display_text[key] for key in ("login", "password", "extra")})
     assert settings.password == "the IAM user's password"
     assert settings.endpoint == "https://drs.eu-de.otc.t-systems.com"
 
@@ -101,7 +101,7 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
     assert not [name for cls in (DrsSwitchoverSensor, DrsSensor) for name in _own(cls) if f"`{name}`" not in text]
     internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
     # Those of the operators and gates are in pages of their own.
-    internal |= {"DrsGuardError", "DrsSwitchoverRefusedError", "DrsJobFailedError", "DrsInconsistentError"}
+    internal |= {"DrsGuardError", "DrsSwitchoverRefusedError", "DrsJobFailedError", "DrsComparisonError"}
     assert not [name for name in exceptions.__all__ if name not in internal and name not in text]
     for line in text.splitlines():
         for name in re.findall(r"\(`(Drs\w+Error)`\)", line):

@@ -12,26 +12,26 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import LONGEST_BODY, environment_proxy, network_error, probed_socket
+from airflow_provider_drs.clients.network import MAX_BODY, environment_proxy, network_error, probed_socket
 from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
-from airflow_provider_drs.clients.sharing import noted
+from airflow_provider_drs.clients.sharing import ignore_if_unawaited
 from airflow_provider_drs.clients.tls import ssl_context
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.calls import Call, HttpRequest, Token
 from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
 )
 from airflow_provider_drs.protocol.exchange import GetToken, exchange
-from airflow_provider_drs.protocol.settings import Settings, where
+from airflow_provider_drs.protocol.settings import Settings, error_context
 
 R = TypeVar("R")
 
 # Longer than the interval of any wait that polls often enough for a new connection to matter.
 KEEP_ALIVE_SECONDS = 600.0
-MOST_ADDRESSES = 16384
+MAX_ADDRESSES = 16384
 
 
 class AsyncDrsClient:
@@ -67,7 +67,7 @@ class AsyncDrsClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # Parsing an address, and its parts as aiohttp asks for them, costs as much as reading an answer.
-        self._parsed = lru_cache(maxsize=MOST_ADDRESSES)(partial(URL, encoded=True))
+        self._parsed = lru_cache(maxsize=MAX_ADDRESSES)(partial(URL, encoded=True))
         # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and asks two threads before each request.
         self._proxy = environment_proxy(settings.endpoint)
 
@@ -90,10 +90,10 @@ class AsyncDrsClient:
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
             self._observer.called(call.name, time.monotonic() - began, error)
-            raise error.about(where(self.settings.conn_id, call.about)) from None
+            raise error.with_context(error_context(self.settings.conn_id, call.subject)) from None
 
     @property
-    def spent(self) -> bool:
+    def stale(self) -> bool:
         """Whether IAM refused the log-in, so that the connection must be read anew."""
         return self._log_in_refused
 
@@ -111,7 +111,7 @@ class AsyncDrsClient:
             if token is not None and token != refused:
                 break
             if self._renewal is None or self._renewal.done():
-                self._renewal = noted(asyncio.ensure_future(self._renew(refused)))
+                self._renewal = ignore_if_unawaited(asyncio.ensure_future(self._renew(refused)))
             token = await asyncio.shield(self._renewal)
         assert token is not None  # noqa: S101 - for the type checker
         return token
@@ -119,13 +119,13 @@ class AsyncDrsClient:
     async def _renew(self, refused: Token | None) -> Token:
         try:
             return await self._in_thread(lambda: self._tokens.get(refused))
-        except (DrsConfigError, DrsCredentialsError):
+        except (DrsConfigError, DrsAuthenticationError):
             self._log_in_refused = True
             raise
 
-    async def _send(self, request: HttpRequest) -> HttpAnswer:
+    async def _send(self, request: HttpRequest) -> HttpResponse:
         # A server may close a kept connection just as a request goes out; aiohttp itself repeats only a GET.
-        again = request.reads and request.method != "GET"
+        again = request.safe and request.method != "GET"
         while True:
             try:
                 return await self._answer(request)
@@ -137,7 +137,7 @@ class AsyncDrsClient:
             # Not chained: the causes hold the request, and with it the token.
             raise failure from None
 
-    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
         async with self._session.request(
             request.method,
             self._parsed(request.url),
@@ -146,9 +146,9 @@ class AsyncDrsClient:
             allow_redirects=False,
             proxy=self._proxy,
         ) as response:
-            body = await response.content.read(LONGEST_BODY + 1)
-            while len(body) <= LONGEST_BODY and not response.content.at_eof():
-                body += await response.content.read(LONGEST_BODY + 1)
-            if len(body) > LONGEST_BODY:
-                raise DrsGarbledAnswerError(f"DRS answered more than {LONGEST_BODY} bytes")
-            return HttpAnswer(response.status, response.headers, body, received_at=time.time())
+            body = await response.content.read(MAX_BODY + 1)
+            while len(body) <= MAX_BODY and not response.content.at_eof():
+                body += await response.content.read(MAX_BODY + 1)
+            if len(body) > MAX_BODY:
+                raise DrsInvalidResponseError(f"DRS answered more than {MAX_BODY} bytes")
+            return HttpResponse(response.status, response.headers, body, received_at=time.time())

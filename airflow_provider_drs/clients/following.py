@@ -8,22 +8,22 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.polling import Pace, Verdict
-from airflow_provider_drs.protocol.questions import Question
+from airflow_provider_drs.protocol.polling import Pace, PollResult
+from airflow_provider_drs.protocol.questions import Query
 
 
-class Follows(Protocol):
+class Pollable(Protocol):
     """A wait, as a stream needs it: every kind of ``protocol.polling.Polling`` that says what it asks."""
 
     pace: Pace
 
-    def question(self) -> Question:
+    def query(self) -> Query:
         """Return what the next poll asks."""
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
         """Take the replies to it."""
 
-    def failed(self, error: DrsError, at: float) -> Verdict:
+    def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error in their stead."""
 
 
@@ -45,9 +45,9 @@ class Follower:
 
     __slots__ = ("_news", "_streams", "_waker", "alone", "due", "fresh", "key", "soonest", "wait")
 
-    def __init__(self, streams: Streams, wait: Follows, now: float) -> None:
+    def __init__(self, streams: Streams, wait: Pollable, now: float) -> None:
         self._streams = streams
-        self._news: list[Verdict | Exception] = []
+        self._news: list[PollResult | Exception] = []
         self._waker: asyncio.Future[None] | None = None
         self.wait = wait
         self.key: Hashable | None = None
@@ -64,7 +64,7 @@ class Follower:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._streams.leave(self)
 
-    async def next(self) -> Verdict:
+    async def next(self) -> PollResult:
         """Return the next verdict that is an end or has something to log; polls that change nothing are passed over.
 
         Asked again after an end, it goes on after the delay that the verdict names.
@@ -86,7 +86,7 @@ class Follower:
         """Go on after an end, in so many seconds."""
         self._streams.rejoin(self, delay)
 
-    def tell(self, news: Verdict | Exception) -> None:
+    def tell(self, news: PollResult | Exception) -> None:
         """Wake the task behind the wait."""
         self._news.append(news)
         if self._waker is not None and not self._waker.done():

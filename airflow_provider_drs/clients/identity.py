@@ -17,10 +17,10 @@ from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.protocol import answers
 from airflow_provider_drs.protocol.calls import Token
 from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
 )
 from airflow_provider_drs.protocol.settings import Settings
 
@@ -75,7 +75,7 @@ class TokenSource:
         with self._lock:
             if self._attempts != attempts:  # somebody else asked while this caller waited for the lock
                 if self._error is not None:
-                    raise self._error.about("")
+                    raise self._error.with_context("")
                 if self._token is not None and self._token != refused:
                     return self._token
             if token := self.ready(refused):
@@ -94,7 +94,7 @@ class TokenSource:
     def _issue(self, refused: Token | None) -> Token:
         if self._plugin is None:
             if refused is not None:
-                raise DrsCredentialsError("the connection's 'token' is no longer taken: issue a new one and set it")
+                raise DrsAuthenticationError("the connection's 'token' is no longer taken: issue a new one and set it")
             return self._own_token()
         plugin = self._plugin
         plugin.invalidate()  # when a token is renewed is decided here, not there
@@ -133,16 +133,16 @@ class TokenSource:
         except (exceptions.ConnectionError, requests.RequestException, OSError) as error:
             failure = network_error(error, "IAM", self._settings.auth_url)
         except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError) as error:
-            failure = DrsGarbledAnswerError(f"IAM answered without a usable token ({type(error).__name__})")
+            failure = DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})")
         # A copy, and not chained: what is behind it holds the request, and with it the password.
-        raise failure.about("") from None
+        raise failure.with_context("") from None
 
     def _refused(self, error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
         response = error.response
         if response is None:
-            return DrsGarbledAnswerError("IAM answered without a usable token")
-        answer = answers.HttpAnswer(response.status_code, response.headers, response.content, received_at=time.time())
-        return answers.iam_error(answer.without(self._settings.password or "", self._settings.token or ""))
+            return DrsInvalidResponseError("IAM answered without a usable token")
+        answer = answers.HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
+        return answers.iam_error(answer.redacted(self._settings.password or "", self._settings.token or ""))
 
 
 @lru_cache(maxsize=64)
@@ -176,9 +176,9 @@ def _read(access: AccessInfo, value: str | None = None) -> Token:
     try:
         value, project_id, ends = value or access.auth_token, access.project_id, access.expires
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DrsGarbledAnswerError(f"IAM answered without a usable token ({type(error).__name__})") from None
+        raise DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})") from None
     if not project_id:
         raise DrsConfigError("the token is for no project: set 'project_name' or 'project_id'")
     if not value or ends is None:
-        raise DrsGarbledAnswerError("IAM answered without a usable token")
+        raise DrsInvalidResponseError("IAM answered without a usable token")
     return Token(value, str(project_id), ends.timestamp() - v3.Password.MIN_TOKEN_LIFE_SECONDS)

@@ -16,16 +16,16 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.protocol.errors import (
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
     DrsTlsError,
     DrsUnreachableError,
-    readable,
+    one_line,
 )
 
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
 
 
-LONGEST_BODY = 4 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 
 
 class BoundedSession(requests.Session):
@@ -60,14 +60,14 @@ def read_body(response: requests.Response, deadline: float, who: str, address: s
 
     :param deadline: on the monotonic clock.
     :raises DrsUnreachableError: it is not there by then.
-    :raises DrsGarbledAnswerError: it is longer than any answer of DRS.
+    :raises DrsInvalidResponseError: it is longer than any answer of DRS.
     """
     parts, size = list[bytes](), 0
     while part := response.raw.read1(65536, decode_content=True):
         parts.append(part)
         size += len(part)
-        if size > LONGEST_BODY:
-            raise DrsGarbledAnswerError(f"{who} answered more than {LONGEST_BODY} bytes")
+        if size > MAX_BODY:
+            raise DrsInvalidResponseError(f"{who} answered more than {MAX_BODY} bytes")
         if time.monotonic() > deadline:
             raise DrsUnreachableError(f"{who} at {address} did not answer in time")
     return b"".join(parts)
@@ -111,7 +111,7 @@ def network_error(error: BaseException, who: str, address: str) -> DrsError:
     for cause in causes:
         # aiohttp derives errors from those of ssl without giving them their attributes; the original is behind them.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
-            reason = readable(cause.verify_message or cause, 200)
+            reason = one_line(cause.verify_message or cause, 200)
             return DrsTlsError(f"the certificate of {who} at {address} does not verify: {reason}")
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS:
             return DrsTlsError(f"{who} at {address} does not speak TLS: {cause.reason}")
@@ -134,7 +134,7 @@ def _what_happened(causes: list[BaseException]) -> str:
         return "cut the connection"
     # Of what is left, errors of a proxy hold its address, and with it its password.
     told = re.sub(r"(?<=//)[^/\s@]*@", "***@", str(causes[0]))
-    return f"cannot be reached: {readable(told, 200) or names[0]}"
+    return f"cannot be reached: {one_line(told, 200) or names[0]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

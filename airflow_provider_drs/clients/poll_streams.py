@@ -17,19 +17,19 @@ from itertools import count
 from typing import Any
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
-from airflow_provider_drs.clients.following import Follower, Follows, Stream
+from airflow_provider_drs.clients.following import Follower, Pollable, Stream
 from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
 from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError, DrsTransientError, DrsUnreachableError
-from airflow_provider_drs.protocol.polling import Verdict, Wait, duration
-from airflow_provider_drs.protocol.questions import Question, fitting, may_be_one_jobs_fault, together
+from airflow_provider_drs.protocol.polling import KeepPolling, PollResult, duration
+from airflow_provider_drs.protocol.questions import Query, fit_batch, may_be_one_jobs_fault, merge
 from airflow_provider_drs.protocol.throttling import Throttle
 
 # Seconds; the polls of waits that last are due on the beat.
-BEAT = 0.025
+POLL_TICK = 0.025
 # No clock's rounding may turn trouble into a hot loop.
-SHORTEST_AFTER_TROUBLE = 0.05
+MIN_DELAY_AFTER_TROUBLE = 0.05
 # A pause that DRS asks for is sat out in silence up to here; of a longer one, every wait is told.
-LONGEST_SILENCE = 60.0
+MAX_SILENCE = 60.0
 
 
 class Clock:
@@ -47,15 +47,15 @@ class PollStreams:
 
     :param client: makes the calls; closed with this.
     :param observer: told how many waits there are.
-    :param chance: numbers from 0 to 1, for the jitter.
+    :param rng: numbers from 0 to 1, for the jitter.
     """
 
     def __init__(
-        self, client: AsyncDrsClient, observer: Observer = UNOBSERVED, chance: Callable[[], float] = random.random
+        self, client: AsyncDrsClient, observer: Observer = UNOBSERVED, rng: Callable[[], float] = random.random
     ) -> None:
         self.client = client
         self._observer = observer
-        self._chance = chance
+        self._rng = rng
         self._clock = Clock()
         self._throttle = Throttle(client.settings.max_polls_per_second)
         self._most = client.settings.max_polls_in_flight
@@ -71,11 +71,11 @@ class PollStreams:
         self._timer_at = math.inf
 
     @property
-    def spent(self) -> bool:
+    def stale(self) -> bool:
         """Whether the connection it was made from no longer works."""
-        return self.client.spent
+        return self.client.stale
 
-    def follow(self, wait: Follows) -> Follower:
+    def follow(self, wait: Pollable) -> Follower:
         """Return a place for ``wait``; its first poll is due at once."""
         return Follower(self, wait, self._clock.now())
 
@@ -95,7 +95,7 @@ class PollStreams:
         """Let a follower in."""
         key: Hashable | None = None
         try:
-            key = follower.wait.question().key
+            key = follower.wait.query().key
         except DrsError as error:  # an argument that cannot be sent
             follower.due = None
             follower.tell(follower.wait.failed(error, self._clock.wall()))
@@ -129,7 +129,7 @@ class PollStreams:
         due = now + delay
         if delay >= 1.0:
             # Polls of one beat are sent, and their answers read, in the same turn of the loop, which costs less.
-            due = math.ceil(due / BEAT) * BEAT
+            due = math.ceil(due / POLL_TICK) * POLL_TICK
         follower.due, follower.soonest = due, now + delay / 2
 
     # The queue: streams by the time at which their next poll is due
@@ -169,9 +169,9 @@ class PollStreams:
                 if not busy and self._throttle.claim(now):
                     heappop(self._queue)
                     stream.at = None
-                    self._give(stream)
+                    self._assign(stream)
                     continue
-                if why := self._must_be_told(busy, now):
+                if why := self._overdue_error(busy, now):
                     heappop(self._queue)
                     stream.at = None
                     self._fail(stream, stream.ready(now), why)
@@ -185,14 +185,14 @@ class PollStreams:
                 self._set_timer(at)
             return
 
-    def _must_be_told(self, busy: bool, now: float) -> DrsError | None:
+    def _overdue_error(self, busy: bool, now: float) -> DrsError | None:
         """Return what to tell a wait whose poll cannot go out, None while it may just be late.
 
         Without it one wait after the other would find out by itself, each in its turn, long after its limits.
         """
         paused = self._throttle.paused_until - now
-        long = self._bad_since is not None and now - self._bad_since > LONGEST_SILENCE
-        if paused > LONGEST_SILENCE or (paused > 0 and long):
+        long = self._bad_since is not None and now - self._bad_since > MAX_SILENCE
+        if paused > MAX_SILENCE or (paused > 0 and long):
             return DrsThrottledError(
                 f"DRS asked for a pause, of which {duration(paused)} are left", retry_after=max(paused, 0.0)
             )
@@ -200,7 +200,7 @@ class PollStreams:
             return DrsUnreachableError("all polls of this connection wait for answers, and there has been no good one")
         return None
 
-    def _give(self, stream: Stream) -> None:
+    def _assign(self, stream: Stream) -> None:
         while self._idle:
             place = self._idle.pop()
             if not place.done():
@@ -233,21 +233,21 @@ class PollStreams:
         if not followers:
             return  # left since
         late = asked - (followers[0].due or asked)
-        question: Question | None = None
+        query: Query | None = None
         try:
             if len(followers) == 1:
-                question = followers[0].wait.question()
+                query = followers[0].wait.query()
             else:
-                questions = fitting(follower.wait.question() for follower in followers)
-                followers, question = followers[: len(questions)], together(questions)
+                questions = fit_batch(follower.wait.query() for follower in followers)
+                followers, query = followers[: len(questions)], merge(questions)
             for follower in followers:
                 follower.due = None
             self._queue_up(stream)  # for those who come later, or did not fit in
-            replies = await self._ask(question, asked)
+            replies = await self._ask(query, asked)
         except DrsError as error:
             shared = len(followers) > 1
             stream.failures += shared
-            if shared and question is not None and may_be_one_jobs_fault(question, error, stream.failures):
+            if shared and query is not None and may_be_one_jobs_fault(query, error, stream.failures):
                 self._ask_each_alone(followers)
             else:
                 self._fail(stream, followers, error)
@@ -259,10 +259,10 @@ class PollStreams:
             at = self._clock.wall()
             self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
 
-    async def _ask(self, question: Question, asked: float) -> list[Any]:
+    async def _ask(self, query: Query, asked: float) -> list[Any]:
         try:
             replies = []
-            for call in question.calls():
+            for call in query.calls():
                 replies.append(await self.client.call(call))
         except DrsError as error:
             now, too_often = self._clock.now(), isinstance(error, DrsThrottledError)
@@ -293,7 +293,7 @@ class PollStreams:
         self._tell(stream, followers, lambda wait: wait.failed(error, at), None)
 
     def _tell(
-        self, stream: Stream, followers: Sequence[Follower], take: Callable[[Follows], Verdict], late: float | None
+        self, stream: Stream, followers: Sequence[Follower], take: Callable[[Pollable], PollResult], late: float | None
     ) -> None:
         """Let the waits take what came, and plan their next polls.
 
@@ -310,15 +310,15 @@ class PollStreams:
                 continue
             if late is not None:
                 follower.alone = False
-            if type(verdict) is not Wait:
+            if type(verdict) is not KeepPolling:
                 follower.tell(verdict)
                 continue
             delay = verdict.delay
             if late is None:
-                delay = max(delay, SHORTEST_AFTER_TROUBLE)
+                delay = max(delay, MIN_DELAY_AFTER_TROUBLE)
             elif (follower.fresh or late > delay / 4) and follower.wait.pace.steady:
                 # Waits that began together, or were held up together, are to drift apart; no poll comes later for it.
-                delay *= 1.0 - self._chance() / 2
+                delay *= 1.0 - self._rng() / 2
             follower.fresh = False
             self._plan(follower, delay)
             if verdict.lines:

@@ -15,7 +15,7 @@ class Shareable(Protocol):
     """What can be shared."""
 
     @property
-    def spent(self) -> bool:
+    def stale(self) -> bool:
         """Whether it must not be lent again, because the connection it was made from no longer works."""
 
     async def close(self) -> None:
@@ -31,9 +31,9 @@ class _Shared:
     users: int = 0
 
     @property
-    def spent(self) -> bool:
+    def stale(self) -> bool:
         made = self.made
-        return made.done() and (made.cancelled() or made.exception() is not None or made.result().spent)
+        return made.done() and (made.cancelled() or made.exception() is not None or made.result().stale)
 
 
 _shared: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Shared] = {}
@@ -49,8 +49,8 @@ async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterat
     """
     place = (asyncio.get_running_loop(), key)
     shared = _shared.get(place)
-    if shared is None or shared.spent:
-        shared = _shared[place] = _Shared(noted(asyncio.ensure_future(make())))
+    if shared is None or shared.stale:
+        shared = _shared[place] = _Shared(ignore_if_unawaited(asyncio.ensure_future(make())))
     shared.users += 1
     try:
         yield await asyncio.shield(shared.made)
@@ -81,7 +81,7 @@ async def _close_once_made(made: asyncio.Future[Any]) -> None:
     await _close(made)
 
 
-def noted(future: asyncio.Future[F]) -> asyncio.Future[F]:
+def ignore_if_unawaited(future: asyncio.Future[F]) -> asyncio.Future[F]:
     """Return the future, with its error taken note of even if all who waited for it are gone."""
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future

@@ -14,15 +14,15 @@ from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.network import http_session, network_error, read_body
 from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
 from airflow_provider_drs.clients.tls import trusted
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.calls import Call, HttpRequest
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.exchange import GetToken, exchange
-from airflow_provider_drs.protocol.settings import Settings, where
+from airflow_provider_drs.protocol.settings import Settings, error_context
 
 R = TypeVar("R")
 
-MOST_KEPT = 16
+MAX_CLIENTS = 16
 
 
 class DrsClient:
@@ -60,7 +60,7 @@ class DrsClient:
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
             self._observer.called(call.name, time.monotonic() - began, error)
-            raise error.about(where(self.settings.conn_id, call.about)) from None
+            raise error.with_context(error_context(self.settings.conn_id, call.subject)) from None
 
     @property
     def project_id(self) -> str:
@@ -74,7 +74,7 @@ class DrsClient:
         """Close the kept connection."""
         self._session.close()
 
-    def _send(self, request: HttpRequest) -> HttpAnswer:
+    def _send(self, request: HttpRequest) -> HttpResponse:
         timeout = self.settings.timeout
         deadline = time.monotonic() + timeout
         try:
@@ -89,7 +89,7 @@ class DrsClient:
                 stream=True,
             ) as response:
                 body = read_body(response, deadline, "DRS", self.settings.endpoint)
-                return HttpAnswer(response.status_code, response.headers, body, received_at=time.time())
+                return HttpResponse(response.status_code, response.headers, body, received_at=time.time())
         except (requests.RequestException, HTTPError, OSError) as error:
             failure = network_error(error, "DRS", self.settings.endpoint)
         # Not chained: the causes hold the request, and with it the token.
@@ -105,7 +105,7 @@ def kept_client(settings: Settings, tokens: TokenSource, observer: Observer = UN
     with _keeping:
         client = _kept.get((settings, tokens))
         if client is None:
-            while len(_kept) >= MOST_KEPT:
+            while len(_kept) >= MAX_CLIENTS:
                 _kept.pop(next(iter(_kept))).close()
             client = _kept[settings, tokens] = DrsClient(settings, tokens, observer)
         return client

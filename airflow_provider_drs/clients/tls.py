@@ -9,7 +9,7 @@ from pathlib import Path
 
 import certifi
 
-from airflow_provider_drs.protocol.errors import DrsConfigError, readable
+from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
 
 
 def trusted(verify: bool | str) -> bool | str:
@@ -45,5 +45,5 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=place)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise DrsConfigError(
-            f"'verify' names a CA file that cannot be used: {readable(str(place), 200)!r} ({readable(error, 120)})"
+            f"'verify' names a CA file that cannot be used: {one_line(str(place), 200)!r} ({one_line(error, 120)})"
         ) from None

@@ -173,21 +173,21 @@ def _settings(connection: Connection, extra: object, conn_id: str, project_id: s
 def _tokens(settings: Settings) -> TokenSource:
     from airflow_provider_drs.clients.identity import token_source
     from airflow_provider_drs.protocol.errors import DrsConfigError
-    from airflow_provider_drs.protocol.settings import where
+    from airflow_provider_drs.protocol.settings import error_context
 
     try:
         return token_source(settings, _new_token)
     except DrsConfigError as error:
-        raise error.about(where(settings.conn_id)) from None
+        raise error.with_context(error_context(settings.conn_id)) from None
 
 
 def _no_connection(conn_id: str) -> Exception:
     from airflow_provider_drs.protocol.errors import DrsConfigError
-    from airflow_provider_drs.protocol.settings import where
+    from airflow_provider_drs.protocol.settings import error_context
 
     return DrsConfigError(
         "it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; docs/connection.md has its fields",
-        where=where(conn_id),
+        error_context=error_context(conn_id),
     )
 
 

@@ -55,7 +55,7 @@ class DrsCompareOperator(BaseOperator):
     :param timeout: seconds or timedelta for the comparison; default 24 hours.
     :param transient_error_timeout: seconds or timedelta of trouble without one good answer after which to give up.
 
-    :raises DrsInconsistentError: not all is consistent; not retried.
+    :raises DrsComparisonError: not all is consistent; not retried.
     :raises DrsRequestError: DRS refuses the comparison.
     :raises DrsError: DRS or IAM cannot be asked, or the comparison failed or did not end in time.
     """
@@ -108,13 +108,13 @@ class DrsCompareOperator(BaseOperator):
 
         :return: the XCom.
         """
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.compare_calls import create_compare_task
         from airflow_provider_drs.protocol.comparison import is_unavailable
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.job_control import patiently
-        from airflow_provider_drs.protocol.polling import Pace, Polling, PollMemory
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.job_control import call_with_retry
+        from airflow_provider_drs.protocol.polling import Pace, PollingWait, PollMemory
+        from airflow_provider_drs.protocol.settings import error_context
 
         self.console_link = ""
         tables = None if self.tables is None else {db: list(names) for db, names in self.tables.items()}
@@ -124,16 +124,16 @@ class DrsCompareOperator(BaseOperator):
             self.console_link = address
             DrsConsoleLink.publish(context, address)
         client = hook.get_conn()
-        trouble = Polling(
+        trouble = PollingWait(
             f"Job {self.job_id}",
             Pace(self.poll_interval),
             PollMemory(),
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
         )
         try:
             # One that was created by a request whose answer was lost compares in vain, and changes nothing.
-            compare_id = drive(patiently(call, trouble), client, self._say)
+            compare_id = drive(call_with_retry(call, trouble), client, self._say)
         except DrsError as error:
             if self.on_unavailable == "skip" and is_unavailable(error):
                 raise AirflowSkipException(f"Skipping: no comparison of {self.compare} here. {error}") from error
@@ -150,7 +150,7 @@ class DrsCompareOperator(BaseOperator):
         :param event: the event of :class:`~airflow_provider_drs.triggers.jobs.DrsCompareTrigger`.
         :return: the XCom.
         """
-        from airflow_provider_drs.job_failures import DrsInconsistentError
+        from airflow_provider_drs.job_failures import DrsComparisonError
         from airflow_provider_drs.protocol.comparison import CAN_NOT_COMPARE
         from airflow_provider_drs.protocol.errors import DrsError
         from airflow_provider_drs.protocol.polling import ERROR
@@ -164,7 +164,7 @@ class DrsCompareOperator(BaseOperator):
         if not bad:
             return summary
         context["ti"].xcom_push(key="comparison", value=summary)
-        raise DrsInconsistentError(self.job_id, self.compare, bad)
+        raise DrsComparisonError(self.job_id, self.compare, bad)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger; one that broke leaves no result."""
@@ -196,11 +196,11 @@ class DrsCompareOperator(BaseOperator):
         )
 
     def _wait_here(self, client: DrsClient, compare_id: str, deadline: float, context: Context) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.comparison import CompareWait
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import Pace, Verdict, Wait
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollResult
+        from airflow_provider_drs.protocol.settings import error_context
 
         wait = CompareWait(
             self.job_id,
@@ -208,18 +208,18 @@ class DrsCompareOperator(BaseOperator):
             compare_id,
             Pace(self.poll_interval),
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             deadline=deadline,
         )
         while True:
-            verdict: Verdict
+            verdict: PollResult
             try:
                 verdict = wait.answered(client.call(wait.call()), time.time())
             except DrsError as error:
                 verdict = wait.failed(error, time.time())
             for line in verdict.lines:
                 self._say(line)
-            if not isinstance(verdict, Wait):
+            if not isinstance(verdict, KeepPolling):
                 return self.execute_complete(context, verdict.event())
             time.sleep(verdict.delay)
 

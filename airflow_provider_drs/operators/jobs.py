@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.protocol.job_control import Order
     from airflow_provider_drs.protocol.polling import LogLine
-    from airflow_provider_drs.protocol.readiness import Wanted
+    from airflow_provider_drs.protocol.readiness import JobsCondition
 
 # The wait ends by itself at its deadline; a triggerer that is not there is noticed this much later.
 TRIGGERER_SLACK = 300.0
@@ -80,7 +80,7 @@ class DrsJobOperator(BaseOperator):
         self.console_link: str | None = None
 
     @abstractmethod
-    def _order(self, where: str) -> Order:
+    def _order(self, error_context: str) -> Order:
         """Return what is to be done."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -88,13 +88,13 @@ class DrsJobOperator(BaseOperator):
 
         :return: the XCom.
         """
-        from airflow_provider_drs.protocol.calls import about_job, checked_job_id
+        from airflow_provider_drs.protocol.calls import checked_job_id, describe_job
         from airflow_provider_drs.protocol.job_control import Taken, control
         from airflow_provider_drs.protocol.polling import utc
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
 
         self.console_link = ""
-        order = self._order(where(self.drs_conn_id, about_job(checked_job_id(self.job_id))))
+        order = self._order(error_context(self.drs_conn_id, describe_job(checked_job_id(self.job_id))))
         hook = DrsHook(self.drs_conn_id, self.project_id)
         if address := hook.settings.console_link(self.job_id):
             self.console_link = address
@@ -114,7 +114,7 @@ class DrsJobOperator(BaseOperator):
         wanted = taken.wanted(order, time.time() + self.timeout)
         if self.deferrable:
             self._defer(wanted, record)
-        return self._wait_here(client, wanted, record, order.where)
+        return self._wait_here(client, wanted, record, order.error_context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the wait ended.
@@ -146,7 +146,7 @@ class DrsJobOperator(BaseOperator):
         except AirflowException as error:
             raise DrsError(f"the trigger that waited for job {self.job_id} ended without a result: {error}") from None
 
-    def _defer(self, wanted: Wanted, record: dict[str, Any]) -> None:
+    def _defer(self, wanted: JobsCondition, record: dict[str, Any]) -> None:
         from airflow_provider_drs.triggers.jobs import DrsJobsTrigger
 
         self.defer(
@@ -162,16 +162,21 @@ class DrsJobOperator(BaseOperator):
             timeout=timedelta(seconds=self.timeout + self.transient_error_timeout + TRIGGERER_SLACK),
         )
 
-    def _wait_here(self, client: DrsClient, wanted: Wanted, record: dict[str, Any], where: str) -> dict[str, Any]:
+    def _wait_here(
+        self, client: DrsClient, wanted: JobsCondition, record: dict[str, Any], error_context: str
+    ) -> dict[str, Any]:
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import Pace, Verdict, Wait
+        from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollResult
         from airflow_provider_drs.protocol.readiness import JobsWait
 
         wait = JobsWait(
-            wanted, Pace(self.poll_interval), transient_error_timeout=self.transient_error_timeout, where=where
+            wanted,
+            Pace(self.poll_interval),
+            transient_error_timeout=self.transient_error_timeout,
+            error_context=error_context,
         )
         while True:
-            verdict: Verdict
+            verdict: PollResult
             try:
                 replies = [client.call(call) for call in wait.calls()]
             except DrsError as error:
@@ -180,7 +185,7 @@ class DrsJobOperator(BaseOperator):
                 verdict = wait.answered(replies, time.time())
             for line in verdict.lines:
                 self._say(line)
-            if not isinstance(verdict, Wait):
+            if not isinstance(verdict, KeepPolling):
                 return self.execute_complete({}, {**verdict.event(), "record": record})
             time.sleep(verdict.delay)
 
@@ -198,11 +203,11 @@ class DrsStartJobOperator(DrsJobOperator):
     Parameters, XCom and exceptions are those of :class:`DrsJobOperator`.
     """
 
-    def _order(self, where: str) -> Order:
+    def _order(self, error_context: str) -> Order:
         from airflow_provider_drs.protocol.job_calls import start_jobs
         from airflow_provider_drs.protocol.job_control import START, Order
 
-        return Order(self.job_id, START, start_jobs, self.transient_error_timeout, where)
+        return Order(self.job_id, START, start_jobs, self.transient_error_timeout, error_context)
 
 
 class DrsPauseJobOperator(DrsJobOperator):
@@ -222,13 +227,17 @@ class DrsPauseJobOperator(DrsJobOperator):
         super().__init__(**kwargs)
         self.pause_mode = pause_mode
 
-    def _order(self, where: str) -> Order:
+    def _order(self, error_context: str) -> Order:
         from airflow_provider_drs.protocol.job_calls import pause_jobs
         from airflow_provider_drs.protocol.job_control import PAUSE, Order
 
         pause_jobs([self.job_id], self.pause_mode)  # checks both before anything is asked
         return Order(
-            self.job_id, PAUSE, lambda ids: pause_jobs(ids, self.pause_mode), self.transient_error_timeout, where
+            self.job_id,
+            PAUSE,
+            lambda ids: pause_jobs(ids, self.pause_mode),
+            self.transient_error_timeout,
+            error_context,
         )
 
 
@@ -241,11 +250,11 @@ class DrsResumeJobOperator(DrsJobOperator):
     Parameters, XCom and exceptions are those of :class:`DrsJobOperator`.
     """
 
-    def _order(self, where: str) -> Order:
+    def _order(self, error_context: str) -> Order:
         from airflow_provider_drs.protocol.job_calls import resume_jobs
         from airflow_provider_drs.protocol.job_control import RESUME, Order
 
-        return Order(self.job_id, RESUME, resume_jobs, self.transient_error_timeout, where)
+        return Order(self.job_id, RESUME, resume_jobs, self.transient_error_timeout, error_context)
 
 
 class DrsStopJobOperator(DrsJobOperator):
@@ -263,8 +272,10 @@ class DrsStopJobOperator(DrsJobOperator):
         super().__init__(**kwargs)
         self.force = force
 
-    def _order(self, where: str) -> Order:
+    def _order(self, error_context: str) -> Order:
         from airflow_provider_drs.protocol.job_calls import stop_jobs
         from airflow_provider_drs.protocol.job_control import STOP, Order
 
-        return Order(self.job_id, STOP, lambda ids: stop_jobs(ids, self.force), self.transient_error_timeout, where)
+        return Order(
+            self.job_id, STOP, lambda ids: stop_jobs(ids, self.force), self.transient_error_timeout, error_context
+        )

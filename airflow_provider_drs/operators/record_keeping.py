@@ -15,7 +15,7 @@ RECORD_KEY = "drs_switchover"
 EVIDENCE_KEY = "switchover"
 
 
-def writes_for_good(context: Context) -> bool:
+def has_durable_store(context: Context) -> bool:
     """Tell whether what is written down is there when the task runs again; before Airflow 3.3 there is nowhere to."""
     emptied = conf.getboolean("state_store", "clear_on_success", fallback=False)
     return context.get("task_state_store") is not None and not emptied

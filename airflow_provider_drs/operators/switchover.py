@@ -14,11 +14,11 @@ from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.operators.driving import drive
 from airflow_provider_drs.operators.planning import plan
 from airflow_provider_drs.operators.record_keeping import (
+    has_durable_store,
     keep_record,
     kept_record,
     leave_evidence,
     who,
-    writes_for_good,
 )
 from airflow_provider_drs.sensors.base import seconds
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switching import Order
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
-SHORTEST_POLL = 0.1
+MIN_POLL_INTERVAL = 0.1
 
 
 class DrsSwitchoverOperator(BaseOperator):
@@ -103,7 +103,7 @@ class DrsSwitchoverOperator(BaseOperator):
         self.project_id = project_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poll_interval = max(seconds("poll_interval", poll_interval), SHORTEST_POLL)
+        self.poll_interval = max(seconds("poll_interval", poll_interval), MIN_POLL_INTERVAL)
         self.timeout = seconds("timeout", timeout)
         self.max_lag = max_lag
         self.settle = None if settle is None else seconds("settle", settle)
@@ -192,9 +192,9 @@ class DrsSwitchoverOperator(BaseOperator):
             raise DrsError(f"the trigger that waited for job {self.job_id} ended without a result: {error}") from None
 
     def _order(self, context: Context) -> Order:
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.readiness import lag_limit
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
         from airflow_provider_drs.protocol.switching import Order
 
         ti = context["ti"]
@@ -206,16 +206,16 @@ class DrsSwitchoverOperator(BaseOperator):
             settle=self.settle,
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
-            may_switch=writes_for_good(context) or ti.try_number <= 1,
+            may_switch=has_durable_store(context) or ti.try_number <= 1,
             max_tries=getattr(ti, "max_tries", None) or 0,
             patience=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             who=who(context),
         )
 
     def _wait(self, record: Record) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import about_job
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.calls import describe_job
+        from airflow_provider_drs.protocol.settings import error_context
         from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
 
         return SwitchoverWait(
@@ -223,7 +223,7 @@ class DrsSwitchoverOperator(BaseOperator):
             Pace(self.poll_interval),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             freshness=record.freshness(),
             deadline=time.time() + self.timeout,
         )

@@ -14,10 +14,10 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.errors import readable
+from airflow_provider_drs.protocol.errors import one_line
 
 NO_RESULT = "DRS.M00002"
-LONGEST_RETRY_AFTER = 3600.0
+MAX_RETRY_AFTER = 3600.0
 _SHORT = 512  # bytes; the answer about one job
 
 R = TypeVar("R")
@@ -40,7 +40,7 @@ _FAULTS: dict[str, type[errors.DrsError]] = {
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
+class HttpResponse:
     """An answer as it came in.
 
     :param status: the HTTP status.
@@ -58,7 +58,7 @@ class HttpAnswer:
         """Return the first header of that name, whatever its case."""
         return next((str(v) for k, v in self.headers.items() if str(k).lower() == name), None)
 
-    def without(self, *secrets: str) -> HttpAnswer:
+    def redacted(self, *secrets: str) -> HttpResponse:
         """Return the answer without secrets, should the server echo them: its text ends in logs and messages."""
         if not any(self._may_hold(secret) for secret in secrets):
             return self
@@ -92,7 +92,7 @@ class SwitchoverReply:
     error_msg: str | None = None
 
 
-def read(answer: HttpAnswer, who: str = "DRS") -> Any:
+def read(answer: HttpResponse, who: str = "DRS") -> Any:
     """Return the JSON object of a good answer; raise a ``DrsError`` for every other one.
 
     :param who: whose answer it is, for messages.
@@ -108,13 +108,13 @@ def read(answer: HttpAnswer, who: str = "DRS") -> Any:
     if not 200 <= answer.status < 300:
         _raise(fault_class(code, answer.status), answer, answered, code, text or _start(answer.body))
     if body is None:
-        _raise(errors.DrsGarbledAnswerError, answer, f"{answered} without a JSON object", None, _start(answer.body))
+        _raise(errors.DrsInvalidResponseError, answer, f"{answered} without a JSON object", None, _start(answer.body))
     if code and (not body.get("status") or body.get("status") == "failed"):
         _raise(fault_class(code, answer.status), answer, f"{answered} with a refusal", code, text)
     return body
 
 
-def reply(make: Callable[[Any], R], answer: HttpAnswer) -> R:
+def reply(make: Callable[[Any], R], answer: HttpResponse) -> R:
     """Return the reply that ``make`` reads out of a good answer; raise as :func:`read`.
 
     Most polls are answered as the last one was, so that short answers are read once; what a reply is follows from the
@@ -130,10 +130,10 @@ def reply(make: Callable[[Any], R], answer: HttpAnswer) -> R:
 
 @lru_cache(maxsize=8192)
 def _reply_once(make: Callable[[Any], Any], status: int, body: bytes) -> Any:
-    return make(read(HttpAnswer(status, {}, body)))
+    return make(read(HttpResponse(status, {}, body)))
 
 
-def iam_error(answer: HttpAnswer) -> errors.DrsError:
+def iam_error(answer: HttpResponse) -> errors.DrsError:
     """Return what an answer of IAM that holds no token stands for.
 
     IAM is Keystone: 401 for a wrong password and for an unknown user, domain or project alike, 400 for a malformed
@@ -148,8 +148,8 @@ def iam_error(answer: HttpAnswer) -> errors.DrsError:
         return errors.DrsConfigError(text, http_status=error.http_status)
     except errors.DrsError as error:
         message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
-        return errors.DrsCredentialsError(message, http_status=error.http_status, error_msg=error.error_msg)
-    return errors.DrsGarbledAnswerError("IAM answered without a token", http_status=answer.status)
+        return errors.DrsAuthenticationError(message, http_status=error.http_status, error_msg=error.error_msg)
+    return errors.DrsInvalidResponseError("IAM answered without a token", http_status=answer.status)
 
 
 def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
@@ -170,16 +170,16 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
         return errors.DrsServerError
     if 200 <= status < 500:
         return errors.DrsRequestError
-    return errors.DrsGarbledAnswerError
+    return errors.DrsInvalidResponseError
 
 
 def switchover_reply(body: Any) -> SwitchoverReply:
     """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
     return SwitchoverReply(
-        job_id=exact(body.get("id")),
-        status=exact(body.get("status")),
-        error_code=shown(body.get("error_code")),
-        error_msg=shown(body.get("error_msg")) or shown(body.get("error_message")),
+        job_id=compare_text(body.get("id")),
+        status=compare_text(body.get("status")),
+        error_code=display_text(body.get("error_code")),
+        error_msg=display_text(body.get("error_msg")) or display_text(body.get("error_message")),
     )
 
 
@@ -187,25 +187,25 @@ def switch_reply(body: Any) -> str | None:
     """Read the answer of ``switch-vip``: the id of the job it is about, once DRS says that it accepts.
 
     :raises DrsRequestError: DRS refuses without a code (one with a code is raised by :func:`read`).
-    :raises DrsGarbledAnswerError: it says neither, so that what it did is not known.
+    :raises DrsInvalidResponseError: it says neither, so that what it did is not known.
     """
     status = body.get("status")
     if status == "success":
-        return exact(body.get("id"))
+        return compare_text(body.get("id"))
     if status == "failed":
         raise errors.DrsRequestError("DRS refuses the switchover without a reason")
-    raise errors.DrsGarbledAnswerError(f"DRS answered the switchover with the status {shown(status)!r}")
+    raise errors.DrsInvalidResponseError(f"DRS answered the switchover with the status {display_text(status)!r}")
 
 
 def number_of_jobs(body: Any) -> int:
     """Read the answer of the task list: how many tasks there are."""
     total = body.get("total_record")
     if isinstance(total, bool) or not isinstance(total, int):
-        raise errors.DrsGarbledAnswerError("DRS answered a task list without 'total_record'")
+        raise errors.DrsInvalidResponseError("DRS answered a task list without 'total_record'")
     return total
 
 
-def retry_after(answer: HttpAnswer) -> float | None:
+def retry_after(answer: HttpResponse) -> float | None:
     """Return the seconds of a ``Retry-After`` header (a number or a date), at most one hour, None without one."""
     value = (answer.header("retry-after") or "").strip()
     if not value:
@@ -219,11 +219,11 @@ def retry_after(answer: HttpAnswer) -> float | None:
             return None
     if math.isnan(seconds):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def _raise(
-    cls: type[errors.DrsError], answer: HttpAnswer, answered: str, code: str | None = None, text: str | None = None
+    cls: type[errors.DrsError], answer: HttpResponse, answered: str, code: str | None = None, text: str | None = None
 ) -> NoReturn:
     raise cls(
         ": ".join(x for x in (answered, code, text) if x),
@@ -272,22 +272,22 @@ def _fault(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
         return None, None
     inner = body.get("error")
     if isinstance(inner, dict):
-        return shown(inner.get("error_code") or inner.get("code")), shown(inner.get("message"))
+        return display_text(inner.get("error_code") or inner.get("code")), display_text(inner.get("message"))
     text = next((body[k] for k in ("error_msg", "error_message", "message") if body.get(k)), None)
-    return shown(body.get("error_code") or body.get("code")), shown(text)
+    return display_text(body.get("error_code") or body.get("code")), display_text(text)
 
 
-def shown(value: object) -> str | None:
+def display_text(value: object) -> str | None:
     """Return a value fit for a message, None for none."""
     if value is None:
         return None
-    return readable(value if isinstance(value, str) else json.dumps(value, default=str))
+    return one_line(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
-def exact(value: object) -> str | None:
+def compare_text(value: object) -> str | None:
     """Return a value that is compared: what is not fit for a message is quoted, never mended into a known one."""
-    text = shown(value)
-    return text if text == value or not isinstance(value, str) else readable(repr(value))
+    text = display_text(value)
+    return text if text == value or not isinstance(value, str) else one_line(repr(value))
 
 
 def _start(body: bytes) -> str:
@@ -295,10 +295,10 @@ def _start(body: bytes) -> str:
     start = body[:400].lstrip()
     if not start:
         return "no body"
-    return "an HTML page" if start.startswith(b"<") else readable(start.decode("utf-8", "replace"), 120)
+    return "an HTML page" if start.startswith(b"<") else one_line(start.decode("utf-8", "replace"), 120)
 
 
-def _target(answer: HttpAnswer) -> str:
+def _target(answer: HttpResponse) -> str:
     """Return where a redirect points, without its query, which may hold what is not for a log."""
     location = answer.header("location")
     if not location:
@@ -306,8 +306,8 @@ def _target(answer: HttpAnswer) -> str:
     try:
         parts = urlsplit(location)
         if parts.netloc:
-            return readable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 200)
+            return one_line(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 200)
     except ValueError:
         pass
     bare = re.split("[?#]", location, maxsplit=1)[0]
-    return readable(bare.rpartition("@")[2], 200) or "an unnamed place"
+    return one_line(bare.rpartition("@")[2], 200) or "an unnamed place"

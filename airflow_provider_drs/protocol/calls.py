@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_drs.protocol import answers
-from airflow_provider_drs.protocol.errors import DrsArgumentError, readable
+from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 
 R = TypeVar("R")
 
-_LONGEST_ID = 128
+_MAX_ID = 128
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Token:
 class HttpRequest:
     """A request as it goes out; headers hold the token, so they are no part of ``repr``.
 
-    :param reads: it changes nothing, so that it may go out again when a kept connection turns out to be closed.
+    :param safe: it changes nothing, so that it may go out again when a kept connection turns out to be closed.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = None
-    reads: bool = False
+    safe: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,21 @@ class Call(Generic[R]):
     """One call of the DRS API, before it is known with which token it goes out.
 
     :param name: the call in words, for messages.
-    :param about: what it is about, for messages.
+    :param subject: what it is about, for messages.
     :param path: the path below ``/v3/{project_id}/jobs``.
-    :param read: reads the JSON of a good answer into the reply.
-    :param reads: it changes nothing at DRS, though it is no GET.
+    :param parse: reads the JSON of a good answer into the reply.
+    :param safe: it changes nothing at DRS, though it is no GET.
     :param when_empty: the reply that "the returned result is empty" (DRS.M00002) stands for; None: an error.
     """
 
     name: str
-    about: str
+    subject: str
     method: str
     path: str
-    read: Callable[[Any], R]
+    parse: Callable[[Any], R]
     body: Mapping[str, Any] | None = None
     when_empty: R | None = None
-    reads: bool = False
+    safe: bool = False
 
     def request(self, endpoint: str, token: Token, language: str) -> HttpRequest:
         """Return the request with ``token``, in the project of that token."""
@@ -77,7 +77,7 @@ class Call(Generic[R]):
                 "Accept": "application/json",
             },
             body=None if self.body is None else json.dumps(self.body).encode(),
-            reads=self.reads or self.method == "GET",
+            safe=self.safe or self.method == "GET",
         )
 
 
@@ -90,7 +90,7 @@ def checked_job_id(job_id: object) -> str:
     if job_id is None or job_id == "None":
         raise DrsArgumentError("job_id is None: the template or the task it comes from gave no value")
     if not isinstance(job_id, str):
-        raise DrsArgumentError(f"job_id must be a string, not {type(job_id).__name__} ({readable(repr(job_id), 80)})")
+        raise DrsArgumentError(f"job_id must be a string, not {type(job_id).__name__} ({one_line(repr(job_id), 80)})")
     if not job_id:
         raise DrsArgumentError("job_id is empty")
     wrong = None
@@ -104,14 +104,14 @@ def checked_job_id(job_id: object) -> str:
         wrong = "a slash"
     elif ".." in job_id or job_id == ".":
         wrong = "dots that would change the path"
-    elif len(job_id) > _LONGEST_ID:
-        wrong = f"more than {_LONGEST_ID} characters"
+    elif len(job_id) > _MAX_ID:
+        wrong = f"more than {_MAX_ID} characters"
     if wrong:
-        raise DrsArgumentError(f"job_id {readable(repr(job_id), 160)} cannot be a DRS job id: it holds {wrong}")
+        raise DrsArgumentError(f"job_id {one_line(repr(job_id), 160)} cannot be a DRS job id: it holds {wrong}")
     return job_id
 
 
-def about_job(job_id: str) -> str:
+def describe_job(job_id: str) -> str:
     """Return how messages name a job."""
     return f"job {job_id!r}"
 
@@ -126,7 +126,7 @@ def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
     path = f"/{quote(checked_job_id(job_id), safe='')}/get-switch-vip-status"
     nothing_yet = answers.SwitchoverReply(job_id=None, status=None)
     return Call(
-        "get-switch-vip-status", about_job(job_id), "GET", path, answers.switchover_reply, when_empty=nothing_yet
+        "get-switch-vip-status", describe_job(job_id), "GET", path, answers.switchover_reply, when_empty=nothing_yet
     )
 
 
@@ -142,9 +142,9 @@ def switch_vip(job_id: str, mode: str) -> Call[str | None]:
     :raises DrsArgumentError: ``job_id`` or ``mode`` cannot be one.
     """
     if mode not in MODES:
-        raise DrsArgumentError(f"mode must be 'source' or 'target', not {readable(repr(mode), 80)}")
+        raise DrsArgumentError(f"mode must be 'source' or 'target', not {one_line(repr(mode), 80)}")
     path = f"/{quote(checked_job_id(job_id), safe='')}/switch-vip"
-    return Call("switch-vip", about_job(job_id), "POST", path, answers.switch_reply, {"mode": mode})
+    return Call("switch-vip", describe_job(job_id), "POST", path, answers.switch_reply, {"mode": mode})
 
 
 def list_one_job() -> Call[int]:

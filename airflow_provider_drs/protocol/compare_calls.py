@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.answers import exact, fault_class, shown
-from airflow_provider_drs.protocol.calls import Call, about_job, checked_job_id
-from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsGarbledAnswerError, readable
+from airflow_provider_drs.protocol.answers import compare_text, display_text, fault_class
+from airflow_provider_drs.protocol.calls import Call, checked_job_id, describe_job
+from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, one_line
 from airflow_provider_drs.protocol.job_replies import errors_of
 
 KINDS = ("objects", "lines", "contents")
@@ -56,7 +56,7 @@ class ComparePage:
 def checked_kind(compare: object) -> str:
     """Return what is to be compared; raise ``DrsArgumentError`` for all but objects, lines and contents."""
     if not isinstance(compare, str) or compare not in KINDS:
-        raise DrsArgumentError(f"compare must be one of {', '.join(KINDS)}, not {readable(repr(compare), 80)}")
+        raise DrsArgumentError(f"compare must be one of {', '.join(KINDS)}, not {one_line(repr(compare), 80)}")
     return compare
 
 
@@ -88,10 +88,10 @@ def create_compare_task(
         if tables:
             info["compare_object_infos"] = [{"db_name": db, "table_name": list(names)} for db, names in tables.items()]
 
-    def read(answer: Any) -> str:
+    def parse(answer: Any) -> str:
         return _created(answer, field, compare)
 
-    return Call("create-compare-task", about_job(job_id), "POST", "/create-compare-task", read, body)
+    return Call("create-compare-task", describe_job(job_id), "POST", "/create-compare-task", parse, body)
 
 
 def query_compare_result(job_id: str, compare: str, compare_id: str, page: int = 1) -> Call[ComparePage]:
@@ -108,24 +108,24 @@ def query_compare_result(job_id: str, compare: str, compare_id: str, page: int =
         "per_page": PER_PAGE,
     }
 
-    def read(answer: Any) -> ComparePage:
+    def parse(answer: Any) -> ComparePage:
         return _page(answer, compare, compare_id, page)
 
-    return Call("query-compare-result", about_job(job_id), "POST", "/query-compare-result", read, body, reads=True)
+    return Call("query-compare-result", describe_job(job_id), "POST", "/query-compare-result", parse, body, safe=True)
 
 
 def _created(answer: Mapping[str, Any], field: str, compare: str) -> str:
     created = answer.get(field)
     if not isinstance(created, Mapping):
-        raise DrsGarbledAnswerError(f"DRS answered without a result for the comparison of {compare}")
+        raise DrsInvalidResponseError(f"DRS answered without a result for the comparison of {compare}")
     code, text = errors_of(created)
     if code:
         why = ": ".join(x for x in (code, text) if x)
         message = f"DRS refuses a comparison of {compare}: {why}"
         raise fault_class(code, 200)(message, error_code=code, error_msg=text, http_status=200)
-    compare_id = exact(created.get("compare_task_id"))
+    compare_id = compare_text(created.get("compare_task_id"))
     if not compare_id:
-        raise DrsGarbledAnswerError(f"DRS answered without an id of the comparison of {compare}")
+        raise DrsInvalidResponseError(f"DRS answered without an id of the comparison of {compare}")
     return compare_id
 
 
@@ -140,9 +140,11 @@ def _page(answer: Mapping[str, Any], compare: str, compare_id: str, page: int) -
     listed = answer.get("compare_task_list_results")
     listed = listed if isinstance(listed, Mapping) else {}
     tasks = list(_objects(listed.get("compare_task_list")))
-    status = next((exact(x.get("compare_task_status")) for x in tasks if x.get("compare_task_id") == compare_id), None)
-    read = _objects_page if compare == "objects" else _data_page
-    items, differing, longest, count = read(results, compare)
+    status = next(
+        (compare_text(x.get("compare_task_status")) for x in tasks if x.get("compare_task_id") == compare_id), None
+    )
+    parse = _objects_page if compare == "objects" else _data_page
+    items, differing, longest, count = parse(results, compare)
     seen = page * PER_PAGE
     more = bool(items or tasks) and (longest >= PER_PAGE or len(tasks) >= PER_PAGE or count > seen)
     return ComparePage(status or None, items, differing, more)
@@ -150,12 +152,12 @@ def _page(answer: Mapping[str, Any], compare: str, compare_id: str, page: int) -
 
 def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[Compared, ...], tuple[str, ...], int, int]:
     overview = list(_objects(results.get("object_compare_overview")))
-    items = tuple(Compared(_name(x.get("object_type")), exact(x.get("object_compare_result"))) for x in overview)
+    items = tuple(Compared(_name(x.get("object_type")), compare_text(x.get("object_compare_result"))) for x in overview)
     details = results.get("object_compare_details")
     by_type = details if isinstance(details, Mapping) else {}
     lists = [(kind, list(_objects(found))) for kind, found in by_type.items()]
     differing = tuple(
-        f"{readable(kind, 80)} {_name(x.get('source_db_name'))}.{_name(source or target)}"
+        f"{one_line(kind, 80)} {_name(x.get('source_db_name'))}.{_name(source or target)}"
         for kind, found in lists
         for x in found
         if (source := x.get("source_db_value")) != (target := x.get("target_db_value"))
@@ -167,13 +169,15 @@ def _data_page(results: Mapping[str, Any], compare: str) -> tuple[tuple[Compared
     what = "line" if compare == "lines" else "content"
     overview = list(_objects(results.get(f"{what}_compare_overview")))
     field = f"{what}_compare_result"
-    items = [Compared(_name(x.get("source_db_name")), exact(x.get(field))) for x in overview]
+    items = [Compared(_name(x.get("source_db_name")), compare_text(x.get(field))) for x in overview]
     longest, counts = len(overview), [_count(results.get(f"{what}_compare_overview_count"))]
     for database in _objects(results.get(f"{what}_compare_details")):
         name = _name(database.get("source_db_name"))
         for part in (f"{what}_compare_detail", f"{what}_uncompare_detail"):
             tables = list(_objects(database.get(part)))
-            items += [Compared(f"{name}.{_name(x.get('source_table_name'))}", exact(x.get(field))) for x in tables]
+            items += [
+                Compared(f"{name}.{_name(x.get('source_table_name'))}", compare_text(x.get(field))) for x in tables
+            ]
             longest = max(longest, len(tables))
             counts.append(_count(database.get(f"{part}_count")))
     return tuple(items), (), longest, max(counts)
@@ -184,9 +188,9 @@ def _objects(value: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _name(value: object) -> str:
-    return shown(value) or "?"
+    return display_text(value) or "?"
 
 
 def _count(value: object) -> int:
-    text = shown(value) or ""
+    text = display_text(value) or ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -11,8 +11,17 @@ from typing import Any
 from airflow_provider_drs.protocol.calls import Call
 from airflow_provider_drs.protocol.compare_calls import Compared, ComparePage, query_compare_result
 from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError
-from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory, Verdict, Wait, utc
-from airflow_provider_drs.protocol.questions import CallQuestion
+from airflow_provider_drs.protocol.polling import (
+    GiveUp,
+    KeepPolling,
+    LogLine,
+    Pace,
+    PollingWait,
+    PollMemory,
+    PollResult,
+    utc,
+)
+from airflow_provider_drs.protocol.questions import CallQuery
 
 COMPARED = "compared"
 CONSISTENT = "CONSISTENT"
@@ -21,7 +30,7 @@ CAN_NOT_COMPARE = "CAN_NOT_COMPARE"
 _RUNNING_TASKS = frozenset({"RUNNING", "WAITING_FOR_RUNNING", "FULL_DOING", "INCRE_DOING"})
 _RUNNING_ITEMS = frozenset({"COMPARING", "WAITING_FOR_COMPARISON"})
 _SUCCESSFUL = "SUCCESSFUL"
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 
 # These blame the request itself; any other refusal says that this kind of task, or this state, cannot be compared.
 _MALFORMED = frozenset(
@@ -30,7 +39,7 @@ _MALFORMED = frozenset(
 
 
 @dataclass(frozen=True)
-class Over(Verdict):
+class ComparisonEnded(PollResult):
     """The comparison has ended; ``result`` is ``{compare_id, compared, not_consistent, done_at, polls}``."""
 
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -46,7 +55,7 @@ def is_unavailable(error: DrsError) -> bool:
     return refused and error.error_code is not None and error.error_code not in _MALFORMED
 
 
-class CompareWait(Polling):
+class CompareWait(PollingWait):
     """The wait for one comparison.
 
     :param job_id: the job.
@@ -54,9 +63,9 @@ class CompareWait(Polling):
     :param compare_id: the comparison.
     :param pace: how often to poll while all is well.
     :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
-    :param where: what its own errors are about, such as the connection and the job.
+    :param error_context: what its own errors are about, such as the connection and the job.
     :param deadline: seconds since the epoch after which to give up; None: never.
-    :param chance: numbers from 0 to 1, for the jitter.
+    :param rng: numbers from 0 to 1, for the jitter.
     """
 
     def __init__(
@@ -67,17 +76,17 @@ class CompareWait(Polling):
         pace: Pace,
         *,
         transient_error_timeout: float | None = 900.0,
-        where: str = "",
+        error_context: str = "",
         deadline: float | None = None,
-        chance: Callable[[], float] = random,
+        rng: Callable[[], float] = random,
     ) -> None:
         super().__init__(
             f"Job {job_id}",
             pace,
             PollMemory(),
             transient_error_timeout=transient_error_timeout,
-            where=where,
-            chance=chance,
+            error_context=error_context,
+            rng=rng,
         )
         self.job_id = job_id
         self.compare = compare
@@ -92,15 +101,15 @@ class CompareWait(Polling):
         """Return what the next poll asks."""
         return query_compare_result(self.job_id, self.compare, self.compare_id, self._page)
 
-    def question(self) -> CallQuestion:
+    def query(self) -> CallQuery:
         """Return what the next poll asks; the pages one wait turns are no other's."""
-        return CallQuestion(self.call(), shared=False)
+        return CallQuery(self.call(), shared=False)
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
         """Take the reply to :meth:`question`."""
         return self.answered(replies[0], at)
 
-    def answered(self, page: ComparePage, at: float) -> Verdict:
+    def answered(self, page: ComparePage, at: float) -> PollResult:
         """Take the reply to :meth:`call`, which came at ``at`` (seconds since the epoch)."""
         self._count(at)
         lines = self._recovered(at)
@@ -109,34 +118,34 @@ class CompareWait(Polling):
             self._items[item.name] = _worse(self._items.get(item.name), item)
         self._differing += [name for name in page.differing if name not in self._differing]
         over = self._is_over()
-        if over and page.more and self._page < MOST_PAGES:
+        if over and page.more and self._page < MAX_PAGES:
             self._page += 1
-            return Wait(tuple(lines), 0.0)
-        if page.more and self._status is None and self._page < MOST_PAGES:
+            return KeepPolling(tuple(lines), 0.0)
+        if page.more and self._status is None and self._page < MAX_PAGES:
             self._page += 1  # the list of comparisons has this one on a later page
-            return Wait(tuple(lines), 0.0)
+            return KeepPolling(tuple(lines), 0.0)
         status = self._status
         lines += self._changes(status or ("over" if over else "running"))
         if over:
             if self._items:
-                return Over(tuple(lines), self._result(at))
+                return ComparisonEnded(tuple(lines), self._result(at))
             return self._ends(lines, f"the comparison of {self.compare} has compared nothing")
         if status is not None and status not in _RUNNING_TASKS and status != _SUCCESSFUL:
             return self._ends(lines, f"the comparison of {self.compare} ended as {status}")
         self._begin()
         if self._late(at):
             return self._ends(lines, self._too_late)
-        return Wait(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
+        return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
 
-    def failed(self, error: DrsError, at: float) -> Verdict:
+    def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of a page; past the deadline that is an end too."""
         self._begin()
         verdict = super().failed(error, at)
-        if not isinstance(verdict, Wait):
+        if not isinstance(verdict, KeepPolling):
             return verdict
         if self._late(at):
             return self._ends(list(verdict.lines), f"{self._too_late}, and no good answer at its end: {error.message}")
-        return Wait(verdict.lines, self._until_deadline(verdict.delay, at))
+        return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
 
     def _begin(self) -> None:
         """Read from the first page again: what was read is of a time that is over."""
@@ -152,7 +161,7 @@ class CompareWait(Polling):
         if self.memory.last_seen == key:
             return []
         self.memory.last_seen = key
-        return [LogLine(logging.INFO, f"{self.about}: comparison of {self.compare} is {key}")]
+        return [LogLine(logging.INFO, f"{self.subject}: comparison of {self.compare} is {key}")]
 
     def _result(self, at: float) -> dict[str, Any]:
         bad = [item for item in self._items.values() if item.result != CONSISTENT]
@@ -172,7 +181,7 @@ class CompareWait(Polling):
         return f"the comparison of {self.compare} did not end within the time-out"
 
     def _ends(self, lines: list[LogLine], message: str) -> GiveUp:
-        return GiveUp(tuple(lines), DrsError(message, where=self.where), max(self.pace.interval, 1.0))
+        return GiveUp(tuple(lines), DrsError(message, error_context=self.error_context), max(self.pace.interval, 1.0))
 
     def _late(self, at: float) -> bool:
         return self.deadline is not None and at >= self.deadline

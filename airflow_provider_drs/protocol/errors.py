@@ -10,10 +10,10 @@
     │   ├── DrsBusyError           another operation is running on the task
     │   ├── DrsServerError         the service, or a gateway before it, failed
     │   ├── DrsUnreachableError    unknown host, refused, reset, time-out
-    │   └── DrsGarbledAnswerError  an answer that is not what the service would write
+    │   └── DrsInvalidResponseError  an answer that is not what the service would write
     ├── DrsUnavailableError        trouble lasted longer than the caller allows
     ├── DrsTokenRefusedError       the token is expired, revoked or not known
-    ├── DrsCredentialsError        IAM refuses the log-in
+    ├── DrsAuthenticationError        IAM refuses the log-in
     ├── DrsPermissionError         the user may not do this
     ├── DrsRequestError            the request is wrong
     │   ├── DrsJobNotFoundError    no such task (any more)
@@ -23,7 +23,7 @@
     ├── DrsGuardError              a guard does not hold; nothing was changed
     ├── DrsSwitchoverRefusedError  DRS refuses to switch; nothing was changed
     ├── DrsUnknownStatusError      a status the documentation does not name
-    └── DrsOtherJobError           the answer is about another job
+    └── DrsJobMismatchError           the answer is about another job
 
 The switchover that failed is not among them: it is an answer, not an error in getting one. The task's exception for it
 is ``DrsSwitchoverFailedError`` in :mod:`airflow_provider_drs.exceptions`.
@@ -33,10 +33,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-_LONGEST_TEXT = 500
+_MAX_TEXT = 500
 
 
-def readable(text: object, limit: int = _LONGEST_TEXT) -> str:
+def one_line(text: object, limit: int = _MAX_TEXT) -> str:
     """Return foreign text fit for a message: one line, printable, at most ``limit`` characters."""
     raw = str(text)[: limit * 2]
     if not raw.isprintable():
@@ -53,7 +53,7 @@ class DrsError(Exception):
     :param error_msg: the service's own text for it.
     :param http_status: the HTTP status of the answer, None where there was no answer.
     :param retry_after: seconds the server asked to wait before the next request.
-    :param where: what the message is about, such as the connection and the job.
+    :param error_context: what the message is about, such as the connection and the job.
     """
 
     hint: ClassVar[str] = ""
@@ -66,7 +66,7 @@ class DrsError(Exception):
         error_msg: str | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
-        where: str = "",
+        error_context: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -74,10 +74,10 @@ class DrsError(Exception):
         self.error_msg = error_msg
         self.http_status = http_status
         self.retry_after = retry_after
-        self.where = where
+        self.error_context = error_context
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.message}" if self.where else self.message
+        text = f"{self.error_context}: {self.message}" if self.error_context else self.message
         return f"{text.rstrip('.。')}. {self.hint}" if self.hint else text
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,23 +89,24 @@ class DrsError(Exception):
             "error_msg": self.error_msg,
             "http_status": self.http_status,
             "retry_after": self.retry_after,
-            "where": self.where,
+            "where": self.error_context,
         }
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> DrsError:
         """Rebuild what :meth:`to_dict` wrote; a class this version does not know becomes a plain ``DrsError``."""
         fields = {k: data.get(k) for k in ("error_code", "error_msg", "http_status", "retry_after")}
-        cls = _CLASSES.get(str(data.get("type")), DrsError)
-        return cls(str(data.get("message")), where=str(data.get("where") or ""), **fields)
+        name = str(data.get("type"))
+        cls = _CLASSES.get(_RENAMED.get(name, name), DrsError)
+        return cls(str(data.get("message")), error_context=str(data.get("where") or ""), **fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DrsError.from_dict, (self.to_dict(),)
 
-    def about(self, where: str) -> DrsError:
-        """Return a fresh copy that says what it is about; the first one to know keeps the word."""
+    def with_context(self, error_context: str) -> DrsError:
+        """Return a copy with ``error_context`` set, unless it is set already."""
         copy = DrsError.from_dict(self.to_dict())
-        copy.where = self.where or where
+        copy.error_context = self.error_context or error_context
         return copy
 
 
@@ -137,7 +138,7 @@ class DrsUnreachableError(DrsTransientError):
     """No answer: unknown host, refused or reset connection, time-out."""
 
 
-class DrsGarbledAnswerError(DrsTransientError):
+class DrsInvalidResponseError(DrsTransientError):
     """An answer that is not what the service would write: HTML, half or broken JSON, an empty body."""
 
 
@@ -159,7 +160,7 @@ class DrsTokenRefusedError(DrsError):
     )
 
 
-class DrsCredentialsError(DrsError):
+class DrsAuthenticationError(DrsError):
     """IAM refuses the log-in."""
 
     hint = "Check login, password, 'domain_name' and the project of the connection"
@@ -221,7 +222,7 @@ class DrsUnknownStatusError(DrsError):
     )
 
 
-class DrsOtherJobError(DrsError):
+class DrsJobMismatchError(DrsError):
     """The answer is about another job than the one asked for."""
 
     hint = "If this is a cross-AZ task whose parent answers with a child's id, set verify_job_id=False"
@@ -232,3 +233,9 @@ def _tree(cls: type[DrsError]) -> dict[str, type[DrsError]]:
 
 
 _CLASSES = _tree(DrsError)
+# What deferred tasks of versions up to 0.2 have stored.
+_RENAMED = {
+    "DrsGarbledAnswerError": "DrsInvalidResponseError",
+    "DrsOtherJobError": "DrsJobMismatchError",
+    "DrsCredentialsError": "DrsAuthenticationError",
+}

@@ -5,7 +5,7 @@ The generator yields what it wants done and is sent the outcome; whoever drives 
     steps = exchange(call, endpoint, language)
     step = next(steps)
     while True:
-        step = steps.send(<a Token for GetToken, an HttpAnswer for Send>)
+        step = steps.send(<a Token for GetToken, an HttpResponse for Send>)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_drs.protocol import answers
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.calls import Call, HttpRequest, Token
 from airflow_provider_drs.protocol.errors import DrsError, DrsTokenRefusedError
 
@@ -51,9 +51,9 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Generator[GetToken 
     return _reply(call, token, (yield Send(call.request(endpoint, token, language))))
 
 
-def _reply(call: Call[R], token: Token, answer: HttpAnswer) -> R:
+def _reply(call: Call[R], token: Token, answer: HttpResponse) -> R:
     try:
-        return answers.reply(call.read, answer.without(token.value))
+        return answers.reply(call.parse, answer.redacted(token.value))
     except DrsError as error:
         if error.error_code == answers.NO_RESULT and call.when_empty is not None:
             return call.when_empty

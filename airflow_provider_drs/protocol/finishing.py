@@ -6,7 +6,7 @@ from airflow_provider_drs.protocol.calls import get_switchover_status
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.record import Record
 from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause, Say, Steps
-from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict, Wait
+from airflow_provider_drs.protocol.waiting import KeepPolling, PollResult, SwitchoverWait
 
 
 def finish(wait: SwitchoverWait, record: Record, *, taken: bool = False, polls: int | None = None) -> Steps:
@@ -20,7 +20,7 @@ def finish(wait: SwitchoverWait, record: Record, *, taken: bool = False, polls: 
     while not (taken and wait.memory.started) and polls != 0:
         polls = None if polls is None else polls - 1
         started, asked_at = wait.memory.started, (yield Now())
-        verdict: Verdict
+        verdict: PollResult
         try:
             reply = yield Ask(get_switchover_status(wait.job_id))
         except DrsError as error:
@@ -32,7 +32,7 @@ def finish(wait: SwitchoverWait, record: Record, *, taken: bool = False, polls: 
         record.observe(wait.memory.observed)
         if wait.memory.started and not started:
             yield Keep(record)  # what tells a new result from an old one outlives this worker
-        if not isinstance(verdict, Wait):
+        if not isinstance(verdict, KeepPolling):
             return verdict
         if polls != 0:
             yield Pause(verdict.delay)

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
 
-from airflow_provider_drs.protocol.statuses import Meaning, meaning
+from airflow_provider_drs.protocol.statuses import SwitchoverState, switchover_state
 
 DEFAULT_SETTLE = 30.0
 DEFAULT_DECIDE_WITHIN = 300.0
 
 
-class Trust(Enum):
+class Confidence(Enum):
     """What a status is worth."""
 
     FRESH = "the outcome of this switchover"
@@ -46,7 +46,7 @@ class Freshness:
     started: bool = False
     empty_since: bool = False
 
-    def judge(self, status: str | None, asked_at: float, *, about_job: bool = True) -> Trust:
+    def judge(self, status: str | None, asked_at: float, *, names_job: bool = True) -> Confidence:
         """Tell what ``status`` is worth.
 
         A final status counts if START was seen since, or it differs from the baseline, or DRS had accepted the
@@ -54,19 +54,19 @@ class Freshness:
         baseline, because that answer says nothing either way; one without a status about the job is.
 
         :param asked_at: when the request for it went out: the status is no older than that.
-        :param about_job: the answer named the job, which an empty result does not.
+        :param names_job: the answer named the job, which an empty result does not.
         """
-        what = meaning(status)
-        if what is Meaning.RUNNING:
+        what = switchover_state(status)
+        if what is SwitchoverState.RUNNING:
             self.started = True
-            return Trust.NOT_YET
-        final = what in (Meaning.DONE, Meaning.FAILED)
+            return Confidence.NOT_YET
+        final = what in (SwitchoverState.DONE, SwitchoverState.FAILED)
         if final and (self.started or self._differs(status) or self._settled(asked_at)):
-            return Trust.FRESH
-        self.empty_since = self.empty_since or (what is Meaning.NOT_BEGUN and about_job)
+            return Confidence.FRESH
+        self.empty_since = self.empty_since or (what is SwitchoverState.NOT_BEGUN and names_job)
         if self.started:
-            return Trust.NOT_YET
-        return Trust.UNDECIDABLE if asked_at >= self.decide_by else Trust.NOT_YET
+            return Confidence.NOT_YET
+        return Confidence.UNDECIDABLE if asked_at >= self.decide_by else Confidence.NOT_YET
 
     @property
     def decide_by(self) -> float:

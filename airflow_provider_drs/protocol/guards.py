@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
 from airflow_provider_drs.protocol.polling import duration, utc
-from airflow_provider_drs.protocol.statuses import HEALTHY, Meaning, meaning
+from airflow_provider_drs.protocol.statuses import HEALTHY, SwitchoverState, switchover_state
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,11 @@ def guards(
     """
     status = state.status if state else None
     lag = progress.lag if progress else None
-    running = meaning(reply.status)
+    running = switchover_state(reply.status)
     fits = lag is not None and (max_lag is None or lag <= max_lag)
-    quiet = running not in (Meaning.RUNNING, Meaning.UNKNOWN) or (attach and running is Meaning.RUNNING)
+    quiet = running not in (SwitchoverState.RUNNING, SwitchoverState.UNKNOWN) or (
+        attach and running is SwitchoverState.RUNNING
+    )
     when = utc(at)
     return [
         Guard("job_state", status == HEALTHY, status, HEALTHY, when),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_drs.protocol import job_replies
-from airflow_provider_drs.protocol.calls import Call, about_job, checked_job_id
-from airflow_provider_drs.protocol.errors import DrsArgumentError, readable
+from airflow_provider_drs.protocol.calls import Call, checked_job_id, describe_job
+from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobResult, JobState
 
-MOST_JOBS = 100
+MAX_JOBS = 100
 PAUSE_MODES = ("target", "all")
 
 
@@ -25,7 +25,7 @@ def batch_status(job_ids: Sequence[str]) -> Call[dict[str, JobState]]:
     """
     jobs = _checked(job_ids)
     body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
-    return Call("batch-status", about_jobs(jobs), "POST", "/batch-status", job_replies.job_states, body, reads=True)
+    return Call("batch-status", describe_jobs(jobs), "POST", "/batch-status", job_replies.job_states, body, safe=True)
 
 
 def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
@@ -39,7 +39,7 @@ def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
     # The page is documented for its siblings only; where it is not known, it is passed over.
     body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
     return Call(
-        "batch-progress", about_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body, reads=True
+        "batch-progress", describe_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body, safe=True
     )
 
 
@@ -55,7 +55,7 @@ def pause_jobs(job_ids: Sequence[str], mode: str = "target") -> Call[dict[str, J
     :raises DrsArgumentError: as :func:`batch_status`, or for another mode.
     """
     if mode not in PAUSE_MODES:
-        raise DrsArgumentError(f"pause_mode must be 'target' or 'all', not {readable(repr(mode), 80)}")
+        raise DrsArgumentError(f"pause_mode must be 'target' or 'all', not {one_line(repr(mode), 80)}")
     return _control("batch-pause-task", job_ids, {"pause_mode": mode})
 
 
@@ -77,10 +77,10 @@ def stop_jobs(job_ids: Sequence[str], force: bool = False) -> Call[dict[str, Job
     return _control("batch-jobs", job_ids, {"delete_type": "force_terminate" if force else "terminate"}, "DELETE")
 
 
-def about_jobs(job_ids: Sequence[str]) -> str:
+def describe_jobs(job_ids: Sequence[str]) -> str:
     """Return how messages name jobs: three by id, of more their number too."""
     if len(job_ids) == 1:
-        return about_job(job_ids[0])
+        return describe_job(job_ids[0])
     named = ", ".join(repr(job_id) for job_id in job_ids[:3])
     return f"jobs {named}" + (f" and {len(job_ids) - 3} more" if len(job_ids) > 3 else "")
 
@@ -102,7 +102,7 @@ def checked_job_ids(job_ids: object) -> list[str]:
 
 def in_batches(job_ids: Sequence[str]) -> list[list[str]]:
     """Return the ids in parts that one call takes."""
-    return [list(job_ids[at : at + MOST_JOBS]) for at in range(0, len(job_ids), MOST_JOBS)]
+    return [list(job_ids[at : at + MAX_JOBS]) for at in range(0, len(job_ids), MAX_JOBS)]
 
 
 def _listed(text: str) -> object:
@@ -110,14 +110,14 @@ def _listed(text: str) -> object:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise DrsArgumentError(f"job_ids {readable(repr(text), 160)} is no JSON list") from None
+            raise DrsArgumentError(f"job_ids {one_line(repr(text), 160)} is no JSON list") from None
     return [job_id.strip() for job_id in text.split(",")]
 
 
 def _checked(job_ids: Sequence[str]) -> list[str]:
     jobs = checked_job_ids(job_ids)
-    if len(jobs) > MOST_JOBS:
-        raise DrsArgumentError(f"one call takes at most {MOST_JOBS} jobs, not {len(jobs)}")
+    if len(jobs) > MAX_JOBS:
+        raise DrsArgumentError(f"one call takes at most {MAX_JOBS} jobs, not {len(jobs)}")
     return jobs
 
 
@@ -126,4 +126,4 @@ def _control(
 ) -> Call[dict[str, JobResult]]:
     jobs = _checked(job_ids)
     body = {"jobs": [{"job_id": job_id, **each} for job_id in jobs]}
-    return Call(name, about_jobs(jobs), method, f"/{name}", job_replies.job_results, body)
+    return Call(name, describe_jobs(jobs), method, f"/{name}", job_replies.job_results, body)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.calls import Call, about_job
+from airflow_provider_drs.protocol.calls import Call, describe_job
 from airflow_provider_drs.protocol.errors import (
     DrsBusyError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
     DrsJobNotFoundError,
     DrsThrottledError,
     DrsTransientError,
@@ -23,13 +23,13 @@ from airflow_provider_drs.protocol.errors import (
 )
 from airflow_provider_drs.protocol.job_calls import batch_status
 from airflow_provider_drs.protocol.job_replies import JobResult
-from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory
-from airflow_provider_drs.protocol.readiness import Wanted
+from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, PollingWait, PollMemory
+from airflow_provider_drs.protocol.readiness import JobsCondition
 from airflow_provider_drs.protocol.statuses import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, JobStatus
 from airflow_provider_drs.protocol.steps import Ask, Now, Pause, Say
 
 # How long a failed task that is resumed may go on showing what it failed of before.
-STANDS_FOR = 60.0
+OLD_FAILURE_GRACE = 60.0
 
 _RUNNING = (JobStatus.FULL_TRANSFER_STARTED, JobStatus.FULL_TRANSFER_COMPLETE, JobStatus.INCRE_TRANSFER_STARTED)
 _FAILURES = tuple(sorted(FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES))
@@ -74,14 +74,14 @@ class Order:
 
     :param call: makes the request, once for each time it goes out.
     :param patience: seconds of trouble after which to give up.
-    :param where: what errors are about, such as the connection and the job.
+    :param error_context: what errors are about, such as the connection and the job.
     """
 
     job_id: str
     action: Action
     call: Callable[[Sequence[str]], Call[dict[str, JobResult]]]
     patience: float = 900.0
-    where: str = ""
+    error_context: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,16 @@ class Taken:
     requested: bool
     at: float
 
-    def wanted(self, order: Order, deadline: float | None) -> Wanted:
+    def wanted(self, order: Order, deadline: float | None) -> JobsCondition:
         """Return how the task should be in the end."""
         action = order.action
         stands = self.before if self.requested and self.before in action.failures else None
-        return Wanted(
+        return JobsCondition(
             (order.job_id,),
             action.goals,
             action.failures,
             passing_status=stands,
-            passing_until=self.at + STANDS_FOR,
+            passing_until=self.at + OLD_FAILURE_GRACE,
             deadline=deadline,
         )
 
@@ -118,7 +118,7 @@ def control(order: Order) -> Generator[Ask | Now | Pause | Say, Any, Taken]:
     :raises DrsRequestError: DRS refuses, in the HTTP status or inside a 2xx.
     :raises DrsError: DRS cannot be asked for as long as ``patience`` allows.
     """
-    action, about = order.action, about_job(order.job_id)
+    action, subject = order.action, describe_job(order.job_id)
     before = yield from status(order)
     if before in action.goals or before in action.under_way:
         yield _say(f"Job {order.job_id} is {before} already: nothing to ask for")
@@ -135,32 +135,32 @@ def control(order: Order) -> Generator[Ask | Now | Pause | Say, Any, Taken]:
             failure = error
             # These two say that nothing was done.
             lost = lost or not isinstance(error, (DrsThrottledError, DrsBusyError))
-            yield from _pause(trouble, error, lost and f"whether DRS took {action.doing} {about} is not known")
+            yield from _pause(trouble, error, lost and f"whether DRS took {action.doing} {subject} is not known")
         except DrsWrongStateError as error:
             failure = error
             if not lost:
-                raise failure.about(order.where) from None
+                raise failure.with_context(order.error_context) from None
         now = yield from status(order)
         if now in action.goals or now in action.under_way or (lost and now != before):
             yield _say(f"Job {order.job_id} is {now}: DRS has taken the request")
             return Taken(before, True, (yield Now()))
         if not isinstance(failure, DrsTransientError):
-            raise failure.about(order.where)
+            raise failure.with_context(order.error_context)
 
 
 def status(order: Order) -> Generator[Ask | Now | Pause | Say, Any, str | None]:
     """Read the status of the task, waiting trouble out."""
-    states = yield from patiently(batch_status([order.job_id]), polling(order))
+    states = yield from call_with_retry(batch_status([order.job_id]), polling(order))
     state = states.get(order.job_id)
     if state is None:
-        raise DrsJobNotFoundError(f"DRS does not list {about_job(order.job_id)}", where=order.where)
+        raise DrsJobNotFoundError(f"DRS does not list {describe_job(order.job_id)}", error_context=order.error_context)
     if state.status is None and state.error_code:
         refusal = JobResult(state.job_id, False, state.error_code, state.error_msg)
-        raise refusal.error(f"the status of {about_job(order.job_id)}").about(order.where)
+        raise refusal.error(f"the status of {describe_job(order.job_id)}").with_context(order.error_context)
     return state.status  # type: ignore[no-any-return]
 
 
-def patiently(call: Call[Any], trouble: Polling) -> Steps:
+def call_with_retry(call: Call[Any], trouble: PollingWait) -> Steps:
     """Make a call that may go out more than once until there is a good answer; return its reply.
 
     :param trouble: counts the trouble, and says when to give up.
@@ -173,29 +173,37 @@ def patiently(call: Call[Any], trouble: Polling) -> Steps:
         yield from _pause(trouble, failure)
 
 
-def polling(order: Order) -> Polling:
+def polling(order: Order) -> PollingWait:
     """Return what counts trouble with an order."""
-    return Polling(
-        f"Job {order.job_id}", Pace(1.0), PollMemory(), transient_error_timeout=order.patience, where=order.where
+    return PollingWait(
+        f"Job {order.job_id}",
+        Pace(1.0),
+        PollMemory(),
+        transient_error_timeout=order.patience,
+        error_context=order.error_context,
     )
 
 
 def _accepted(results: dict[str, JobResult], order: Order) -> None:
     result = results.get(order.job_id)
-    asked = f"{order.action.doing} {about_job(order.job_id)}"
+    asked = f"{order.action.doing} {describe_job(order.job_id)}"
     if result is None:
-        raise DrsGarbledAnswerError(f"DRS answered {asked} without a result for it")
+        raise DrsInvalidResponseError(f"DRS answered {asked} without a result for it")
     if not result.ok:
         raise result.error(asked)
 
 
-def _pause(trouble: Polling, error: DrsTransientError, unknown: str | bool = False) -> Steps:
+def _pause(trouble: PollingWait, error: DrsTransientError, unknown: str | bool = False) -> Steps:
     verdict = trouble.failed(error, (yield Now()))
     for line in verdict.lines:
         yield Say(line)
     if isinstance(verdict, GiveUp):
         # The usual error says that nothing was changed, which a lost answer leaves open.
-        raise DrsError(f"{unknown}: {verdict.error.message}", where=trouble.where) if unknown else verdict.error
+        raise (
+            DrsError(f"{unknown}: {verdict.error.message}", error_context=trouble.error_context)
+            if unknown
+            else verdict.error
+        )
     yield Pause(verdict.delay)  # type: ignore[attr-defined]
 
 

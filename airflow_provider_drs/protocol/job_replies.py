@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airflow_provider_drs.protocol.answers import exact, fault_class, shown
-from airflow_provider_drs.protocol.errors import DrsError, DrsGarbledAnswerError, DrsRequestError
+from airflow_provider_drs.protocol.answers import compare_text, display_text, fault_class
+from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseError, DrsRequestError
 from airflow_provider_drs.protocol.statuses import job_status
 
 T = TypeVar("T", bound="JobState | JobProgress | JobResult")
@@ -80,7 +80,7 @@ def job_states(body: Any) -> dict[str, JobState]:
     """Read the answer of ``batch-status``.
 
     :return: what is said, by job id; a job that is not in the answer is not in here.
-    :raises DrsGarbledAnswerError: the answer is not what DRS would write.
+    :raises DrsInvalidResponseError: the answer is not what DRS would write.
     """
     return _by_job(body, _state)
 
@@ -97,7 +97,7 @@ def job_results(body: Any) -> dict[str, JobResult]:
 
 def seconds(value: object) -> float | None:
     """Return a lag in seconds, None for all that is not plainly a number from 0 on: no lag may be read into it."""
-    written = shown(value)
+    written = display_text(value)
     if written is None or not _SECONDS.fullmatch(written):
         return None
     number = float(written)
@@ -106,23 +106,23 @@ def seconds(value: object) -> float | None:
 
 def errors_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Return code and text of an item, in either spelling."""
-    text = shown(item.get("error_msg")) or shown(item.get("error_message"))
-    return shown(item.get("error_code")) or None, text or None
+    text = display_text(item.get("error_msg")) or display_text(item.get("error_message"))
+    return display_text(item.get("error_code")) or None, text or None
 
 
 def _state(job_id: str, item: Mapping[str, Any]) -> JobState:
-    status = exact(item.get("status")) or None
+    status = compare_text(item.get("status")) or None
     return JobState(job_id, None if status is None else job_status(status), *errors_of(item))
 
 
 def _progress(job_id: str, item: Mapping[str, Any]) -> JobProgress:
-    lag, status = item.get("incre_trans_delay"), exact(item.get("transfer_status")) or None
+    lag, status = item.get("incre_trans_delay"), compare_text(item.get("transfer_status")) or None
     return JobProgress(
         job_id,
         seconds(lag),
-        shown(lag),
+        display_text(lag),
         None if status is None else job_status(status),
-        shown(item.get("progress")),
+        display_text(item.get("progress")),
         *errors_of(item),
     )
 
@@ -131,20 +131,22 @@ def _result(job_id: str, item: Mapping[str, Any]) -> JobResult:
     code, why = errors_of(item)
     status = item.get("status")
     if status not in ("success", "failed"):
-        raise DrsGarbledAnswerError(f"DRS answered about job {job_id!r} with the result {shown(status)!r}")
+        raise DrsInvalidResponseError(f"DRS answered about job {job_id!r} with the result {display_text(status)!r}")
     return JobResult(job_id, status == "success", code, why)
 
 
 def _by_job(body: Any, read: Callable[[str, Mapping[str, Any]], T]) -> dict[str, T]:
     results = body.get("results") if isinstance(body, Mapping) else None
     if not isinstance(results, list):
-        raise DrsGarbledAnswerError("DRS answered without a list of results")
+        raise DrsInvalidResponseError("DRS answered without a list of results")
     found: dict[str, T] = {}
     for item in results:
-        job_id = (exact(item.get("id")) or exact(item.get("job_id"))) if isinstance(item, Mapping) else None
+        job_id = (
+            (compare_text(item.get("id")) or compare_text(item.get("job_id"))) if isinstance(item, Mapping) else None
+        )
         if not job_id:
-            raise DrsGarbledAnswerError("DRS answered with a result that names no job")
+            raise DrsInvalidResponseError("DRS answered with a result that names no job")
         said = read(job_id, item)
         if found.setdefault(job_id, said) != said:
-            raise DrsGarbledAnswerError(f"DRS answered in two ways about job {job_id!r}")
+            raise DrsInvalidResponseError(f"DRS answered in two ways about job {job_id!r}")
     return found

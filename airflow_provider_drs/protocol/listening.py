@@ -9,14 +9,14 @@ from typing import Any
 from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.calls import get_switchover_status
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
-from airflow_provider_drs.protocol.polling import Pace, Polling, PollMemory, Verdict, Wait
-from airflow_provider_drs.protocol.questions import CallQuestion
+from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollingWait, PollMemory, PollResult
+from airflow_provider_drs.protocol.questions import CallQuery
 
 PAUSE_AFTER_ERROR = 60.0
 
 
 @dataclass(frozen=True)
-class Snapshot(Verdict):
+class Snapshot(PollResult):
     """How things stood at one poll: whole, so that who comes late or misses one has lost nothing.
 
     :param reply: what DRS answered; None: an error came instead.
@@ -32,7 +32,7 @@ class Snapshot(Verdict):
     delay: float = 0.0
 
 
-class Listening(Polling):
+class SwitchoverWatch(PollingWait):
     """Never over: each poll of one job's switchover is a :class:`Snapshot`.
 
     :param job_id: the job.
@@ -41,9 +41,9 @@ class Listening(Polling):
 
     def __init__(self, job_id: str, pace: Pace) -> None:
         super().__init__(f"Job {job_id}", pace, PollMemory(), transient_error_timeout=None)
-        self._question = CallQuestion(get_switchover_status(job_id))
+        self._question = CallQuery(get_switchover_status(job_id))
 
-    def question(self) -> CallQuestion:
+    def query(self) -> CallQuery:
         """Return what a poll asks."""
         return self._question
 
@@ -56,5 +56,5 @@ class Listening(Polling):
     def failed(self, error: DrsError, at: float) -> Snapshot:
         """Take an error in its stead."""
         verdict = super().failed(error, at)
-        passes = isinstance(error, DrsTransientError) and isinstance(verdict, Wait)
+        passes = isinstance(error, DrsTransientError) and isinstance(verdict, KeepPolling)
         return Snapshot(error=error, at=at, asked_at=at, delay=verdict.delay if passes else PAUSE_AFTER_ERROR)  # type: ignore[attr-defined]

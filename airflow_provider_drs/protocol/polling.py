@@ -17,7 +17,7 @@ import pendulum
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError, DrsUnavailableError
 
-SLOWEST_POLL_IN_TROUBLE = 60.0
+MAX_DELAY_IN_TROUBLE = 60.0
 ERROR = "error"
 
 
@@ -30,7 +30,7 @@ class LogLine:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PollResult:
     """What one poll came to: wait on, or an end. ``lines`` are to be logged in any case."""
 
     lines: tuple[LogLine, ...] = ()
@@ -41,14 +41,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Wait(Verdict):
+class KeepPolling(PollResult):
     """Poll again in ``delay`` seconds."""
 
     delay: float = 0.0
 
 
 @dataclass(frozen=True)
-class GiveUp(Verdict):
+class GiveUp(PollResult):
     """The wait cannot go on; a caller who is told to carry on all the same polls again in ``delay`` seconds."""
 
     error: DrsError = field(default_factory=lambda: DrsError(""))
@@ -121,35 +121,35 @@ class PollMemory:
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
 
-class Polling:
+class PollingWait:
     """What every kind of wait does alike: count, and wait trouble out.
 
-    :param about: what is waited for, for log lines, such as ``Job 260e27fd-...``.
+    :param subject: what is waited for, for log lines, such as ``Job 260e27fd-...``.
     :param pace: how often to poll while all is well.
     :param memory: what was seen before.
     :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
-    :param where: what its own errors are about, such as the connection and the job.
-    :param chance: numbers from 0 to 1, for the jitter.
+    :param error_context: what its own errors are about, such as the connection and the job.
+    :param rng: numbers from 0 to 1, for the jitter.
     """
 
     def __init__(
         self,
-        about: str,
+        subject: str,
         pace: Pace,
         memory: PollMemory,
         *,
         transient_error_timeout: float | None = 900.0,
-        where: str = "",
-        chance: Callable[[], float] = random.random,
+        error_context: str = "",
+        rng: Callable[[], float] = random.random,
     ) -> None:
-        self.about = about
+        self.subject = subject
         self.pace = pace
         self.memory = memory
         self.transient_error_timeout = transient_error_timeout
-        self.where = where
-        self._chance = chance
+        self.error_context = error_context
+        self._rng = rng
 
-    def failed(self, error: DrsError, at: float) -> Verdict:
+    def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` (seconds since the epoch) instead of an answer."""
         self._count(at)
         if not isinstance(error, DrsTransientError):
@@ -163,12 +163,12 @@ class Polling:
         delay = self._delay_in_trouble(error)
         lasted = at - memory.trouble_since
         if limit is None:
-            return Wait(lines, delay)
+            return KeepPolling(lines, delay)
         if lasted >= limit:
             return GiveUp(lines, self._unavailable(error, lasted), delay)
         if not error.retry_after:
             delay = min(delay, limit - lasted)
-        return Wait(lines, delay)
+        return KeepPolling(lines, delay)
 
     def _count(self, at: float) -> None:
         self.memory.polls += 1
@@ -182,27 +182,27 @@ class Polling:
             return []
         lasted, polls = at - memory.trouble_since, memory.trouble_polls
         memory.trouble_since, memory.trouble_polls = None, 0
-        about = self.about[:1].lower() + self.about[1:]
+        subject = self.subject[:1].lower() + self.subject[1:]
         return [
             LogLine(
-                logging.INFO, f"DRS answers again about {about}, after {duration(lasted)} and {polls} failed poll(s)"
+                logging.INFO, f"DRS answers again about {subject}, after {duration(lasted)} and {polls} failed poll(s)"
             )
         ]
 
     def _broken(self, error: DrsError) -> GiveUp:
-        return GiveUp((), error.about(self.where), max(self.pace.delay(self.memory.polls), 1.0))
+        return GiveUp((), error.with_context(self.error_context), max(self.pace.delay(self.memory.polls), 1.0))
 
     def _delay_in_trouble(self, error: DrsError) -> float:
         base = max(self.pace.interval, 1.0)
-        doubled = min(base * 2.0 ** min(self.memory.trouble_polls, 16), SLOWEST_POLL_IN_TROUBLE)
-        jittered = doubled * (0.75 + 0.25 * self._chance())
+        doubled = min(base * 2.0 ** min(self.memory.trouble_polls, 16), MAX_DELAY_IN_TROUBLE)
+        jittered = doubled * (0.75 + 0.25 * self._rng())
         return max(jittered, self.pace.delay(self.memory.polls), error.retry_after or 0.0)
 
     def _trouble(self, error: DrsError) -> str:
         limit = self.transient_error_timeout
         until = f", giving up after {duration(limit)} without a good answer" if limit is not None else ""
-        about = "" if error.where else f"{self.about}: "
-        return f"{about}{error}. Polling more slowly while this lasts{until}"
+        subject = "" if error.error_context else f"{self.subject}: "
+        return f"{subject}{error}. Polling more slowly while this lasts{until}"
 
     def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
         return DrsUnavailableError(
@@ -210,7 +210,7 @@ class Polling:
             error_code=error.error_code,
             error_msg=error.error_msg,
             http_status=error.http_status,
-            where=error.where or self.where,
+            error_context=error.error_context or self.error_context,
         )
 
 

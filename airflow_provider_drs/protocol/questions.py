@@ -11,16 +11,16 @@ from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
     DrsBusyError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
     DrsPermissionError,
     DrsRequestError,
     DrsServerError,
 )
-from airflow_provider_drs.protocol.job_calls import MOST_JOBS, batch_progress, batch_status, in_batches
+from airflow_provider_drs.protocol.job_calls import MAX_JOBS, batch_progress, batch_status, in_batches
 
 
 @dataclass(frozen=True, slots=True)
-class CallQuestion:
+class CallQuery:
     """One call.
 
     :param call: the call.
@@ -41,7 +41,7 @@ class CallQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class JobsQuestion:
+class JobsQuery:
     """How tasks stand; up to 100 of them are asked about in one request of each kind.
 
     :param job_ids: the tasks.
@@ -62,39 +62,39 @@ class JobsQuestion:
         return [kind(jobs) for jobs in in_batches(self.job_ids) for kind in kinds]
 
 
-Question = CallQuestion | JobsQuestion
+Query = CallQuery | JobsQuery
 
 
-def fitting(questions: Iterable[Question]) -> list[Question]:
+def fit_batch(questions: Iterable[Query]) -> list[Query]:
     """Return those of ``questions``, all of one key, that go into one poll: from the first on, at least one."""
-    jobs, taken = set[str](), list[Question]()
-    for question in questions:
-        if isinstance(question, JobsQuestion):
-            jobs.update(question.job_ids)
-        if taken and len(jobs) > MOST_JOBS:
+    jobs, taken = set[str](), list[Query]()
+    for query in questions:
+        if isinstance(query, JobsQuery):
+            jobs.update(query.job_ids)
+        if taken and len(jobs) > MAX_JOBS:
             break
-        taken.append(question)
+        taken.append(query)
     return taken
 
 
-def together(questions: Sequence[Question]) -> Question:
+def merge(questions: Sequence[Query]) -> Query:
     """Return the question whose answer tells all of ``questions``, which have one key."""
     first = questions[0]
-    if len(questions) == 1 or isinstance(first, CallQuestion):
+    if len(questions) == 1 or isinstance(first, CallQuery):
         return first
-    ids = (job_id for question in questions if isinstance(question, JobsQuestion) for job_id in question.job_ids)
-    return JobsQuestion(list(dict.fromkeys(ids)), first.lag)
+    ids = (job_id for query in questions if isinstance(query, JobsQuery) for job_id in query.job_ids)
+    return JobsQuery(list(dict.fromkeys(ids)), first.lag)
 
 
-def may_be_one_jobs_fault(question: Question, error: DrsError, times: int) -> bool:
+def may_be_one_jobs_fault(query: Query, error: DrsError, times: int) -> bool:
     """Tell whether a request about the tasks of several waits may fail because of one of them.
 
     :param times: how often such a request has failed, one time after the other. What may pass is given a second chance,
         so that a DRS in trouble is not asked once for every wait.
     """
-    if not isinstance(question, JobsQuestion):
+    if not isinstance(query, JobsQuery):
         return False
-    if isinstance(error, (DrsBusyError, DrsGarbledAnswerError)):
+    if isinstance(error, (DrsBusyError, DrsInvalidResponseError)):
         return times > 1
     if isinstance(error, DrsServerError):  # one with a code is DRS's own; one without may be a gateway's
         return times > 1 and error.error_code is not None

@@ -15,29 +15,29 @@ from random import random
 from typing import Any
 
 from airflow_provider_drs.protocol.calls import Call
-from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError, DrsJobNotFoundError, readable
-from airflow_provider_drs.protocol.job_calls import about_jobs
+from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError, DrsJobNotFoundError, one_line
+from airflow_provider_drs.protocol.job_calls import describe_jobs
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobResult, JobState
 from airflow_provider_drs.protocol.polling import (
     GiveUp,
+    KeepPolling,
     LogLine,
     Pace,
-    Polling,
+    PollingWait,
     PollMemory,
-    Verdict,
-    Wait,
+    PollResult,
     duration,
     utc,
 )
-from airflow_provider_drs.protocol.questions import JobsQuestion
+from airflow_provider_drs.protocol.questions import JobsQuery
 from airflow_provider_drs.protocol.statuses import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, job_status
 
 READY, FAILED = "ready", "failed"
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JobsCondition:
     """How tasks should be. Plain JSON apart from its tuples.
 
     :param job_ids: the tasks.
@@ -67,13 +67,13 @@ class Wanted:
         return {name: [str(x) for x in value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Wanted:
+    def from_dict(cls, data: Mapping[str, Any]) -> JobsCondition:
         """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         tuples: dict[str, Any] = {x: tuple(value) for x, value in known.items() if isinstance(value, list)}
         return cls(**(known | tuples))
 
-    def lacks(self, state: JobState, progress: JobProgress | None) -> str:
+    def unmet(self, state: JobState, progress: JobProgress | None) -> str:
         """Return what keeps a task from being as it should, in words that change only with it; "" for nothing."""
         if state.status not in self.targets:
             return state.status or "no status"
@@ -94,7 +94,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Ready(Verdict):
+class Ready(PollResult):
     """All tasks are as they should be; ``result`` is ``{samples, first_polled_at, done_at, polls}``."""
 
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Ready(Verdict):
 
 
 @dataclass(frozen=True)
-class JobsFailed(Verdict):
+class JobsFailed(PollResult):
     """Tasks are in a status from which they will not become as they should."""
 
     jobs: Sequence[Mapping[str, Any]] = ()
@@ -125,54 +125,54 @@ class JobsMemory(PollMemory):
     samples: int = 0
 
 
-class JobsWait(Polling):
+class JobsWait(PollingWait):
     """The wait for tasks to be as they should.
 
     :param wanted: which tasks, and how they should be.
     :param pace: how often to poll while all is well.
     :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
     :param memory: what was seen before; a fresh one for a new wait.
-    :param where: what its own errors are about, such as the connection and the jobs.
-    :param chance: numbers from 0 to 1, for the jitter.
+    :param error_context: what its own errors are about, such as the connection and the jobs.
+    :param rng: numbers from 0 to 1, for the jitter.
     """
 
     memory: JobsMemory
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: JobsCondition,
         pace: Pace,
         *,
         transient_error_timeout: float | None = 900.0,
         memory: JobsMemory | None = None,
-        where: str = "",
-        chance: Callable[[], float] = random,
+        error_context: str = "",
+        rng: Callable[[], float] = random,
     ) -> None:
         ids = wanted.job_ids
-        about = f"Job {ids[0]}" if len(ids) == 1 else f"J{about_jobs(ids)[1:]}"
+        subject = f"Job {ids[0]}" if len(ids) == 1 else f"J{describe_jobs(ids)[1:]}"
         super().__init__(
-            about,
+            subject,
             pace,
             memory or JobsMemory(),
             transient_error_timeout=transient_error_timeout,
-            where=where,
-            chance=chance,
+            error_context=error_context,
+            rng=rng,
         )
         self.wanted = wanted
 
     def calls(self) -> list[Call[Any]]:
         """Return what one poll asks: the status, and where it matters the lag, of up to 100 tasks a call."""
-        return self.question().calls()
+        return self.query().calls()
 
-    def question(self) -> JobsQuestion:
+    def query(self) -> JobsQuery:
         """Return what one poll asks; waits for other tasks may join in."""
-        return JobsQuestion(self.wanted.job_ids, self.wanted.needs_lag)
+        return JobsQuery(self.wanted.job_ids, self.wanted.needs_lag)
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Verdict:
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
         """Take the replies to :meth:`question`, or to one that asks about other tasks too."""
         return self.answered(replies, at)
 
-    def answered(self, replies: Sequence[Mapping[str, JobState | JobProgress]], at: float) -> Verdict:
+    def answered(self, replies: Sequence[Mapping[str, JobState | JobProgress]], at: float) -> PollResult:
         """Take the replies to :meth:`calls`, the last of which came at ``at`` (seconds since the epoch)."""
         said = [reply[job_id] for reply in replies for job_id in self.wanted.job_ids if job_id in reply]
         states = {item.job_id: item for item in said if isinstance(item, JobState)}
@@ -184,7 +184,7 @@ class JobsWait(Polling):
         failed = [states[x] for x in self.wanted.job_ids if self.wanted.is_failure(states[x].status, at)]
         if failed:
             return JobsFailed(tuple(lines), [vars(state) for state in failed])
-        lacking = {x: self.wanted.lacks(states[x], progress.get(x)) for x in self.wanted.job_ids}
+        lacking = {x: self.wanted.unmet(states[x], progress.get(x)) for x in self.wanted.job_ids}
         lacking = {x: lack for x, lack in lacking.items() if lack}
         self.memory.samples = 0 if lacking else self.memory.samples + 1
         done = self.memory.samples >= self.wanted.stable_samples
@@ -193,31 +193,31 @@ class JobsWait(Polling):
             return Ready(tuple(lines), self._result(states, progress, at))
         if self._late(at):
             return GiveUp(tuple(lines), self._too_late(_named(lacking)))
-        return Wait(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
+        return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
 
-    def failed(self, error: DrsError, at: float) -> Verdict:
+    def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of replies; samples before and after it are not in a row."""
         self.memory.samples = 0
         verdict = super().failed(error, at)
-        if not isinstance(verdict, Wait):
+        if not isinstance(verdict, KeepPolling):
             return verdict
         if self._late(at):
             return GiveUp(verdict.lines, self._too_late(f"no good answer at its end: {error.message}"))
-        return Wait(verdict.lines, self._until_deadline(verdict.delay, at))
+        return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
 
     def _not_told(self, states: Mapping[str, JobState]) -> DrsError | None:
         """Return the error for tasks of which DRS tells no status."""
         missing = [job_id for job_id in self.wanted.job_ids if job_id not in states]
         if missing:
-            return DrsJobNotFoundError(f"DRS does not list {about_jobs(missing)}")
+            return DrsJobNotFoundError(f"DRS does not list {describe_jobs(missing)}")
         for state in states.values():
             if state.status is None and state.error_code:
                 refusal = JobResult(state.job_id, False, state.error_code, state.error_msg)
-                return refusal.error(f"the status of {about_jobs([state.job_id])}")
+                return refusal.error(f"the status of {describe_jobs([state.job_id])}")
         return None
 
     def _changes(self, states: Mapping[str, JobState], lacking: Mapping[str, str], done: bool) -> list[LogLine]:
-        key = readable(sorted(lacking.items()), 2000) if lacking else ("done" if done else "ready")
+        key = one_line(sorted(lacking.items()), 2000) if lacking else ("done" if done else "ready")
         if self.memory.last_seen == key:
             return []
         self.memory.last_seen = key
@@ -230,7 +230,7 @@ class JobsWait(Polling):
             what = ", ".join(seen) + (", lag within the limit" if self.wanted.needs_lag else "")
             if not done:
                 what += f"; to be seen {self.wanted.stable_samples} times in a row"
-        return [LogLine(logging.INFO, f"{self.about}: {what}")]
+        return [LogLine(logging.INFO, f"{self.subject}: {what}")]
 
     def _result(self, states: Mapping[str, JobState], progress: Mapping[str, JobProgress], at: float) -> dict[str, Any]:
         lags = {job_id: said.lag for job_id, said in progress.items()}
@@ -252,7 +252,10 @@ class JobsWait(Polling):
 
     def _too_late(self, last: str) -> DrsError:
         targets = " or ".join(self.wanted.targets)
-        return DrsError(f"{self.about} did not become {targets} within the time-out; at last {last}", where=self.where)
+        return DrsError(
+            f"{self.subject} did not become {targets} within the time-out; at last {last}",
+            error_context=self.error_context,
+        )
 
 
 def lag_limit(value: object) -> float | None:
@@ -269,7 +272,7 @@ def lag_limit(value: object) -> float | None:
         with contextlib.suppress(ValueError, OverflowError):
             number = float(value)
     if not math.isfinite(number) or number < 0:
-        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {readable(repr(value), 80)}")
+        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {one_line(repr(value), 80)}")
     return number
 
 
@@ -281,7 +284,7 @@ def checked_statuses(name: str, value: object) -> tuple[str, ...]:
     given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     listed = list(given) if isinstance(given, (list, tuple, set, frozenset)) else []
     if not listed or not all(isinstance(status, str) and status for status in listed):
-        raise DrsArgumentError(f"{name} must be one or more task statuses, not {readable(repr(value), 80)}")
+        raise DrsArgumentError(f"{name} must be one or more task statuses, not {one_line(repr(value), 80)}")
     return tuple(dict.fromkeys(job_status(str(status)) for status in listed))
 
 
@@ -292,5 +295,5 @@ def usual_failures(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _named(lacking: Mapping[str, str]) -> str:
-    named = [f"{job_id} ({lack})" for job_id, lack in list(lacking.items())[:MOST_NAMED]]
-    return ", ".join(named) + (f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else "")
+    named = [f"{job_id} ({lack})" for job_id, lack in list(lacking.items())[:MAX_NAMED]]
+    return ", ".join(named) + (f" and {len(lacking) - MAX_NAMED} more" if len(lacking) > MAX_NAMED else "")

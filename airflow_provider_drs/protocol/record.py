@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_drs.protocol.errors import DrsArgumentError
 from airflow_provider_drs.protocol.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE, Freshness
 from airflow_provider_drs.protocol.polling import utc
-from airflow_provider_drs.protocol.statuses import Meaning, meaning
+from airflow_provider_drs.protocol.statuses import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.waiting import DONE, FAILED, UNDECIDED
 
 
@@ -173,7 +173,7 @@ def freshness_of(evidence: Any) -> Freshness:
 
 
 def _started(attached: bool, observed: list[dict[str, Any]]) -> bool:
-    return attached or any(meaning(change["status"]) is Meaning.RUNNING for change in observed)
+    return attached or any(switchover_state(change["status"]) is SwitchoverState.RUNNING for change in observed)
 
 
 def _time(at: float | None) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_drs.protocol.errors import DrsConfigError, readable
+from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_IN_FLIGHT = 100
@@ -62,7 +62,7 @@ class Settings:
             return self
         checked = _Fields(self.conn_id, {"project_id": project_id}).segment("project_id")
         if not checked:
-            raise DrsConfigError("project_id is empty; leave it out to use the connection's", where=self._where)
+            raise DrsConfigError("project_id is empty; leave it out to use the connection's", error_context=self._where)
         return replace(self, project_id=checked, project_name=None)
 
     def console_link(self, job_id: str) -> str | None:
@@ -77,12 +77,12 @@ class Settings:
 
     @property
     def _where(self) -> str:
-        return where(self.conn_id)
+        return error_context(self.conn_id)
 
 
-def where(conn_id: str, about: str = "") -> str:
+def error_context(conn_id: str, subject: str = "") -> str:
     """Return how messages name a connection, and what was asked over it."""
-    return f"Connection {conn_id!r}" + (f", {about}" if about else "")
+    return f"Connection {conn_id!r}" + (f", {subject}" if subject else "")
 
 
 def read_settings(
@@ -100,7 +100,7 @@ def read_settings(
     :raises DrsConfigError: a field is missing or malformed; the message names it, nothing is sent.
     """
     if not isinstance(extra or {}, Mapping):
-        raise DrsConfigError("'extra' must be a JSON object", where=where(conn_id))
+        raise DrsConfigError("'extra' must be a JSON object", error_context=error_context(conn_id))
     fields = _Fields(conn_id, {**dict(extra or {}), "host": host, "port": port, "login": login})  # type: ignore[call-overload]
     region = fields.region()
     endpoint = fields.endpoint(region)
@@ -152,11 +152,11 @@ class _Fields:
     """The raw fields of a connection and how each is read."""
 
     def __init__(self, conn_id: str, raw: Mapping[str, object]) -> None:
-        self._where = where(conn_id)
+        self._where = error_context(conn_id)
         self._raw = raw
 
     def wrong(self, message: str) -> NoReturn:
-        raise DrsConfigError(message, where=self._where)
+        raise DrsConfigError(message, error_context=self._where)
 
     def _set(self, name: str) -> Any:
         """Return the field's value, None for what the form leaves in an empty field."""
@@ -184,14 +184,14 @@ class _Fields:
         value = self.text(name)
         if value is not None and not _PATH_SEGMENT.fullmatch(value):
             self.wrong(
-                f"{name!r} must be letters, digits, '-' and '_' (an id, not a name), not {readable(value, 80)!r}"
+                f"{name!r} must be letters, digits, '-' and '_' (an id, not a name), not {one_line(value, 80)!r}"
             )
         return value
 
     def region(self) -> str | None:
         value = self.text("region")
         if value is not None and not _REGION.fullmatch(value):
-            self.wrong(f"'region' must look like 'eu-de', not {readable(value, 80)!r}")
+            self.wrong(f"'region' must look like 'eu-de', not {one_line(value, 80)!r}")
         return value
 
     def endpoint(self, region: str | None) -> str:
@@ -202,7 +202,7 @@ class _Fields:
             host = f"drs.{region}.otc.t-systems.com"
         scheme, name, own_port, path = self._address("host", host if "://" in host else f"https://{host}")
         if path not in ("", "/"):
-            self.wrong(f"'host' must be a host, host:port or an address without a path, not {readable(host, 120)!r}")
+            self.wrong(f"'host' must be a host, host:port or an address without a path, not {one_line(host, 120)!r}")
         if port and own_port and port != own_port:
             self.wrong(f"'port' says {port}, 'host' says {own_port}")
         port = own_port or port
@@ -213,7 +213,7 @@ class _Fields:
         if value is None or value == 0:  # the form's test button sends 0 for an empty field
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
-            self.wrong(f"'port' must be a number from 1 to 65535, not {readable(repr(value), 40)}")
+            self.wrong(f"'port' must be a number from 1 to 65535, not {one_line(repr(value), 40)}")
         return value
 
     def auth_url(self, region: str | None) -> str:
@@ -236,7 +236,7 @@ class _Fields:
         except ValueError:
             host, port = None, None
         if not host or parts.scheme not in ("http", "https") or any(c.isspace() or c in "\\<>\"'" for c in value):
-            self.wrong(f"{name!r} is not an address: {readable(value, 120)!r}")
+            self.wrong(f"{name!r} is not an address: {one_line(value, 120)!r}")
         if parts.query or parts.fragment:
             self.wrong(f"{name!r} must not hold a query or a fragment")
         if parts.scheme == "http" and not is_loopback(host):
@@ -250,7 +250,7 @@ class _Fields:
         if isinstance(value, str):
             value = {"true": True, "false": False}.get(value.strip().lower(), value.strip())
         if not isinstance(value, (bool, str)):
-            self.wrong(f"'verify' must be true, false or a CA file, not {readable(repr(value), 80)}")
+            self.wrong(f"'verify' must be true, false or a CA file, not {one_line(repr(value), 80)}")
         return value
 
     def timeout(self) -> float:
@@ -259,7 +259,7 @@ class _Fields:
             return DEFAULT_TIMEOUT
         seconds = _finite(value)
         if seconds is None or not 0 < seconds <= 3600:
-            self.wrong(f"'timeout' must be seconds, more than 0 and at most 3600, not {readable(repr(value), 80)}")
+            self.wrong(f"'timeout' must be seconds, more than 0 and at most 3600, not {one_line(repr(value), 80)}")
         return seconds
 
     def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
@@ -269,13 +269,13 @@ class _Fields:
         number = _finite(value)
         if number is None or not least <= number <= most or (whole and number != int(number)):
             kind = "a whole number" if whole else "a number"
-            self.wrong(f"{name!r} must be {kind} from {least:g} to {most:g}, not {readable(repr(value), 80)}")
+            self.wrong(f"{name!r} must be {kind} from {least:g} to {most:g}, not {one_line(repr(value), 80)}")
         return number
 
     def language(self) -> str:
         value = self.text("language") or LANGUAGES[0]
         if value not in LANGUAGES:
-            self.wrong(f"'language' must be one of {', '.join(LANGUAGES)}, not {readable(value, 40)!r}")
+            self.wrong(f"'language' must be one of {', '.join(LANGUAGES)}, not {one_line(value, 40)!r}")
         return value
 
     def console_url(self, region: str | None) -> str | None:
@@ -283,7 +283,7 @@ class _Fields:
         if value is None:
             return _CONSOLE if region else None
         if not value.startswith(("https://", "http://")):
-            self.wrong(f"'console_url' must be an http(s) address, not {readable(value, 120)!r}")
+            self.wrong(f"'console_url' must be an http(s) address, not {one_line(value, 120)!r}")
         return value
 
 

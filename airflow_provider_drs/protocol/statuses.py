@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 
 
-class Meaning(Enum):
+class SwitchoverState(Enum):
     """What a status tells a waiter."""
 
     NOT_BEGUN = "no switchover yet"
@@ -23,22 +23,22 @@ class SwitchoverStatus(StrEnum):
     FAILED = "SWITCH_VIP_FAILED"
 
 
-_MEANINGS: dict[str, Meaning] = {
-    SwitchoverStatus.START: Meaning.RUNNING,
-    SwitchoverStatus.COMPLETE: Meaning.DONE,
-    SwitchoverStatus.FAILED: Meaning.FAILED,
+_MEANINGS: dict[str, SwitchoverState] = {
+    SwitchoverStatus.START: SwitchoverState.RUNNING,
+    SwitchoverStatus.COMPLETE: SwitchoverState.DONE,
+    SwitchoverStatus.FAILED: SwitchoverState.FAILED,
 }
 
 
-def meaning(status: str | None) -> Meaning:
+def switchover_state(status: str | None) -> SwitchoverState:
     """Tell what ``status`` means to a waiter.
 
     The documentation does not say what is answered before the first switchover, so no status and an empty one both
     mean that none has begun. Whatever else is not documented is unknown: never success, never a reason to wait on.
     """
     if status is None or status == "":
-        return Meaning.NOT_BEGUN
-    return _MEANINGS.get(status, Meaning.UNKNOWN)
+        return SwitchoverState.NOT_BEGUN
+    return _MEANINGS.get(status, SwitchoverState.UNKNOWN)
 
 
 class JobStatus(StrEnum):

@@ -15,9 +15,9 @@ from airflow_provider_drs.protocol.answers import NO_RESULT
 from airflow_provider_drs.protocol.calls import get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.errors import (
     DrsError,
-    DrsGarbledAnswerError,
     DrsGuardError,
-    DrsOtherJobError,
+    DrsInvalidResponseError,
+    DrsJobMismatchError,
     DrsRedirectError,
     DrsServerError,
     DrsSwitchoverRefusedError,
@@ -28,15 +28,15 @@ from airflow_provider_drs.protocol.errors import (
 from airflow_provider_drs.protocol.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE
 from airflow_provider_drs.protocol.guards import guards
 from airflow_provider_drs.protocol.job_calls import batch_progress, batch_status
-from airflow_provider_drs.protocol.job_control import patiently
-from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, Polling, PollMemory
+from airflow_provider_drs.protocol.job_control import call_with_retry
+from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, PollingWait, PollMemory
 from airflow_provider_drs.protocol.record import Phase, Record
-from airflow_provider_drs.protocol.statuses import Meaning, meaning
+from airflow_provider_drs.protocol.statuses import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause, Say, Steps
 from airflow_provider_drs.protocol.waiting import utc
 
-STALE_READING = 60.0
-READINGS = 4
+MAX_READ_AGE = 60.0
+MAX_READ_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Order:
     :param may_switch: False where this may be a second try and nothing was written down by the first.
     :param max_tries: Airflow's number of tries granted so far, which grows when a person clears the task.
     :param patience: seconds of trouble to wait out before the switchover is asked for.
-    :param where: what errors are about.
+    :param error_context: what errors are about.
     :param who: dag_id, run_id, task_id, try_number, user.
     """
 
@@ -63,7 +63,7 @@ class Order:
     may_switch: bool = True
     max_tries: int = 0
     patience: float = 900.0
-    where: str = ""
+    error_context: str = ""
     who: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,7 +96,7 @@ def switch(order: Order, kept: Record | None) -> Steps:
         failed = [guard for guard in record.guards if not guard["ok"]]
         if failed:
             told = "; ".join(f"{g['name']} is {g['value']!r}, must be {g['limit']}" for g in failed)
-            raise Refusal(record, DrsGuardError(f"not switching, {told}", where=order.where))
+            raise Refusal(record, DrsGuardError(f"not switching, {told}", error_context=order.error_context))
         if (yield from _ask_once(order, record, trouble)):
             return record
 
@@ -116,20 +116,20 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
     :return: the record with baseline and guards, and whether a switchover to be joined is running.
     """
     began = yield Now()
-    for _ in range(READINGS):
+    for _ in range(MAX_READ_ATTEMPTS):
         first = yield Now()
-        states = yield from patiently(batch_status([order.job_id]), _trouble(order, order.patience))
-        progress = yield from patiently(batch_progress([order.job_id]), _trouble(order, order.patience))
-        reply = yield from patiently(get_switchover_status(order.job_id), _trouble(order, order.patience))
+        states = yield from call_with_retry(batch_status([order.job_id]), _trouble(order, order.patience))
+        progress = yield from call_with_retry(batch_progress([order.job_id]), _trouble(order, order.patience))
+        reply = yield from call_with_retry(get_switchover_status(order.job_id), _trouble(order, order.patience))
         at = yield Now()
-        if at - first <= STALE_READING:
+        if at - first <= MAX_READ_AGE:
             break
     else:
-        text = f"the job's state could not be read within {STALE_READING:g} seconds, so that it is too old to guard by"
-        raise DrsUnavailableError(text, where=order.where)
+        text = f"the job's state could not be read within {MAX_READ_AGE:g} seconds, so that it is too old to guard by"
+        raise DrsUnavailableError(text, error_context=order.error_context)
     if order.verify_job_id and reply.job_id != order.job_id and (reply.job_id is not None or reply.status):
         text = f"asked about job {order.job_id!r}, DRS answered about job {reply.job_id!r} (status {reply.status!r})"
-        raise DrsOtherJobError(text, where=order.where)
+        raise DrsJobMismatchError(text, error_context=order.error_context)
     judged = guards(
         states.get(order.job_id),
         progress.get(order.job_id),
@@ -154,7 +154,7 @@ def read(order: Order) -> Generator[Ask | Keep | Pause | Now | Say, Any, tuple[R
         who=dict(order.who),
     )
     joins = order.attach or not order.may_switch
-    return record, joins and meaning(reply.status) is Meaning.RUNNING
+    return record, joins and switchover_state(reply.status) is SwitchoverState.RUNNING
 
 
 def _is_closed(order: Order, kept: Record) -> bool:
@@ -169,7 +169,9 @@ def _is_closed(order: Order, kept: Record) -> bool:
 def _take_up(order: Order, kept: Record) -> Steps:
     if (kept.job_id, kept.mode) != (order.job_id, order.mode):
         other = f"this task of this run has to do with job {kept.job_id} (mode {kept.mode}), which is {kept.phase}"
-        raise Refusal(kept, DrsGuardError(f"not switching, {other}. Start a new DAG run", where=order.where))
+        raise Refusal(
+            kept, DrsGuardError(f"not switching, {other}. Start a new DAG run", error_context=order.error_context)
+        )
     if kept.phase is Phase.FAILED:
         return kept
     if kept.phase is Phase.DONE:
@@ -188,7 +190,7 @@ def _take_up(order: Order, kept: Record) -> Steps:
     return kept
 
 
-def _ask_once(order: Order, record: Record, trouble: Polling) -> Steps:
+def _ask_once(order: Order, record: Record, trouble: PollingWait) -> Steps:
     """Ask DRS once.
 
     :return: whether it took the switchover or may have; False: it was asked too often, and everything is to be read
@@ -198,7 +200,7 @@ def _ask_once(order: Order, record: Record, trouble: Polling) -> Steps:
     yield Keep(record)
     yield _say(f"{_job(order)}: switching the virtual IP address of the {order.mode} database")
     try:
-        answered_about = yield Ask(switch_vip(order.job_id, order.mode))
+        accepted_job_id = yield Ask(switch_vip(order.job_id, order.mode))
     except DrsThrottledError as error:
         now = yield Now()
         wait = trouble.failed(error, now)
@@ -216,8 +218,8 @@ def _ask_once(order: Order, record: Record, trouble: Polling) -> Steps:
         if _surely_not_taken(error):
             yield from _refused(record, error)
         return (yield from _lost(order, record, error.message))
-    if order.verify_job_id and answered_about not in (None, order.job_id):
-        return (yield from _lost(order, record, f"DRS accepted a switchover of job {answered_about!r}"))
+    if order.verify_job_id and accepted_job_id not in (None, order.job_id):
+        return (yield from _lost(order, record, f"DRS accepted a switchover of job {accepted_job_id!r}"))
     record.phase, record.accepted_at = Phase.ACCEPTED, (yield Now())
     yield Keep(record)
     yield _say(f"{_job(order)}: DRS has accepted the switchover")
@@ -230,7 +232,7 @@ def _surely_not_taken(error: DrsError) -> bool:
     Sure is what DRS says with a code of its own or what never came to it; a gateway's 4xx without a code is one of
     those that are only ever given instead of an answer.
     """
-    if isinstance(error, (DrsServerError, DrsUnreachableError, DrsGarbledAnswerError, DrsRedirectError)):
+    if isinstance(error, (DrsServerError, DrsUnreachableError, DrsInvalidResponseError, DrsRedirectError)):
         return False
     if error.error_code == NO_RESULT:  # says nothing either way
         return False
@@ -248,7 +250,7 @@ def _refused(record: Record, error: DrsError) -> Steps:
         error_code=error.error_code,
         error_msg=error.error_msg,
         http_status=error.http_status,
-        where=error.where,
+        error_context=error.error_context,
     )
     raise Refusal(record, refusal)
 
@@ -261,9 +263,11 @@ def _lost(order: Order, record: Record, why: str) -> Steps:
     return True
 
 
-def _trouble(order: Order, limit: float) -> Polling:
+def _trouble(order: Order, limit: float) -> PollingWait:
     pace = Pace(1.0)
-    return Polling(_job(order), pace, PollMemory(), transient_error_timeout=limit, where=order.where)
+    return PollingWait(
+        _job(order), pace, PollMemory(), transient_error_timeout=limit, error_context=order.error_context
+    )
 
 
 def _job(order: Order) -> str:

@@ -6,11 +6,11 @@ answers. The times are seconds on any clock that only goes forward.
 
 from __future__ import annotations
 
-SHORTEST_PAUSE = 1.0
+MIN_PAUSE = 1.0
 SLOWEST = 1.0
 FASTER = 0.995
 # Timers fire up to this late; what was missed meanwhile may follow at once, so that they do not lower the pace.
-CATCH_UP = 0.01
+TIMER_SLACK = 0.01
 _SMOOTHING = 0.05
 
 
@@ -40,7 +40,7 @@ class Throttle:
         if self._last is not None:
             self._usual += (min(now - self._last, self._most) - self._usual) * _SMOOTHING
         self._last = now
-        self._free_at = max(self._free_at, now - CATCH_UP) + self._spacing
+        self._free_at = max(self._free_at, now - TIMER_SLACK) + self._spacing
         return True
 
     def answered(self) -> None:
@@ -60,5 +60,5 @@ class Throttle:
         # What had gone out already when the first complaint came is of the old pace.
         if too_often and asked_at >= self.paused_until:
             self._spacing = min(2.0 * max(self._spacing, self._usual), self._most)
-        pause = SHORTEST_PAUSE if retry_after is None else retry_after
+        pause = MIN_PAUSE if retry_after is None else retry_after
         self.paused_until = max(self.paused_until, now + pause)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.polling import Polling, PollMemory, Verdict
+    from airflow_provider_drs.protocol.polling import PollingWait, PollMemory, PollResult
 
 # What needs the network is imported where it is used: a DAG file that names a sensor must load in no time.
 
 MEMORY_KEY = "drs_wait"
-LONGEST = 10 * 365 * 86400.0
+MAX_SECONDS = 10 * 365 * 86400.0
 
 
 class DrsSensor(BaseSensorOperator):
@@ -76,11 +76,11 @@ class DrsSensor(BaseSensorOperator):
         """Check what was rendered, before any request; return the job that the console link leads to, if it is one."""
 
     @abstractmethod
-    def _new_wait(self, memory: dict[str, Any], seed: str) -> Polling:
+    def _new_wait(self, memory: dict[str, Any], seed: str) -> PollingWait:
         """Return the state machine of this wait, with what earlier pokes saw."""
 
     @abstractmethod
-    def _ask(self, wait: Any) -> Verdict:
+    def _ask(self, wait: Any) -> PollResult:
         """Ask DRS once and hand the answer to ``wait``; raise ``DrsError`` for none."""
 
     @abstractmethod
@@ -96,7 +96,7 @@ class DrsSensor(BaseSensorOperator):
         return ()
 
     @abstractmethod
-    def _about(self) -> str:
+    def _subject(self) -> str:
         """Return how messages name what is waited for."""
 
     def execute(self, context: Context) -> Any:
@@ -126,7 +126,7 @@ class DrsSensor(BaseSensorOperator):
         """
         from airflow_provider_drs.metrics import metrics
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import GiveUp, Wait
+        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling
 
         if self._wait is None:
             ti = context["ti"]
@@ -138,11 +138,11 @@ class DrsSensor(BaseSensorOperator):
             verdict = self._wait.failed(error, time.time())
         for line in verdict.lines:
             self.log.log(line.level, line.text)
-        if isinstance(verdict, (Wait, GiveUp)):
+        if isinstance(verdict, (KeepPolling, GiveUp)):
             self._delay = verdict.delay
             if self.reschedule:
                 self._remember(context, self._wait.memory)
-            if isinstance(verdict, Wait):
+            if isinstance(verdict, KeepPolling):
                 return False
         event = verdict.event()
         metrics().ended(event)
@@ -174,10 +174,10 @@ class DrsSensor(BaseSensorOperator):
             ended = error
         if isinstance(ended, AirflowSensorTimeout) or type(ended).__name__ == "TaskDeferralTimeout":
             ended = AirflowSensorTimeout(
-                f"The wait for {self._about()} did not end within the timeout of {self.timeout:g} seconds"
+                f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
             )
         elif not isinstance(ended, (DrsError, AirflowFailException)):
-            ended = DrsError(f"the trigger that waited for {self._about()} failed: {ended}")
+            ended = DrsError(f"the trigger that waited for {self._subject()} failed: {ended}")
         skips = isinstance(ended, AirflowException) and self.soft_fail and not isinstance(ended, self._never_skipped())
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended
@@ -226,6 +226,6 @@ def seconds(name: str, value: timedelta | float) -> float:
     :raises ValueError: it is no timedelta and no number from 0 to ten years.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= LONGEST:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_SECONDS:
         raise ValueError(f"{name} must be a timedelta or a non-negative number of seconds, not {value!r}")
     return float(number)

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, PokeReturnValue
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.polling import Verdict
-    from airflow_provider_drs.protocol.readiness import JobsWait, Wanted
+    from airflow_provider_drs.protocol.polling import PollResult
+    from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
 
-LONGEST_STAY = 5.0
+MAX_STAY = 5.0
 
 
 class DrsJobsSensor(DrsSensor):
     """Base of the sensors that wait for tasks; a kind of sensor says how the tasks should be."""
 
-    _wanted: Wanted
+    _wanted: JobsCondition
 
     def _new_wait(self, memory: dict[str, Any], seed: str) -> JobsWait:
-        from airflow_provider_drs.protocol.job_calls import about_jobs
+        from airflow_provider_drs.protocol.job_calls import describe_jobs
         from airflow_provider_drs.protocol.polling import Pace
         from airflow_provider_drs.protocol.readiness import JobsMemory, JobsWait
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
 
         pace = self._pace()
         return JobsWait(
@@ -36,10 +36,10 @@ class DrsJobsSensor(DrsSensor):
             Pace(pace["poke_interval"], pace["exponential_backoff"], pace["max_wait"], seed),
             transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
             memory=JobsMemory.from_dict(memory),
-            where=where(self.drs_conn_id, about_jobs(self._wanted.job_ids)),
+            error_context=error_context(self.drs_conn_id, describe_jobs(self._wanted.job_ids)),
         )
 
-    def _ask(self, wait: JobsWait) -> Verdict:
+    def _ask(self, wait: JobsWait) -> PollResult:
         client = self._hook().get_conn()
         replies = [client.call(call) for call in wait.calls()]
         return wait.answered(replies, time.time())
@@ -118,18 +118,18 @@ class DrsJobReadySensor(DrsJobsSensor):
         """
         done = super().poke(context)
         while not done and self.reschedule and self._wait.memory.samples and context.get("task_state_store") is None:
-            time.sleep(min(self._delay, LONGEST_STAY))
+            time.sleep(min(self._delay, MAX_STAY))
             done = super().poke(context)
         return done
 
     def _check(self, context: Context) -> str | None:
         from airflow_provider_drs.protocol.calls import checked_job_id
         from airflow_provider_drs.protocol.job_calls import checked_job_ids
-        from airflow_provider_drs.protocol.readiness import Wanted, lag_limit, usual_failures
+        from airflow_provider_drs.protocol.readiness import JobsCondition, lag_limit, usual_failures
         from airflow_provider_drs.protocol.statuses import HEALTHY
 
         ids = checked_job_ids(self.job_ids) if self.job_id is None else [checked_job_id(self.job_id)]
-        self._wanted = Wanted(
+        self._wanted = JobsCondition(
             tuple(ids),
             (HEALTHY,),
             usual_failures((HEALTHY,)),
@@ -142,7 +142,7 @@ class DrsJobReadySensor(DrsJobsSensor):
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         return dict(super()._ended(event)["samples"])
 
-    def _about(self) -> str:
+    def _subject(self) -> str:
         ids = self.job_id or self.job_ids
         return f"job {ids} to be ready" if isinstance(ids, str) else f"{len(ids or ())} jobs to be ready"
 
@@ -185,14 +185,14 @@ class DrsJobStatusSensor(DrsJobsSensor):
 
     def _check(self, context: Context) -> str:
         from airflow_provider_drs.protocol.calls import checked_job_id
-        from airflow_provider_drs.protocol.readiness import Wanted, checked_statuses, usual_failures
+        from airflow_provider_drs.protocol.readiness import JobsCondition, checked_statuses, usual_failures
 
         targets = checked_statuses("target_statuses", self.target_statuses)
         failures = usual_failures(targets)
         if self.failure_statuses is not None:
             given = self.failure_statuses
             failures = checked_statuses("failure_statuses", given) if given else ()
-        self._wanted = Wanted((checked_job_id(self.job_id),), targets, failures)
+        self._wanted = JobsCondition((checked_job_id(self.job_id),), targets, failures)
         return self.job_id
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -200,5 +200,5 @@ class DrsJobStatusSensor(DrsJobsSensor):
         status = result.pop("samples")[self.job_id]["status"]
         return {"job_id": self.job_id, "status": status, **result}
 
-    def _about(self) -> str:
+    def _subject(self) -> str:
         return f"job {self.job_id} to become {self.target_statuses}"

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
     from airflow_provider_drs.protocol.freshness import Freshness
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait, Verdict
+    from airflow_provider_drs.protocol.waiting import PollResult, SwitchoverWait
 
-NO_SWITCHOVER = "any"
+ANY_SWITCHOVER = "any"
 # What a subclass may change about the end of a task, and a worker only would call.
 _ENDINGS = ("execute_complete", "resume_execution", "_ended")
 # What a template may ask for that Airflow's triggerer has no answer to: it would hang until the time-out.
@@ -67,7 +67,7 @@ class DrsSwitchoverSensor(DrsSensor):
         self,
         *,
         job_id: str | None = None,
-        switchover: Any = NO_SWITCHOVER,
+        switchover: Any = ANY_SWITCHOVER,
         verify_job_id: bool = True,
         end_from_trigger: bool | None = None,
         start_from_trigger: bool = False,
@@ -76,7 +76,7 @@ class DrsSwitchoverSensor(DrsSensor):
         super().__init__(**kwargs)
         self.job_id = job_id
         # None is what an upstream task without a record renders to; it must not pass for "any switchover".
-        self._bound = switchover is not NO_SWITCHOVER
+        self._bound = switchover is not ANY_SWITCHOVER
         self.switchover = switchover if self._bound else None
         self.verify_job_id = verify_job_id
         self.end_from_trigger = end_from_trigger
@@ -99,8 +99,8 @@ class DrsSwitchoverSensor(DrsSensor):
         return checked_job_id(self.job_id)
 
     def _new_wait(self, memory: dict[str, Any], seed: str) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import about_job
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.calls import describe_job
+        from airflow_provider_drs.protocol.settings import error_context
         from airflow_provider_drs.protocol.waiting import Memory, Pace, SwitchoverWait
 
         return SwitchoverWait(
@@ -109,12 +109,12 @@ class DrsSwitchoverSensor(DrsSensor):
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
             memory=Memory.from_dict(memory),
-            where=where(self.drs_conn_id, about_job(str(self.job_id))),
+            error_context=error_context(self.drs_conn_id, describe_job(str(self.job_id))),
             freshness=self._freshness(),
             fast=not self.reschedule,
         )
 
-    def _ask(self, wait: SwitchoverWait) -> Verdict:
+    def _ask(self, wait: SwitchoverWait) -> PollResult:
         asked_at = time.time()
         reply = self._hook().get_switchover_status(str(self.job_id))
         return wait.answered(reply, time.time(), asked_at)
@@ -205,7 +205,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
         return (DrsSwitchoverUnknownError,)
 
-    def _about(self) -> str:
+    def _subject(self) -> str:
         return f"the switchover of job {self.job_id}"
 
     def _freshness(self) -> Freshness | None:

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.following import Follows
+    from airflow_provider_drs.clients.following import Pollable
     from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.settings import Settings
 
@@ -55,7 +55,7 @@ class DrsTrigger(BaseTrigger):
         self.silent_fail = silent_fail
 
     @abstractmethod
-    def _stored(self) -> dict[str, Any]:
+    def _serialized(self) -> dict[str, Any]:
         """Return the arguments of the kind of wait, beside those of this class; plain JSON, no secret."""
 
     def _echo(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class DrsTrigger(BaseTrigger):
     async def _begin(self, settings: Settings) -> None:
         """Do what is to be done before the first poll."""
 
-    async def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+    async def _to_event(self, event: dict[str, Any]) -> TriggerEvent:
         """Return what is fired for ``event``."""
         return TriggerEvent(event)
 
@@ -88,7 +88,7 @@ class DrsTrigger(BaseTrigger):
         return True
 
     @abstractmethod
-    def _new_wait(self, pace: Pace) -> Follows:
+    def _new_wait(self, pace: Pace) -> Pollable:
         """Return the state machine of this wait."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -96,7 +96,7 @@ class DrsTrigger(BaseTrigger):
         return (
             f"{type(self).__module__}.{type(self).__name__}",
             {
-                **self._stored(),
+                **self._serialized(),
                 "drs_conn_id": self.drs_conn_id,
                 "project_id": self.project_id,
                 "poke_interval": self.poke_interval,
@@ -109,7 +109,7 @@ class DrsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until the wait is over and fire one event."""
-        from airflow_provider_drs.protocol.errors import DrsError, readable
+        from airflow_provider_drs.protocol.errors import DrsError, one_line
         from airflow_provider_drs.protocol.polling import GiveUp
 
         try:
@@ -119,18 +119,18 @@ class DrsTrigger(BaseTrigger):
         except Exception as error:
             # Left to Airflow, this would skip a task with soft_fail, as if what it waits for had been seen to fail.
             self.log.exception("%s broke", type(self).__name__)
-            broken = DrsError(f"the trigger broke: {type(error).__name__}: {readable(error)}")
+            broken = DrsError(f"the trigger broke: {type(error).__name__}: {one_line(error)}")
             event = GiveUp(error=broken).event()
         event = {**event, **self._echo()}
         try:
-            fired = await self._fired(event)
+            fired = await self._to_event(event)
         except Exception:
             self.logger().exception("%s leaves the end to a worker", type(self).__name__)
             fired = TriggerEvent(event)
         yield fired
 
     async def _until_over(self) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
+        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace
 
         wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, str(id(self))))
         while True:
@@ -144,10 +144,10 @@ class DrsTrigger(BaseTrigger):
                             self.logger().log(line.level, line.text)
                         if isinstance(verdict, GiveUp) and self.silent_fail:
                             self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
-                            if polls.spent:
+                            if polls.stale:
                                 break
                             follower.again(verdict.delay)
-                        elif not isinstance(verdict, Wait):
+                        elif not isinstance(verdict, KeepPolling):
                             return verdict.event()
             # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
             await asyncio.sleep(verdict.delay)

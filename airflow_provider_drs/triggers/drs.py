@@ -64,7 +64,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
         self.end_from_trigger = end_from_trigger
         self.started_here = started_here
 
-    def _stored(self) -> dict[str, Any]:
+    def _serialized(self) -> dict[str, Any]:
         return {
             "job_id": self.job_id,
             "verify_job_id": self.verify_job_id,
@@ -86,7 +86,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
 
             await self._push(DrsConsoleLink.key, link)
 
-    async def _fired(self, event: dict[str, Any]) -> TriggerEvent:
+    async def _to_event(self, event: dict[str, Any]) -> TriggerEvent:
         from airflow_provider_drs.metrics import metrics
         from airflow_provider_drs.protocol.waiting import DONE
 
@@ -99,13 +99,13 @@ class DrsSwitchoverTrigger(DrsTrigger):
         # Not left to the event: from 3.0 to 3.3 Airflow encodes its XComs twice, so that a dict becomes a string.
         if done and await self._push("return_value", event["result"]):
             return TaskSuccessEvent()
-        return await super()._fired(event)
+        return await super()._to_event(event)
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.freshness import Freshness
         from airflow_provider_drs.protocol.record import Record
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
         from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
         freshness = Freshness.from_dict(self.freshness) if self.freshness else None
@@ -116,7 +116,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
             pace,
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             freshness=freshness,
             deadline=self.deadline,
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
     from airflow_provider_drs.protocol.listening import Snapshot
-    from airflow_provider_drs.protocol.polling import Pace, Verdict
+    from airflow_provider_drs.protocol.polling import Pace, PollResult
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 else:
     # Airflow 2 has no AssetWatcher either, so that nothing can use the trigger there; this module still loads.
@@ -101,32 +101,32 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
 
         :param kwargs: as :meth:`serialize` returns them.
         """
-        from airflow_provider_drs.protocol.errors import DrsError, readable
-        from airflow_provider_drs.protocol.listening import PAUSE_AFTER_ERROR, Listening, Snapshot
+        from airflow_provider_drs.protocol.errors import DrsError, one_line
+        from airflow_provider_drs.protocol.listening import PAUSE_AFTER_ERROR, Snapshot, SwitchoverWatch
         from airflow_provider_drs.protocol.polling import Pace
 
         while True:
             try:
-                listening = Listening(kwargs["job_id"], Pace(kwargs["poke_interval"]))
+                listening = SwitchoverWatch(kwargs["job_id"], Pace(kwargs["poke_interval"]))
                 async with shared_polls(kwargs["drs_conn_id"], kwargs["project_id"]) as polls:
                     with polls.follow(listening) as follower:
                         while True:
                             snapshot = await follower.next()
                             if isinstance(snapshot, Snapshot):  # Listening makes nothing else
                                 yield snapshot
-                                if polls.spent:  # its password would be refused again: read the connection anew
+                                if polls.stale:  # its password would be refused again: read the connection anew
                                     break
                                 follower.again(snapshot.delay)
             except DrsError as error:  # a connection, or a job id, that cannot be used
                 yield Snapshot(error=error)
             except Exception as error:
                 # Left to Airflow, the trigger would be started again at once, and for ever.
-                yield Snapshot(error=DrsError(f"{cls.__name__} broke: {type(error).__name__}: {readable(error)}"))
+                yield Snapshot(error=DrsError(f"{cls.__name__} broke: {type(error).__name__}: {one_line(error)}"))
             await asyncio.sleep(PAUSE_AFTER_ERROR)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each end among the snapshots."""
-        from airflow_provider_drs.protocol.errors import DrsError, readable
+        from airflow_provider_drs.protocol.errors import DrsError, one_line
         from airflow_provider_drs.protocol.polling import Pace
 
         wait: SwitchoverWait | None = None
@@ -141,7 +141,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
                 self._say(str(error))
                 wait = None
             except Exception as error:
-                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {readable(error)}")
+                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {one_line(error)}")
                 wait = None
             else:
                 if event is not None:
@@ -158,10 +158,10 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     def _judge(self, wait: SwitchoverWait, snapshot: Snapshot) -> dict[str, Any] | None:
         """Return the event of a snapshot that shows a new end; raise the error of one that shows no status."""
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import GiveUp, Wait, utc
+        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, utc
 
         if snapshot.reply is None:
-            verdict: Verdict = wait.failed(snapshot.error or DrsError(""), snapshot.at)
+            verdict: PollResult = wait.failed(snapshot.error or DrsError(""), snapshot.at)
         else:
             if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
                 wait.freshness.baseline = snapshot.reply.status
@@ -171,7 +171,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         if isinstance(verdict, GiveUp):
             raise verdict.error
         self._note(wait)
-        if isinstance(verdict, Wait):
+        if isinstance(verdict, KeepPolling):
             return None
         event = verdict.event()
         seen = event["seen"]
@@ -181,9 +181,9 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.freshness import Freshness
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
         from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
         last = self._seen or Seen(None)
@@ -192,7 +192,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
             pace,
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             fast=False,
             freshness=Freshness(
                 baseline=last.status,

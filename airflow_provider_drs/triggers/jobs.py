@@ -44,23 +44,23 @@ class DrsJobsTrigger(DrsTrigger):
         self.wanted = wanted
         self.record = record
 
-    def _stored(self) -> dict[str, Any]:
+    def _serialized(self) -> dict[str, Any]:
         return {"wanted": self.wanted, "record": self.record}
 
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
 
     def _new_wait(self, pace: Pace) -> JobsWait:
-        from airflow_provider_drs.protocol.job_calls import about_jobs
-        from airflow_provider_drs.protocol.readiness import JobsWait, Wanted
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.job_calls import describe_jobs
+        from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
+        from airflow_provider_drs.protocol.settings import error_context
 
-        wanted = Wanted.from_dict(self.wanted)
+        wanted = JobsCondition.from_dict(self.wanted)
         return JobsWait(
             wanted,
             pace,
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_jobs(wanted.job_ids)),
+            error_context=error_context(self.drs_conn_id, describe_jobs(wanted.job_ids)),
         )
 
 
@@ -99,7 +99,7 @@ class DrsCompareTrigger(DrsTrigger):
         self.compare_id = compare_id
         self.deadline = deadline
 
-    def _stored(self) -> dict[str, Any]:
+    def _serialized(self) -> dict[str, Any]:
         return {
             "job_id": self.job_id,
             "compare": self.compare,
@@ -108,9 +108,9 @@ class DrsCompareTrigger(DrsTrigger):
         }
 
     def _new_wait(self, pace: Pace) -> CompareWait:
-        from airflow_provider_drs.protocol.calls import about_job
+        from airflow_provider_drs.protocol.calls import describe_job
         from airflow_provider_drs.protocol.comparison import CompareWait
-        from airflow_provider_drs.protocol.settings import where
+        from airflow_provider_drs.protocol.settings import error_context
 
         return CompareWait(
             self.job_id,
@@ -118,6 +118,6 @@ class DrsCompareTrigger(DrsTrigger):
             self.compare_id,
             pace,
             transient_error_timeout=self.transient_error_timeout,
-            where=where(self.drs_conn_id, about_job(self.job_id)),
+            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
             deadline=self.deadline,
         )

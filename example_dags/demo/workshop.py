@@ -24,7 +24,7 @@ class DemoError(Exception):
     """The demo itself did not work, whatever the DAG run was to show."""
 
 
-class Workshop:
+class DemoAirflow:
     """Runs commands of Airflow in a temporary folder.
 
     The folder is ``directory``, the file ``log`` keeps all that the commands print. Nothing of the caller's own
@@ -95,10 +95,10 @@ class Workshop:
 
 
 @contextlib.contextmanager
-def workshop() -> Iterator[Workshop]:
+def workshop() -> Iterator[DemoAirflow]:
     """Lend a workshop; nothing is left of it but, after a DemoError, the log, whose end is printed."""
     directory = Path(tempfile.mkdtemp(prefix="drs-demo-"))
-    made = Workshop(directory)
+    made = DemoAirflow(directory)
     keep = False
     try:
         yield made

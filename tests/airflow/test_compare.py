@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs import exceptions
-from airflow_provider_drs.job_failures import DrsInconsistentError
+from airflow_provider_drs.job_failures import DrsComparisonError
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.job_runs import run_job, use_clock
-from tests.airflow.waits import A_BEAT, JOB, JumpingClock
+from tests.airflow.waits import A_TICK, JOB, JumpingClock
 
 CREATE, QUERY = "create-compare-task", "query-compare-result"
 GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "CONSISTENT"}
@@ -41,22 +41,22 @@ ROWS = [
     Row("lines", "lines"),
     Row("contents", "contents"),
     Row("objects differ", "objects", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
-        error=DrsInconsistentError, says=("TABLE", "shop.items"), silent=("shop.orders",)),
+        error=DrsComparisonError, says=("TABLE", "shop.items"), silent=("shop.orders",)),
     Row("lines differ", "lines", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
-        error=DrsInconsistentError, says=("shop.items (INCONSISTENT)", JOB), silent=("shop.orders", "crm")),
+        error=DrsComparisonError, says=("shop.items (INCONSISTENT)", JOB), silent=("shop.orders", "crm")),
     Row("contents differ", "contents", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}}, state="failed",
-        error=DrsInconsistentError, says=("crm.people",), silent=("shop",)),
+        error=DrsComparisonError, says=("crm.people",), silent=("shop",)),
     Row("no target database", "lines", {"compare_results": {**GOOD, "crm.people": "TARGET_DB_NOT_EXIT"}},
-        state="failed", error=DrsInconsistentError, says=("crm.people (TARGET_DB_NOT_EXIT)",)),
+        state="failed", error=DrsComparisonError, says=("crm.people (TARGET_DB_NOT_EXIT)",)),
     Row("a result nobody knows", "lines", {"compare_results": {**GOOD, "crm.people": "MOSTLY"}}, state="failed",
-        error=DrsInconsistentError, says=("MOSTLY",)),
+        error=DrsComparisonError, says=("MOSTLY",)),
     Row("cannot compare", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}}, state="failed",
-        error=DrsInconsistentError, says=("crm.people (CAN_NOT_COMPARE)",)),
+        error=DrsComparisonError, says=("crm.people (CAN_NOT_COMPARE)",)),
     Row("cannot compare, passed over", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}},
         {"on_uncomparable": "pass"}),
     Row("of many tables, the last differs", "lines",
         {"compare_results": {**{f"db{n:03}.t": "CONSISTENT" for n in range(250)}, "last.t": "INCONSISTENT"}},
-        state="failed", error=DrsInconsistentError, says=("last.t",)),
+        state="failed", error=DrsComparisonError, says=("last.t",)),
     Row("some tables", "lines", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}},
         {"tables": {"shop": ["orders", "items"]}}),
     Row("nothing compared", "lines", {"compare_results": {}}, state="failed", error=exceptions.DrsError,
@@ -113,7 +113,7 @@ def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: JumpingC
         ended = run_job(DrsCompareOperator, mode, clock, job_id=JOB, compare="lines", timeout=60)
         assert type(ended.error) is exceptions.DrsError
         assert "time-out" in str(ended.error)
-        assert 60 - 1e-6 <= sum(ended.slept) <= 60 + A_BEAT
+        assert 60 - 1e-6 <= sum(ended.slept) <= 60 + A_TICK
 
 
 def test_options_are_checked_when_the_dag_is_read() -> None:

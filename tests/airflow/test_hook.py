@@ -51,7 +51,7 @@ def test_get_switchover_status(drs: Simulator) -> None:
 
 def test_another_project(drs: Simulator) -> None:
     """``project_id`` scopes the token too: a token is good for one project."""
-    with pytest.raises(exceptions.DrsCredentialsError):
+    with pytest.raises(exceptions.DrsAuthenticationError):
         DrsHook(project_id="f" * 32).get_switchover_status(JOB)
     drs.add_job(Job(JOB))
     assert DrsHook(project_id=drs.project_id).get_switchover_status(JOB).status is None

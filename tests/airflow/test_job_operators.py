@@ -171,11 +171,11 @@ def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
 
 
 def test_what_a_deferral_stores_is_json_without_secrets(drs: Simulator, airflow_db: None) -> None:
-    from airflow_provider_drs.protocol.readiness import Wanted
+    from airflow_provider_drs.protocol.readiness import JobsCondition
     from airflow_provider_drs.triggers.jobs import DrsCompareTrigger, DrsJobsTrigger
 
     for trigger in (
-        DrsJobsTrigger(wanted=Wanted((JOB,), (RUNNING,), deadline=1.0).to_dict(), silent_fail=True),
+        DrsJobsTrigger(wanted=JobsCondition((JOB,), (RUNNING,), deadline=1.0).to_dict(), silent_fail=True),
         DrsCompareTrigger(job_id=JOB, compare="lines", compare_id="c1", deadline=1.0),
     ):
         path, kwargs = trigger.serialize()

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import A_BEAT, JOB, MODES, JumpingClock, run_wait
+from tests.airflow.waits import A_TICK, JOB, MODES, JumpingClock, run_wait
 
 STATUS = "get-switch-vip-status"
 START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
@@ -111,7 +111,7 @@ def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db:
     shortest = [2, 4, 8, 16, 32, 50, 50, 50]
     assert len(ended.slept) == 8
     for slept, least in zip(ended.slept, shortest, strict=True):
-        assert least <= slept <= min(2 * least, 50) + A_BEAT
+        assert least <= slept <= min(2 * least, 50) + A_TICK
     assert len(ended.lines) == 2, "no line for a poll that changes nothing"
 
 

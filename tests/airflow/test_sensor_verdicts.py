@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import A_BEAT, JOB, MODES, JumpingClock, run_wait
+from tests.airflow.waits import A_TICK, JOB, MODES, JumpingClock, run_wait
 
 STATUS = "get-switch-vip-status"
 START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
@@ -173,7 +173,7 @@ ROWS = [
         faults=(Fault.status(401),),
         call="tokens",
         state="failed",
-        error=exceptions.DrsCredentialsError,
+        error=exceptions.DrsAuthenticationError,
         says=("IAM", "password"),
         polls=0,
     ),
@@ -181,7 +181,7 @@ ROWS = [
         "another job's id",
         job={"answers_as": "another-jobs-id"},
         state="failed",
-        error=exceptions.DrsOtherJobError,
+        error=exceptions.DrsJobMismatchError,
         says=(JOB, "another-jobs-id", "verify_job_id=False"),
         polls=1,
     ),
@@ -190,7 +190,7 @@ ROWS = [
         "complete, but no id",
         faults=(Fault.json({"status": COMPLETE}),),
         state="failed",
-        error=exceptions.DrsOtherJobError,
+        error=exceptions.DrsJobMismatchError,
         says=("without a job id",),
         polls=1,
     ),
@@ -231,7 +231,7 @@ def test_verdict(
     assert len(ended.levels("warning")) == row.warnings, ended.lines
     assert row.lines is None or len(ended.lines) == row.lines, ended.lines
     usual = 60.0 if mode == "reschedule" else 5.0
-    assert max(ended.slept, default=0) <= max(row.slowest, usual) + A_BEAT
+    assert max(ended.slept, default=0) <= max(row.slowest, usual) + A_TICK
     if row.state == "success":
         assert ended.xcom["job_id"] == JOB
         assert ended.xcom["status"] == COMPLETE
@@ -242,12 +242,17 @@ def test_verdict(
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
-@pytest.mark.parametrize("where", ["DRS", "IAM"])
+@pytest.mark.parametrize("error_context", ["DRS", "IAM"])
 def test_trouble_that_lasts_ends_the_wait(
-    mode: str, where: str, drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    mode: str,
+    error_context: str,
+    drs: Simulator,
+    airflow_db: None,
+    clock: JumpingClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    connection = _nobody_there(drs) if where == "DRS" else drs.connection()
-    if where == "IAM":
+    connection = _nobody_there(drs) if error_context == "DRS" else drs.connection()
+    if error_context == "IAM":
         connection["extra"]["auth_url"] = "https://127.0.0.1:1/v3"
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
 
@@ -255,9 +260,9 @@ def test_trouble_that_lasts_ends_the_wait(
 
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsUnavailableError)
     assert "refused the connection" in str(ended.error)
-    assert where in str(ended.error)
-    assert 600 - 1e-6 <= sum(ended.slept) <= 600 + A_BEAT
-    assert max(ended.slept) <= 60 + A_BEAT
+    assert error_context in str(ended.error)
+    assert 600 - 1e-6 <= sum(ended.slept) <= 600 + A_TICK
+    assert max(ended.slept) <= 60 + A_TICK
     assert ended.slept[0] > 5
     assert len(ended.lines) == 1
 

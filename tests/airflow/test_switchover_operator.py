@@ -330,13 +330,13 @@ def test_a_redirect_of_the_post_leaves_it_open(drs: Simulator, airflow_db: None,
 
 def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """There, a cleared task that was done would find nothing written down and switch again."""
-    from airflow_provider_drs.operators.record_keeping import writes_for_good
+    from airflow_provider_drs.operators.record_keeping import has_durable_store
 
     context: Any = {"task_state_store": object()}
-    assert writes_for_good(context)
+    assert has_durable_store(context)
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
-    assert not writes_for_good(context)
-    assert not writes_for_good({})  # type: ignore[typeddict-item]
+    assert not has_durable_store(context)
+    assert not has_durable_store({})  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize("running", [True, False])

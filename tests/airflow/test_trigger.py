@@ -97,7 +97,7 @@ def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatc
     from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
-    for broken in ((SwitchoverWait, "take"), (SwitchoverWait, "question"), (AsyncDrsClient, "call")):
+    for broken in ((SwitchoverWait, "take"), (SwitchoverWait, "query"), (AsyncDrsClient, "call")):
         with monkeypatch.context() as patch:
             patch.setattr(*broken, lambda *args: 1 / 0)
             [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
@@ -142,6 +142,6 @@ def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator) -> N
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
     drs.fault("tokens", Fault.status(401))
     [[refused]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
-    assert refused["error"]["type"] == "DrsCredentialsError"
+    assert refused["error"]["type"] == "DrsAuthenticationError"
     [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
     assert event["outcome"] == "done"

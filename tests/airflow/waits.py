@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 MODES = ("poke", "reschedule", "deferrable")
 # Deferred polls are due on the next beat of ``poll_streams``.
-A_BEAT = 0.026
+A_TICK = 0.026
 
 
 class JumpingClock:

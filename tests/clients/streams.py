@@ -19,8 +19,8 @@ from airflow_provider_drs.protocol.errors import (
     DrsPermissionError,
 )
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
-from airflow_provider_drs.protocol.polling import GiveUp, Pace, Verdict, Wait
-from airflow_provider_drs.protocol.readiness import JobsWait, Wanted
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
+from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.waiting import SwitchoverWait
 
@@ -90,7 +90,7 @@ class Drs:
     under_way: int = 0
     most_under_way: int = 0
     closed: int = 0
-    spent: bool = False
+    stale: bool = False
 
     def __post_init__(self) -> None:
         extra = {"token": "t", "project_id": "p", **self.extra}
@@ -145,17 +145,17 @@ def drs(clock: Hand) -> Drs:
 class Waits:
     """Some waits that follow the streams; what each was told."""
 
-    def __init__(self, drs: Drs, chance: float = 0.0) -> None:
-        self.streams = PollStreams(drs, chance=lambda: chance)  # type: ignore[arg-type]
-        self.told: list[list[Verdict | Exception]] = []
+    def __init__(self, drs: Drs, rng: float = 0.0) -> None:
+        self.streams = PollStreams(drs, rng=lambda: rng)  # type: ignore[arg-type]
+        self.told: list[list[PollResult | Exception]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     def begin(self, wait: Any, carry_on: bool = False) -> None:
-        told: list[Verdict | Exception] = []
+        told: list[PollResult | Exception] = []
         self.told.append(told)
         self.tasks.append(asyncio.ensure_future(self._follow(wait, told, carry_on)))
 
-    async def _follow(self, wait: Any, told: list[Verdict | Exception], carry_on: bool) -> None:
+    async def _follow(self, wait: Any, told: list[PollResult | Exception], carry_on: bool) -> None:
         with self.streams.follow(wait) as follower:
             while True:
                 try:
@@ -163,7 +163,7 @@ class Waits:
                 except ZeroDivisionError as error:
                     told.append(error)
                     return
-                if not isinstance(told[-1], Wait):
+                if not isinstance(told[-1], KeepPolling):
                     if not carry_on:
                         return
                     follower.again(told[-1].delay if isinstance(told[-1], GiveUp) else 5.0)
@@ -171,7 +171,7 @@ class Waits:
     @property
     def ends(self) -> list[Any]:
         """What each wait ended with, None for none yet."""
-        return [told[-1] if told and not isinstance(told[-1], Wait) else None for told in self.told]
+        return [told[-1] if told and not isinstance(told[-1], KeepPolling) else None for told in self.told]
 
     async def close(self) -> None:
         for task in self.tasks:
@@ -186,23 +186,25 @@ def job(number: int = 0) -> str:
 
 def an_interval(gap: float, interval: float = 5.0) -> bool:
     """Tell whether ``gap`` is an interval after an answer, to the next beat."""
-    return interval + 0.0199 <= gap <= interval + 0.0201 + poll_streams.BEAT
+    return interval + 0.0199 <= gap <= interval + 0.0201 + poll_streams.POLL_TICK
 
 
 def switchover(number: int = 0, interval: float = 5.0, **kwargs: Any) -> SwitchoverWait:
-    return SwitchoverWait(job(number), Pace(interval), chance=lambda: 1.0, **kwargs)
+    return SwitchoverWait(job(number), Pace(interval), rng=lambda: 1.0, **kwargs)
 
 
 def jobs(*ids: str, lag: bool = False, interval: float = 5.0, samples: int = 1) -> JobsWait:
-    wanted = Wanted(ids, (HEALTHY,), ("FULL_TRANSFER_FAILED",), needs_lag=lag, max_lag=5.0, stable_samples=samples)
-    return JobsWait(wanted, Pace(interval), chance=lambda: 1.0)
+    wanted = JobsCondition(
+        ids, (HEALTHY,), ("FULL_TRANSFER_FAILED",), needs_lag=lag, max_lag=5.0, stable_samples=samples
+    )
+    return JobsWait(wanted, Pace(interval), rng=lambda: 1.0)
 
 
-def played(drs: Drs, play: Callable[[Waits], Coroutine[Any, Any, None]], chance: float = 0.0) -> Waits:
+def played(drs: Drs, play: Callable[[Waits], Coroutine[Any, Any, None]], rng: float = 0.0) -> Waits:
     """Run ``play`` with some waits, and end them."""
 
     async def main() -> Waits:
-        waits = Waits(drs, chance)
+        waits = Waits(drs, rng)
         try:
             await play(waits)
         finally:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.network import LONGEST_BODY
+from airflow_provider_drs.clients.network import MAX_BODY
 from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.calls import list_one_job
 from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
     DrsBusyError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
     DrsJobNotFoundError,
     DrsPermissionError,
     DrsRedirectError,
@@ -38,7 +38,7 @@ from .helpers import (
     settings_of,
 )
 
-TOO_LONG = b" " * (LONGEST_BODY + 1)
+TOO_LONG = b" " * (MAX_BODY + 1)
 PACKED = {"Content-Encoding": "gzip"}
 
 # Read alike from DRS and from IAM.
@@ -49,11 +49,11 @@ TROUBLE = [
     pytest.param(Fault.status(503), DrsServerError, "HTTP 503", id="503"),
     pytest.param(Fault.status(504), DrsServerError, "HTTP 504", id="504"),
     pytest.param(Fault.html(502), DrsServerError, "an HTML page", id="html-502"),
-    pytest.param(Fault.html(), DrsGarbledAnswerError, "", id="html"),
-    pytest.param(Fault.wrong_json(), DrsGarbledAnswerError, "", id="wrong-json"),
-    pytest.param(Fault.empty(), DrsGarbledAnswerError, "", id="empty"),
-    pytest.param(Fault.json(["a"]), DrsGarbledAnswerError, "", id="list"),
-    pytest.param(Fault.raw(b"\xff\x00"), DrsGarbledAnswerError, "", id="bytes"),
+    pytest.param(Fault.html(), DrsInvalidResponseError, "", id="html"),
+    pytest.param(Fault.wrong_json(), DrsInvalidResponseError, "", id="wrong-json"),
+    pytest.param(Fault.empty(), DrsInvalidResponseError, "", id="empty"),
+    pytest.param(Fault.json(["a"]), DrsInvalidResponseError, "", id="list"),
+    pytest.param(Fault.raw(b"\xff\x00"), DrsInvalidResponseError, "", id="bytes"),
     pytest.param(Fault.raw(b"{}", headers=PACKED), DrsUnreachableError, "", id="not-gzip"),
     pytest.param(Fault.reset(), DrsUnreachableError, "cut the connection", id="reset"),
     pytest.param(Fault.lost(), DrsUnreachableError, "cut the connection", id="lost"),
@@ -62,8 +62,8 @@ TROUBLE = [
 
 DRS_ANSWERS = [
     *TROUBLE,
-    pytest.param(Fault.raw(TOO_LONG), DrsGarbledAnswerError, "more than", id="too-long"),
-    pytest.param(Fault.raw(gzip.compress(TOO_LONG), headers=PACKED), DrsGarbledAnswerError, "more than", id="bomb"),
+    pytest.param(Fault.raw(TOO_LONG), DrsInvalidResponseError, "more than", id="too-long"),
+    pytest.param(Fault.raw(gzip.compress(TOO_LONG), headers=PACKED), DrsInvalidResponseError, "more than", id="bomb"),
     pytest.param(Fault.status(400, "DRS.M01503"), DrsThrottledError, "DRS.M01503", id="M01503"),
     pytest.param(Fault.status(202, "DRS.M01504"), DrsBusyError, "DRS.M01504", id="M01504"),
     pytest.param(Fault.status(500, "DRS.M00004"), DrsServerError, "DRS.M00004", id="M00004"),
@@ -76,12 +76,12 @@ DRS_ANSWERS = [
 
 IAM_ANSWERS = [
     *TROUBLE,
-    pytest.param(Fault.plain_401(), DrsCredentialsError, "IAM refuses the log-in", id="401"),
-    pytest.param(Fault.status(403), DrsCredentialsError, "IAM refuses the log-in", id="403"),
-    pytest.param(Fault.status(400), DrsCredentialsError, "IAM refuses the log-in", id="400"),
+    pytest.param(Fault.plain_401(), DrsAuthenticationError, "IAM refuses the log-in", id="401"),
+    pytest.param(Fault.status(403), DrsAuthenticationError, "IAM refuses the log-in", id="403"),
+    pytest.param(Fault.status(400), DrsAuthenticationError, "IAM refuses the log-in", id="400"),
     pytest.param(Fault.status(404), DrsConfigError, "'auth_url' does not lead to an IAM", id="404"),
-    pytest.param(Fault.json({"token": {}}, 201), DrsGarbledAnswerError, "", id="no-token-header"),
-    pytest.param(Fault.raw(b"{}", 201, {"X-Subject-Token": "t"}), DrsGarbledAnswerError, "", id="no-token-body"),
+    pytest.param(Fault.json({"token": {}}, 201), DrsInvalidResponseError, "", id="no-token-header"),
+    pytest.param(Fault.raw(b"{}", 201, {"X-Subject-Token": "t"}), DrsInvalidResponseError, "", id="no-token-body"),
     pytest.param(
         Fault.raw(
             b'{"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "user": {"id": "u"}}}',
@@ -94,13 +94,13 @@ IAM_ANSWERS = [
     ),
     pytest.param(
         Fault.raw(b'{"token": {"project": {"id": "p"}}}', 201, {"X-Subject-Token": "t"}),
-        DrsGarbledAnswerError,
+        DrsInvalidResponseError,
         "",
         id="no-expiry",
     ),
     pytest.param(
         Fault.raw(b'{"token": {"project": {"id": "p"}, "expires_at": "soon"}}', 201, {"X-Subject-Token": "t"}),
-        DrsGarbledAnswerError,
+        DrsInvalidResponseError,
         "",
         id="odd-expiry",
     ),

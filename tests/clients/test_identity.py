@@ -12,8 +12,8 @@ from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.identity import TokenSource, token_source
 from airflow_provider_drs.protocol.calls import Token
 from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsError,
     DrsServerError,
     DrsUnreachableError,
@@ -179,7 +179,7 @@ def test_a_token_refused_for_all_at_once_is_replaced_once(simulator: Simulator) 
     ("fault", "kind"),
     [
         (Fault.status(503), DrsServerError),
-        (Fault.plain_401(), DrsCredentialsError),
+        (Fault.plain_401(), DrsAuthenticationError),
         (Fault.reset(), DrsUnreachableError),
     ],
     ids=["503", "401", "reset"],
@@ -244,7 +244,7 @@ def test_an_own_token_that_is_refused_cannot_be_replaced(
     client = connect(with_own_token(simulator, token, project_id=simulator.project_id if project_id else None))
     client.call(ASK)
     simulator.revoke_tokens()
-    with pytest.raises(DrsCredentialsError, match="issue a new one and set it"):
+    with pytest.raises(DrsAuthenticationError, match="issue a new one and set it"):
         client.call(ASK)
     assert len(simulator.calls(LOG_IN)) == 1
 
@@ -252,7 +252,7 @@ def test_an_own_token_that_is_refused_cannot_be_replaced(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (None, DrsCredentialsError),  # the made-up token itself
+        (None, DrsAuthenticationError),  # the made-up token itself
         (Fault.status(503), DrsServerError),
         (Fault.reset(), DrsUnreachableError),
         (Fault.raw(b'{"token": {"expires_at": "2999-01-01T00:00:00.000000Z"}}'), DrsConfigError),

@@ -43,7 +43,7 @@ def test_waits_that_began_together_drift_apart(drs: Drs, clock: Hand, monkeypatc
     chances = itertools.cycle([n / 500 for n in range(500)])
 
     async def play(waits: Waits) -> None:
-        monkeypatch.setattr(waits.streams, "_chance", lambda: next(chances))
+        monkeypatch.setattr(waits.streams, "_rng", lambda: next(chances))
         for number in range(500):
             waits.begin(switchover(number))
         await clock.move(21)
@@ -64,7 +64,7 @@ def test_exponential_backoff_is_left_as_it_is(drs: Drs, clock: Hand) -> None:
         waits.begin(SwitchoverWait(job(), pace))
         await clock.move(60)
 
-    played(drs, play, chance=1.0)
+    played(drs, play, rng=1.0)
     gaps = [b - a for a, b in itertools.pairwise(drs.times(job()))]
     assert len(gaps) >= 4
     assert all(an_interval(gap, pace.delay(poll)) for poll, gap in enumerate(gaps, start=1))
@@ -137,7 +137,7 @@ def test_trouble_of_all_is_told_to_all(
             await clock.move(10)
             times.append(sum(isinstance(end, GiveUp) for end in waits.ends))
 
-    waits = played(drs, play, chance=0.5)
+    waits = played(drs, play, rng=0.5)
     assert times[80] == 0, "nobody gives up before 15 minutes"
     assert [type(end.error).__name__ for end in waits.ends] == ["DrsUnavailableError"] * waits_there
     assert len(drs.asked) < waits_there * 60
@@ -155,7 +155,7 @@ def test_a_busy_spell_leaves_one_timer(drs: Drs, clock: Hand) -> None:
         timers = [entry for entry in clock.later if entry[2] == waits.streams._dispatch]
         assert len(timers) == 1
 
-    played(drs, play, chance=0.5)
+    played(drs, play, rng=0.5)
 
 
 def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: Drs, clock: Hand) -> None:
@@ -190,7 +190,7 @@ def test_polls_a_second_are_limited_and_every_wait_has_its_turn(clock: Hand) -> 
             waits.begin(switchover(number, interval=0.1 if number % 2 else 5.0))
         await clock.move(100)
 
-    played(drs, play, chance=0.5)
+    played(drs, play, rng=0.5)
     assert 980 <= len(drs.asked) <= 1010
     polls = [len(drs.times(job(number))) for number in range(100)]
     assert min(polls) >= 8
@@ -218,4 +218,4 @@ def test_the_queue_does_not_grow_with_time(drs: Drs, clock: Hand) -> None:
         await clock.move(600)
         assert len(waits.streams._queue) <= 60
 
-    played(drs, play, chance=0.3)
+    played(drs, play, rng=0.3)

@@ -16,7 +16,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
     DrsBusyError,
     DrsError,
-    DrsGarbledAnswerError,
+    DrsInvalidResponseError,
     DrsJobNotFoundError,
     DrsServerError,
 )
@@ -107,7 +107,7 @@ def test_a_hundred_jobs_go_into_one_request_of_each_kind(lag: bool, drs: Drs, cl
             await clock.move(0.01)
         await clock.move(62.5)
 
-    played(drs, play, chance=0.5)
+    played(drs, play, rng=0.5)
     kinds = Counter(asked.name for asked in drs.between(30, 55))
     assert kinds == {"batch-status": 15, **({"batch-progress": 15} if lag else {})}, "3 requests an interval"
     for number in range(250):
@@ -131,7 +131,7 @@ def test_waits_for_the_status_do_not_depend_on_the_lag_of_others(drs: Drs, clock
     "error",
     [
         DrsBusyError("abnormal", error_code="DRS.M01504"),
-        DrsGarbledAnswerError("said in two ways"),
+        DrsInvalidResponseError("said in two ways"),
         DrsServerError("x", error_code="DRS.M01501"),
     ],
 )

@@ -86,9 +86,9 @@ def test_no_secret_in_errors_and_logs(
             client.call(ASK)
         assert simulator.calls(call) != []
     objects = (settings, client.__dict__, tokens.__dict__, *[record.__dict__ for record in caplog.records])
-    shown = "\n".join([all_that_an_error_shows(caught.value), caplog.text, *map(repr, objects)])
+    display_text = "\n".join([all_that_an_error_shows(caught.value), caplog.text, *map(repr, objects)])
     for secret in secrets:
-        assert shown_of(secret, shown) == ""
+        assert shown_of(secret, display_text) == ""
 
 
 def test_the_search_for_secrets_finds_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.sharing import shared
-from airflow_provider_drs.protocol.errors import DrsConfigError, DrsCredentialsError, DrsServerError
+from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError, DrsServerError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 
@@ -265,7 +265,7 @@ def test_after_a_refused_log_in_the_connection_is_read_anew(simulator: Simulator
     async def main() -> None:
         make = Maker(lambda: settings_of(simulator, password=passwords.pop(0)))
         async with shared("drs_test", make) as first:
-            with pytest.raises(DrsCredentialsError):
+            with pytest.raises(DrsAuthenticationError):
                 await first.call(ASK)
             # The first has not left yet, as other waits of the same connection may not have.
             async with shared("drs_test", make) as second:

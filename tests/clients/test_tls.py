@@ -11,8 +11,8 @@ import trustme
 
 from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
     DrsConfigError,
-    DrsCredentialsError,
     DrsTlsError,
 )
 from airflow_provider_drs.simulator import Simulator
@@ -48,7 +48,7 @@ class TestTls:
         if iam:
             assert connect(settings).call(ASK) == STARTED
         else:  # a made-up token: that DRS looks at it is enough
-            assert type(refused(connect, settings)) is DrsCredentialsError
+            assert type(refused(connect, settings)) is DrsAuthenticationError
 
     def test_a_certificate_for_another_host(
         self, simulator: Simulator, connect: Connect, iam: bool, tmp_path: Path

@@ -62,7 +62,7 @@ def test_wrong_password(
 ) -> None:  # fmt: skip
     _connect(monkeypatch, drs, keystone_user, password="not-the-password", project_id=keystone_project.id)
     ended = run_wait(mode, clock)
-    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsCredentialsError)
+    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsAuthenticationError)
     assert "not-the-password" not in str(ended.error)
     assert drs.journal == []
 

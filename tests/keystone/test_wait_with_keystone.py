@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.protocol.calls import list_one_job
-from airflow_provider_drs.protocol.errors import DrsCredentialsError, DrsPermissionError
+from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsPermissionError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.journal import token_id
@@ -85,7 +85,7 @@ def test_what_keystone_refuses(
         extra = {"project_id": "0" * 32}
     else:
         extra = {"project_id": keystone.create_project().id}
-    with pytest.raises(DrsCredentialsError, match=r"HTTP 401.*Check login, password, 'domain_name' and the project"):
+    with pytest.raises(DrsAuthenticationError, match=r"HTTP 401.*Check login, password, 'domain_name' and the project"):
         connect(settings_of(drs, user, **extra)).call(ASK)
     assert drs.journal == []
 
@@ -159,13 +159,13 @@ def test_a_token_issued_elsewhere(
 
     keystone.revoke(token)
 
-    with pytest.raises(DrsCredentialsError, match="issue a new one and set it"):
+    with pytest.raises(DrsAuthenticationError, match="issue a new one and set it"):
         client.call(ASK)
     assert len(drs.calls(STATUS)) == 2
 
 
 def test_a_token_issued_elsewhere_that_keystone_does_not_know(drs: Simulator, connect: Connect) -> None:
-    with pytest.raises(DrsCredentialsError):
+    with pytest.raises(DrsAuthenticationError):
         connect(settings_of(drs, None, token="gAAAAA-made-up")).call(ASK)
     assert drs.journal == []
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.errors import DrsError
 
 T = TypeVar("T")
@@ -58,9 +58,9 @@ headers = st.dictionaries(
 http_statuses = st.sampled_from([200, 202, 204, 302, 400, 401, 403, 404, 408, 422, 429, 500, 503]) | st.integers()
 
 
-def answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[HttpAnswer]:
+def answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[HttpResponse]:
     """Return answers of any status with any headers around ``bodies``."""
-    return st.builds(HttpAnswer, http_statuses, headers, bodies, st.floats(0, 4e9))
+    return st.builds(HttpResponse, http_statuses, headers, bodies, st.floats(0, 4e9))
 
 
 def as_json(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:

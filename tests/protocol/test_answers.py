@@ -9,20 +9,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol import answers, errors
-from airflow_provider_drs.protocol.answers import HttpAnswer, SwitchoverReply
-from airflow_provider_drs.protocol.statuses import Meaning, meaning
+from airflow_provider_drs.protocol.answers import HttpResponse, SwitchoverReply
+from airflow_provider_drs.protocol.statuses import SwitchoverState, switchover_state
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def answer(status: int, body: object = b"", **headers: str) -> HttpAnswer:
+def answer(status: int, body: object = b"", **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW.timestamp())
+    return HttpResponse(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW.timestamp()
+    )
 
 
-def refusal(status: int, code: str, key: str = "error_msg", **headers: str) -> HttpAnswer:
+def refusal(status: int, code: str, key: str = "error_msg", **headers: str) -> HttpResponse:
     return answer(status, {"error_code": code, key: f"text of {code}"}, **headers)
 
 
@@ -30,7 +32,7 @@ def refusal(status: int, code: str, key: str = "error_msg", **headers: str) -> H
 class Refusal:
     """One row: an answer and the error it stands for."""
 
-    answer: HttpAnswer
+    answer: HttpResponse
     error: type[errors.DrsError]
     code: str | None = None
     retry_after: float | None = None
@@ -80,7 +82,7 @@ BY_HTTP_STATUS: dict[type[errors.DrsError], list[int]] = {
     errors.DrsThrottledError: [429],
     errors.DrsServerError: [408, 425, 500, 501, 502, 503, 504, 599],
     errors.DrsRequestError: [400, 402, 405, 406, 409, 410, 411, 413, 415, 422, 451, 499],
-    errors.DrsGarbledAnswerError: [100, 101, 103, 199, 0, -1, 600, 999],
+    errors.DrsInvalidResponseError: [100, 101, 103, 199, 0, -1, 600, 999],
     errors.DrsRedirectError: [300, 301, 302, 303, 304, 307, 308, 399],
 }
 BODIES = {"no-body": b"", "html": HTML, "half": b'{"error_code": "DRS.M00', "list": b"[1]", "object": b"{}"}
@@ -159,8 +161,8 @@ USERINFO = {
 
 def redirects() -> list[Any]:
     rows = [
-        Refusal(answer(307, b"", location=location), errors.DrsRedirectError, says=[shown], hides=["s3cret"])
-        for location, shown in USERINFO.items()
+        Refusal(answer(307, b"", location=location), errors.DrsRedirectError, says=[display_text], hides=["s3cret"])
+        for location, display_text in USERINFO.items()
     ]
     rows.append(Refusal(answer(302), errors.DrsRedirectError, says=["an unnamed place"]))
     return [pytest.param(row, id=f"redirect-{row.answer.header('location')}") for row in rows]
@@ -168,7 +170,7 @@ def redirects() -> list[Any]:
 
 def garbled() -> list[Any]:
     return [
-        pytest.param(Refusal(answer(200, body), errors.DrsGarbledAnswerError, says=[says]), id=f"200-{name}")
+        pytest.param(Refusal(answer(200, body), errors.DrsInvalidResponseError, says=[says]), id=f"200-{name}")
         for name, (body, says) in GARBLED.items()
     ]
 
@@ -196,43 +198,47 @@ def test_without_retry_after_there_is_none() -> None:
     assert answers.retry_after(answer(429)) is None
 
 
-REPLIES: list[tuple[dict[str, Any], SwitchoverReply, Meaning]] = [
-    ({"id": JOB, "status": "SWITCH_VIP_START"}, SwitchoverReply(JOB, "SWITCH_VIP_START"), Meaning.RUNNING),
-    ({"id": JOB, "status": "SWITCH_VIP_COMPLETE"}, SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE"), Meaning.DONE),
+REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
+    ({"id": JOB, "status": "SWITCH_VIP_START"}, SwitchoverReply(JOB, "SWITCH_VIP_START"), SwitchoverState.RUNNING),
+    ({"id": JOB, "status": "SWITCH_VIP_COMPLETE"}, SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE"), SwitchoverState.DONE),
     (
         {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_msg": "no IP"},
         SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
-        Meaning.FAILED,
+        SwitchoverState.FAILED,
     ),
     (
         {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_message": "no IP"},
         SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
-        Meaning.FAILED,
+        SwitchoverState.FAILED,
     ),
     # A code beside a status of the switchover is the switchover's, not a refusal of the call.
     (
         {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M00100"},
         SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M00100"),
-        Meaning.FAILED,
+        SwitchoverState.FAILED,
     ),
     (
         {"id": JOB, "status": "SWITCH_VIP_COMPLETE", "error_code": "", "error_msg": None},
         SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE", "", None),
-        Meaning.DONE,
+        SwitchoverState.DONE,
     ),
-    ({"id": JOB, "status": None}, SwitchoverReply(JOB, None), Meaning.NOT_BEGUN),
-    ({"id": JOB, "status": ""}, SwitchoverReply(JOB, ""), Meaning.NOT_BEGUN),
-    ({"id": JOB}, SwitchoverReply(JOB, None), Meaning.NOT_BEGUN),
-    ({}, SwitchoverReply(None, None), Meaning.NOT_BEGUN),
-    ({"id": JOB, "status": "SWITCH_VIP_PAUSED"}, SwitchoverReply(JOB, "SWITCH_VIP_PAUSED"), Meaning.UNKNOWN),
-    ({"id": JOB, "status": "switch_vip_complete"}, SwitchoverReply(JOB, "switch_vip_complete"), Meaning.UNKNOWN),
-    ({"id": JOB, "status": "success"}, SwitchoverReply(JOB, "success"), Meaning.UNKNOWN),
-    ({"id": JOB, "status": "failed"}, SwitchoverReply(JOB, "failed"), Meaning.UNKNOWN),
-    ({"id": 5, "status": True}, SwitchoverReply("5", "true"), Meaning.UNKNOWN),
+    ({"id": JOB, "status": None}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB, "status": ""}, SwitchoverReply(JOB, ""), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
+    ({}, SwitchoverReply(None, None), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB, "status": "SWITCH_VIP_PAUSED"}, SwitchoverReply(JOB, "SWITCH_VIP_PAUSED"), SwitchoverState.UNKNOWN),
+    (
+        {"id": JOB, "status": "switch_vip_complete"},
+        SwitchoverReply(JOB, "switch_vip_complete"),
+        SwitchoverState.UNKNOWN,
+    ),
+    ({"id": JOB, "status": "success"}, SwitchoverReply(JOB, "success"), SwitchoverState.UNKNOWN),
+    ({"id": JOB, "status": "failed"}, SwitchoverReply(JOB, "failed"), SwitchoverState.UNKNOWN),
+    ({"id": 5, "status": True}, SwitchoverReply("5", "true"), SwitchoverState.UNKNOWN),
     (
         {"id": JOB, "status": ["SWITCH_VIP_COMPLETE"]},
         SwitchoverReply(JOB, '["SWITCH_VIP_COMPLETE"]'),
-        Meaning.UNKNOWN,
+        SwitchoverState.UNKNOWN,
     ),
 ]
 
@@ -240,17 +246,17 @@ REPLIES: list[tuple[dict[str, Any], SwitchoverReply, Meaning]] = [
 @pytest.mark.parametrize("http_status", [200, 202])
 @pytest.mark.parametrize(("body", "reply", "what"), REPLIES)
 def test_a_good_answer_is_this_reply(
-    body: dict[str, Any], reply: SwitchoverReply, what: Meaning, http_status: int
+    body: dict[str, Any], reply: SwitchoverReply, what: SwitchoverState, http_status: int
 ) -> None:
     read = answers.read(answer(http_status, body))
     assert read == body
     assert answers.switchover_reply(read) == reply
-    assert meaning(reply.status) is what
+    assert switchover_state(reply.status) is what
 
 
 @pytest.mark.parametrize("total", [None, "3", True, 2.0, [1]])
 def test_a_task_list_without_a_number_of_tasks_is_garbled(total: object) -> None:
-    with pytest.raises(errors.DrsGarbledAnswerError):
+    with pytest.raises(errors.DrsInvalidResponseError):
         answers.number_of_jobs({"total_record": total})
 
 
@@ -260,24 +266,24 @@ def test_a_task_list_says_how_many_there_are() -> None:
 
 KEYSTONE_401 = {"error": {"code": 401, "message": "The request you have made requires authentication.", "title": "U"}}
 IAM = [
-    (answer(401, KEYSTONE_401), errors.DrsCredentialsError, "requires authentication"),
-    (answer(401), errors.DrsCredentialsError, "no body"),
-    (answer(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsCredentialsError, "No domain"),
-    (answer(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsCredentialsError, "locked"),
+    (answer(401, KEYSTONE_401), errors.DrsAuthenticationError, "requires authentication"),
+    (answer(401), errors.DrsAuthenticationError, "no body"),
+    (answer(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsAuthenticationError, "No domain"),
+    (answer(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsAuthenticationError, "locked"),
     (answer(404, HTML), errors.DrsConfigError, "auth_url"),
     (answer(302, b"", location="https://login.example/?a"), errors.DrsRedirectError, "https://login.example/"),
     (answer(429, b"", retry_after="4"), errors.DrsThrottledError, "429"),
     (answer(500, HTML), errors.DrsServerError, "500"),
     (answer(503, {"error": {"code": 503, "message": "maintenance"}}), errors.DrsServerError, "maintenance"),
-    (answer(201, HTML), errors.DrsGarbledAnswerError, "HTML"),
-    (answer(201), errors.DrsGarbledAnswerError, "no body"),
-    (answer(201, {"token": {}}), errors.DrsGarbledAnswerError, "without a token"),
+    (answer(201, HTML), errors.DrsInvalidResponseError, "HTML"),
+    (answer(201), errors.DrsInvalidResponseError, "no body"),
+    (answer(201, {"token": {}}), errors.DrsInvalidResponseError, "without a token"),
 ]
 
 
 @pytest.mark.parametrize(("given_answer", "expected", "says"), IAM)
 def test_what_an_answer_of_iam_without_a_token_stands_for(
-    given_answer: HttpAnswer, expected: type[errors.DrsError], says: str
+    given_answer: HttpResponse, expected: type[errors.DrsError], says: str
 ) -> None:
     error = answers.iam_error(given_answer)
     assert type(error) is expected
@@ -291,14 +297,14 @@ def test_iam_that_asks_for_patience_is_given_it() -> None:
 
 
 def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:
-    good = HttpAnswer(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
+    good = HttpResponse(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
     first = answers.reply(answers.switchover_reply, good)
     assert first == answers.SwitchoverReply("job-1", "SWITCH_VIP_START")
     assert answers.reply(answers.switchover_reply, good) is first
     assert answers.reply(answers.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
-    assert answers.reply(answers.switch_reply, HttpAnswer(202, {}, b'{"id": "j", "status": "success"}')) == "j"
+    assert answers.reply(answers.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
     for after in ("7", "8"):
-        busy = HttpAnswer(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
+        busy = HttpResponse(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
         with pytest.raises(errors.DrsBusyError) as caught:
             answers.reply(answers.switchover_reply, busy)
         assert caught.value.retry_after == float(after)

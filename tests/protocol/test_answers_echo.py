@@ -5,7 +5,7 @@ import json
 import pytest
 
 from airflow_provider_drs.protocol import answers
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 
 SECRET = 'p/ä "1"&+=\\'
 WRITTEN = {
@@ -22,7 +22,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("body", WRITTEN.values(), ids=WRITTEN)
 def test_an_answer_can_be_read_without_a_secret_it_echoes(body: bytes) -> None:
-    cleaned = HttpAnswer(401, {"Location": SECRET}, body).without("other", SECRET, "")
+    cleaned = HttpResponse(401, {"Location": SECRET}, body).redacted("other", SECRET, "")
     assert b"***" in cleaned.body
     assert b"1" not in cleaned.body.replace(b"401", b"")
     assert cleaned.header("location") == "***"
@@ -30,9 +30,9 @@ def test_an_answer_can_be_read_without_a_secret_it_echoes(body: bytes) -> None:
 
 
 def test_of_two_secrets_that_begin_alike_nothing_is_left() -> None:
-    assert HttpAnswer(401, {}, b"secret-1 secret").without("secret", "secret-1").body == b"*** ***"
+    assert HttpResponse(401, {}, b"secret-1 secret").redacted("secret", "secret-1").body == b"*** ***"
 
 
 def test_an_answer_without_a_secret_is_left_alone() -> None:
-    untouched = HttpAnswer(200, {"Retry-After": "4"}, b'{"id": "x", "status": null}', 5.0)
-    assert untouched.without("secret", "") == untouched
+    untouched = HttpResponse(200, {"Retry-After": "4"}, b'{"id": "x", "status": null}', 5.0)
+    assert untouched.redacted("secret", "") == untouched

@@ -6,20 +6,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import answers, errors
-from airflow_provider_drs.protocol.answers import HttpAnswer
-from airflow_provider_drs.protocol.statuses import Meaning, SwitchoverStatus, meaning
+from airflow_provider_drs.protocol.answers import HttpResponse
+from airflow_provider_drs.protocol.statuses import SwitchoverState, SwitchoverStatus, switchover_state
 from tests.protocol import strategies
 from tests.protocol.strategies import outcome
 
 
-def check(given_answer: HttpAnswer) -> None:
+def check(given_answer: HttpResponse) -> None:
     """Read ``given_answer`` all the way; whatever is wrong with it must be a ``DrsError`` of one printable line."""
     body = outcome(answers.read, given_answer)
     if isinstance(body, errors.DrsError):
         assert body.message
         assert body.message.isprintable()
         assert body.http_status == given_answer.status
-        assert body.retry_after is None or 0 <= body.retry_after <= answers.LONGEST_RETRY_AFTER
+        assert body.retry_after is None or 0 <= body.retry_after <= answers.MAX_RETRY_AFTER
         json.dumps(body.to_dict(), allow_nan=False)
         return
     assert isinstance(body, dict)
@@ -27,7 +27,7 @@ def check(given_answer: HttpAnswer) -> None:
     check_reply(body)
     number = outcome(answers.number_of_jobs, body)
     if isinstance(number, errors.DrsError):
-        assert isinstance(number, errors.DrsGarbledAnswerError)
+        assert isinstance(number, errors.DrsInvalidResponseError)
         assert type(body.get("total_record")) is not int
     else:
         assert number is body["total_record"]
@@ -39,25 +39,25 @@ def check_reply(body: dict[str, object]) -> None:
         assert text is None or text.isprintable()
     if reply.job_id == strategies.JOB:
         assert body["id"] == strategies.JOB
-    if meaning(reply.status) is Meaning.DONE:
+    if switchover_state(reply.status) is SwitchoverState.DONE:
         assert body["status"] == SwitchoverStatus.COMPLETE
-    if meaning(reply.status) is Meaning.FAILED:
+    if switchover_state(reply.status) is SwitchoverState.FAILED:
         assert body["status"] == SwitchoverStatus.FAILED
 
 
-def ok(body: object) -> HttpAnswer:
-    return HttpAnswer(200, {}, json.dumps(body).encode())
+def ok(body: object) -> HttpResponse:
+    return HttpResponse(200, {}, json.dumps(body).encode())
 
 
 @strategies.thorough
 @given(strategies.answers(st.binary(max_size=200)))
-def test_any_bytes_are_a_reply_or_a_typed_error(given_answer: HttpAnswer) -> None:
+def test_any_bytes_are_a_reply_or_a_typed_error(given_answer: HttpResponse) -> None:
     check(given_answer)
 
 
 @strategies.thorough
 @given(strategies.answers(strategies.as_json(strategies.json_values)))
-def test_any_json_is_a_reply_or_a_typed_error(given_answer: HttpAnswer) -> None:
+def test_any_json_is_a_reply_or_a_typed_error(given_answer: HttpResponse) -> None:
     check(given_answer)
 
 
@@ -67,13 +67,13 @@ def test_any_json_is_a_reply_or_a_typed_error(given_answer: HttpAnswer) -> None:
 @example(ok({"status": "\x00SWITCH_VIP_COMPLETE"}))
 @example(ok({"id": f"{strategies.JOB}\x00", "status": "SWITCH_VIP_START"}))
 @example(ok({"status": "SWITCH_VIP_COMPLETE" + " " * 1000 + "not"}))
-def test_any_values_of_the_fields_are_a_reply_or_a_typed_error(given_answer: HttpAnswer) -> None:
+def test_any_values_of_the_fields_are_a_reply_or_a_typed_error(given_answer: HttpResponse) -> None:
     check(given_answer)
 
 
 @strategies.thorough
 @given(strategies.answers(st.binary(max_size=60) | strategies.as_json(strategies.drs_objects)))
-def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpAnswer) -> None:
+def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpResponse) -> None:
     error = answers.iam_error(given_answer)
     assert error.message.isprintable()
     assert error.http_status == given_answer.status
@@ -83,4 +83,4 @@ def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpAnswer) -> None:
 @given(strategies.json_scalars | st.sampled_from(strategies.STATUSES))
 def test_only_the_one_status_means_done(status: object) -> None:
     reply = answers.switchover_reply({"status": status})
-    assert (meaning(reply.status) is Meaning.DONE) == (status == "SWITCH_VIP_COMPLETE")
+    assert (switchover_state(reply.status) is SwitchoverState.DONE) == (status == "SWITCH_VIP_COMPLETE")

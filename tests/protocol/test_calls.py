@@ -126,7 +126,7 @@ def test_a_real_job_id_stands_in_the_path_as_it_is() -> None:
         "GET",
         f"https://drs.example/v3/0123abcd/jobs/{JOB}/get-switch-vip-status",
     )
-    assert JOB in call.about
+    assert JOB in call.subject
 
 
 def test_the_cheapest_call_asks_for_one_line() -> None:

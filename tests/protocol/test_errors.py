@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.errors import DrsError, readable
+from airflow_provider_drs.protocol.errors import DrsError, one_line
 from tests.protocol.strategies import any_text, json_scalars, thorough
 
 CLASSES = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DrsError)]
@@ -18,7 +18,7 @@ EVERYTHING = {
     "error_msg": "no permission",
     "http_status": 401,
     "retry_after": 2.5,
-    "where": "Connection 'drs_default'",
+    "error_context": "Connection 'drs_default'",
 }
 
 
@@ -52,10 +52,10 @@ def test_an_error_arrives_as_it_left(cls: type[DrsError], way: object) -> None:
 @pytest.mark.parametrize("cls", CLASSES)
 def test_about_keeps_the_type_and_the_first_word(cls: type[DrsError]) -> None:
     error = cls("what happened", error_code="DRS.M1")
-    once = error.about("first")
-    twice = once.about("second")
+    once = error.with_context("first")
+    twice = once.with_context("second")
     assert type(once) is type(twice) is cls
-    assert (error.where, once.where, twice.where) == ("", "first", "first")
+    assert (error.error_context, once.error_context, twice.error_context) == ("", "first", "first")
     assert str(twice).startswith("first: what happened")
     assert twice.error_code == "DRS.M1"
 
@@ -73,7 +73,7 @@ def test_only_errors_of_the_tree_are_rebuilt(name: object) -> None:
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_the_text_names_place_message_and_hint_once(cls: type[DrsError]) -> None:
-    text = str(cls("what happened", where="here"))
+    text = str(cls("what happened", error_context="here"))
     assert text == "here: what happened" + (f". {cls.hint}" if cls.hint else "")
     assert not cls.hint.endswith(".")
 
@@ -110,18 +110,18 @@ def test_every_class_says_what_it_is_for(cls: type[DrsError]) -> None:
 @thorough
 @given(any_text | st.text(min_size=400, max_size=1200), st.integers(1, 600))
 def test_foreign_text_becomes_one_printable_line(text: str, limit: int) -> None:
-    line = readable(text, limit)
+    line = one_line(text, limit)
     assert line.isprintable()
     assert len(line) <= limit
     assert line == line.strip()
-    assert readable(line, limit) == line
+    assert one_line(line, limit) == line
 
 
 def test_text_that_is_fit_stays_as_it_is_and_a_long_one_shows_that_it_was_cut() -> None:
-    assert readable("no permission (äöü 数据)") == "no permission (äöü 数据)"
-    assert readable("a\r\n\tb\x1b[0m") == "a b [0m"
-    assert readable("a" * 501) == "a" * 499 + "…"
-    assert len(readable("a" * 10_000_000)) == 500
+    assert one_line("no permission (äöü 数据)") == "no permission (äöü 数据)"
+    assert one_line("a\r\n\tb\x1b[0m") == "a b [0m"
+    assert one_line("a" * 501) == "a" * 499 + "…"
+    assert len(one_line("a" * 10_000_000)) == 500
 
 
 STORED = json_scalars | st.lists(json_scalars, max_size=2)

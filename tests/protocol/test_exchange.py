@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.answers import HttpAnswer, SwitchoverReply
+from airflow_provider_drs.protocol.answers import HttpResponse, SwitchoverReply
 from airflow_provider_drs.protocol.calls import Call, Token, get_switchover_status, list_one_job
 from airflow_provider_drs.protocol.exchange import GetToken, Send, exchange
 
@@ -16,11 +16,11 @@ ENDPOINT = "https://drs.example"
 OLD = Token("old-t0ken", "project1")
 NEW = Token("new-t0ken", "project2")
 COMPLETE = {"id": JOB, "status": "SWITCH_VIP_COMPLETE"}
-REFUSED = HttpAnswer(403, {}, b'{"error_code": "DRS.M00100", "error_msg": "token expired"}')
+REFUSED = HttpResponse(403, {}, b'{"error_code": "DRS.M00100", "error_msg": "token expired"}')
 
 
-def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-    return HttpAnswer(status, headers or {}, json.dumps(body).encode())
+def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(status, headers or {}, json.dumps(body).encode())
 
 
 Steps = Generator[GetToken | Send, Any, Any]
@@ -35,14 +35,14 @@ def begin(call: Call[Any]) -> tuple[Steps, Send]:
     return steps, send
 
 
-def result(steps: Steps, outcome: HttpAnswer) -> Any:
+def result(steps: Steps, outcome: HttpResponse) -> Any:
     """Send the last answer; what the call comes to must stand now, without another request."""
     with pytest.raises(StopIteration) as end:
         steps.send(outcome)
     return end.value.value
 
 
-def failure(steps: Steps, outcome: HttpAnswer) -> errors.DrsError:
+def failure(steps: Steps, outcome: HttpResponse) -> errors.DrsError:
     with pytest.raises(errors.DrsError) as caught:
         steps.send(outcome)
     return caught.value
@@ -68,9 +68,9 @@ def test_a_post_carries_its_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "refused", [REFUSED, HttpAnswer(401, {}, b""), answer(200, {"error_code": "DRS.M00100"})], ids=repr
+    "refused", [REFUSED, HttpResponse(401, {}, b""), answer(200, {"error_code": "DRS.M00100"})], ids=repr
 )
-def test_a_refused_token_is_replaced_once_and_the_same_request_repeated(refused: HttpAnswer) -> None:
+def test_a_refused_token_is_replaced_once_and_the_same_request_repeated(refused: HttpResponse) -> None:
     steps, first = begin(list_one_job())
     assert steps.send(refused) == GetToken(refused=OLD)
     second = steps.send(NEW)
@@ -95,13 +95,13 @@ def test_a_token_refused_twice_is_an_error() -> None:
     [
         (answer(401, {"error_code": "DRS.M00103", "error_msg": "no permission"}), errors.DrsPermissionError),
         (answer(403, {"error_code": "DRS.M00102"}), errors.DrsPermissionError),
-        (HttpAnswer(403, {}, b""), errors.DrsPermissionError),
-        (HttpAnswer(302, {"Location": "https://elsewhere.example/"}, b""), errors.DrsRedirectError),
-        (HttpAnswer(503, {"Retry-After": "3"}, b""), errors.DrsServerError),
+        (HttpResponse(403, {}, b""), errors.DrsPermissionError),
+        (HttpResponse(302, {"Location": "https://elsewhere.example/"}, b""), errors.DrsRedirectError),
+        (HttpResponse(503, {"Retry-After": "3"}, b""), errors.DrsServerError),
         (answer(400, {"error_code": "DRS.M00201"}), errors.DrsRequestError),
     ],
 )
-def test_no_other_refusal_asks_for_a_new_token(outcome: HttpAnswer, expected: type[errors.DrsError]) -> None:
+def test_no_other_refusal_asks_for_a_new_token(outcome: HttpResponse, expected: type[errors.DrsError]) -> None:
     steps, _ = begin(get_switchover_status(JOB))
     assert type(failure(steps, outcome)) is expected
 
@@ -110,7 +110,7 @@ def test_after_a_new_token_the_second_answer_decides() -> None:
     steps, _ = begin(get_switchover_status(JOB))
     steps.send(REFUSED)
     steps.send(NEW)
-    assert type(failure(steps, HttpAnswer(503, {}, b""))) is errors.DrsServerError
+    assert type(failure(steps, HttpResponse(503, {}, b""))) is errors.DrsServerError
 
 
 NOTHING = [
@@ -122,7 +122,7 @@ NOTHING = [
 
 @pytest.mark.parametrize("outcome", NOTHING)
 @pytest.mark.parametrize("with_a_new_token", [False, True])
-def test_an_empty_result_is_the_reply_that_nothing_has_begun(outcome: HttpAnswer, with_a_new_token: bool) -> None:
+def test_an_empty_result_is_the_reply_that_nothing_has_begun(outcome: HttpResponse, with_a_new_token: bool) -> None:
     steps, _ = begin(get_switchover_status(JOB))
     if with_a_new_token:
         steps.send(REFUSED)
@@ -131,7 +131,7 @@ def test_an_empty_result_is_the_reply_that_nothing_has_begun(outcome: HttpAnswer
 
 
 @pytest.mark.parametrize("outcome", NOTHING)
-def test_a_call_that_knows_no_empty_result_fails_on_it(outcome: HttpAnswer) -> None:
+def test_a_call_that_knows_no_empty_result_fails_on_it(outcome: HttpResponse) -> None:
     steps, _ = begin(list_one_job())
     error = failure(steps, outcome)
     assert isinstance(error, errors.DrsRequestError)
@@ -143,25 +143,25 @@ SECRET = "MIIF/s3cr+et=="
 SPELLINGS = [SECRET, SECRET.replace("/", "\\/"), SECRET.replace("=", "\\u003d"), SECRET.replace("+", "\\u002b")]
 
 
-def echoing(text: str) -> list[HttpAnswer]:
+def echoing(text: str) -> list[HttpResponse]:
     return [
-        HttpAnswer(400, {}, f'{{"error_code": "X {text}", "error_msg": "Bad token {text}!"}}'.encode()),
-        HttpAnswer(401, {}, f'{{"error_code": "DRS.M00103", "error_message": "{text}"}}'.encode()),
-        HttpAnswer(200, {}, f'{{"error_code": "DRS.M01503", "error_msg": "{text}"}}'.encode()),
-        HttpAnswer(403, {}, f'{{"error": {{"message": "{text}", "code": 403}}}}'.encode()),
+        HttpResponse(400, {}, f'{{"error_code": "X {text}", "error_msg": "Bad token {text}!"}}'.encode()),
+        HttpResponse(401, {}, f'{{"error_code": "DRS.M00103", "error_message": "{text}"}}'.encode()),
+        HttpResponse(200, {}, f'{{"error_code": "DRS.M01503", "error_msg": "{text}"}}'.encode()),
+        HttpResponse(403, {}, f'{{"error": {{"message": "{text}", "code": 403}}}}'.encode()),
     ]
 
 
 ECHOES = [
     *(outcome for text in SPELLINGS for outcome in echoing(text)),
-    HttpAnswer(502, {}, f"{SECRET} is no good".encode()),
-    HttpAnswer(200, {}, f"{SECRET} is no JSON".encode()),
-    HttpAnswer(302, {"Location": f"https://login.example/{SECRET}"}, b""),
+    HttpResponse(502, {}, f"{SECRET} is no good".encode()),
+    HttpResponse(200, {}, f"{SECRET} is no JSON".encode()),
+    HttpResponse(302, {"Location": f"https://login.example/{SECRET}"}, b""),
 ]
 
 
 @pytest.mark.parametrize("outcome", ECHOES, ids=lambda outcome: f"{outcome.status} {outcome.body.decode()}")
-def test_a_token_the_server_echoes_is_gone_from_the_error(outcome: HttpAnswer) -> None:
+def test_a_token_the_server_echoes_is_gone_from_the_error(outcome: HttpResponse) -> None:
     steps = exchange(get_switchover_status(JOB), ENDPOINT, "en-us")
     next(steps)
     steps.send(Token(SECRET, "project1"))
@@ -178,7 +178,7 @@ def test_a_token_the_server_echoes_is_gone_from_the_reply(text: str) -> None:
     next(steps)
     steps.send(Token(SECRET, "project1"))
     body = f'{{"id": "{JOB}", "status": "SWITCH_VIP_FAILED", "error_code": "{text}", "error_msg": "seen {text}"}}'
-    reply = result(steps, HttpAnswer(200, {}, body.encode()))
+    reply = result(steps, HttpResponse(200, {}, body.encode()))
     assert reply == SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "***", "seen ***")
 
 

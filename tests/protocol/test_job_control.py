@@ -17,7 +17,16 @@ from airflow_provider_drs.protocol.errors import (
     DrsWrongStateError,
 )
 from airflow_provider_drs.protocol.job_calls import resume_jobs, start_jobs, stop_jobs
-from airflow_provider_drs.protocol.job_control import PAUSE, RESUME, STANDS_FOR, START, STOP, Order, Taken, control
+from airflow_provider_drs.protocol.job_control import (
+    OLD_FAILURE_GRACE,
+    PAUSE,
+    RESUME,
+    START,
+    STOP,
+    Order,
+    Taken,
+    control,
+)
 from airflow_provider_drs.protocol.job_replies import JobResult, JobState
 from airflow_provider_drs.protocol.steps import Ask, Now, Pause
 from tests.protocol.strategies import JOB, thorough
@@ -129,8 +138,8 @@ def test_an_error_that_does_not_pass_is_the_callers() -> None:
 def test_the_failure_before_a_request_stands_for_a_while() -> None:
     order = Order(JOB, RESUME, resume_jobs)
     wanted = Taken("INCRE_TRANSFER_FAILED", True, 100.0).wanted(order, None)
-    assert not wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + STANDS_FOR - 1)
-    assert wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + STANDS_FOR)
+    assert not wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + OLD_FAILURE_GRACE - 1)
+    assert wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + OLD_FAILURE_GRACE)
     assert wanted.is_failure("START_JOB_FAILED", 100.0)
     unasked = Taken("INCRE_TRANSFER_FAILED", False, 100.0).wanted(order, None)
     assert unasked.is_failure("INCRE_TRANSFER_FAILED", 100.0)

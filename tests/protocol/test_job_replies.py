@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import answers, errors
-from airflow_provider_drs.protocol.answers import HttpAnswer
+from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.calls import Call
 from airflow_provider_drs.protocol.compare_calls import ComparePage, create_compare_task, query_compare_result
 from airflow_provider_drs.protocol.errors import DrsError
@@ -20,7 +20,7 @@ from tests.protocol.strategies import JOB, any_text, as_json, json_values, outco
 
 
 def read(call: Call[Any], body: object, status: int = 200) -> Any:
-    return call.read(answers.read(HttpAnswer(status, {}, json.dumps(body).encode())))
+    return call.parse(answers.read(HttpResponse(status, {}, json.dumps(body).encode())))
 
 
 def results(*items: object) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def test_a_refusal_inside_a_2xx(item: dict[str, Any], cls: type[DrsError]) -> No
     [{}, {"results": None}, results(7), results({"status": "success"}), results({"id": JOB, "status": "perhaps"})],
 )
 def test_an_answer_that_says_nothing_is_not_taken_for_one_that_accepts(body: object) -> None:
-    with pytest.raises(errors.DrsGarbledAnswerError):
+    with pytest.raises(errors.DrsInvalidResponseError):
         read(stop_jobs([JOB]), body, 202)
 
 
 def test_two_answers_about_one_job() -> None:
-    with pytest.raises(errors.DrsGarbledAnswerError, match="two ways"):
+    with pytest.raises(errors.DrsInvalidResponseError, match="two ways"):
         read(batch_status([JOB]), results({"id": JOB, "status": "A"}, {"id": JOB, "status": "B"}))
 
 
@@ -124,7 +124,7 @@ def test_a_page_holds_all_that_were_asked_for() -> None:
         assert (call.body or {})["page_req"] == {"cur_page": 1, "per_page": 100}
     with pytest.raises(errors.DrsArgumentError, match="100"):
         batch_status([*ids, "one-more"])
-    assert "and 97 more" in batch_status(ids).about
+    assert "and 97 more" in batch_status(ids).subject
 
 
 @pytest.mark.parametrize("ids", [[], "", None, 7, b"ab", {"a": 1}, ["a/b"], [None], "a,,b", '["a"', '{"a": 1}x y'])
@@ -181,7 +181,7 @@ bodies = st.recursive(
 @given(as_json(bodies), st.sampled_from([200, 202]))
 def test_any_json_is_read_or_a_typed_error(body: bytes, status: int) -> None:
     for call in CALLS:
-        reply = outcome(lambda call=call: call.read(answers.read(HttpAnswer(status, {}, body))))
+        reply = outcome(lambda call=call: call.parse(answers.read(HttpResponse(status, {}, body))))
         if isinstance(reply, DrsError):
             str(reply)
         elif isinstance(reply, ComparePage):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait, Wait
+from airflow_provider_drs.protocol.waiting import KeepPolling, Pace, SwitchoverWait
 from tests.protocol.test_waiting import JOB, START, play
 
 INTERVALS = [0.3, 1.0, 5.0, 7.5, 60.0]
@@ -38,7 +38,7 @@ def test_growth_without_a_cap_stays_finite() -> None:
 
 
 def test_the_wait_grows_with_its_polls() -> None:
-    wait = SwitchoverWait(JOB, Pace(8.0, exponential_backoff=True, seed="x"), chance=lambda: 1.0)
-    delays = [v.delay for v in play(wait, *[(at, START) for at in range(6)]) if isinstance(v, Wait)]
+    wait = SwitchoverWait(JOB, Pace(8.0, exponential_backoff=True, seed="x"), rng=lambda: 1.0)
+    delays = [v.delay for v in play(wait, *[(at, START) for at in range(6)]) if isinstance(v, KeepPolling)]
     assert delays == [wait.pace.delay(poll) for poll in range(1, 7)]
     assert delays[5] >= 128

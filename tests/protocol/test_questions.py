@@ -8,59 +8,59 @@ from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.calls import get_switchover_status
-from airflow_provider_drs.protocol.job_calls import MOST_JOBS
+from airflow_provider_drs.protocol.job_calls import MAX_JOBS
 from airflow_provider_drs.protocol.questions import (
-    CallQuestion,
-    JobsQuestion,
-    Question,
-    fitting,
+    CallQuery,
+    JobsQuery,
+    Query,
+    fit_batch,
     may_be_one_jobs_fault,
-    together,
+    merge,
 )
 
 IDS = [f"job-{number}" for number in range(150)]
 QUESTIONS = st.tuples(
     st.lists(st.lists(st.sampled_from(IDS), min_size=1, max_size=130, unique=True), min_size=1, max_size=8),
     st.booleans(),
-).map(lambda drawn: [JobsQuestion(tuple(ids), drawn[1]) for ids in drawn[0]])
+).map(lambda drawn: [JobsQuery(tuple(ids), drawn[1]) for ids in drawn[0]])
 
 
 @given(QUESTIONS)
-def test_all_that_fits_is_asked_and_nothing_else(questions: list[JobsQuestion]) -> None:
-    taken = [question for question in fitting(iter(questions)) if isinstance(question, JobsQuestion)]
+def test_all_that_fits_is_asked_and_nothing_else(questions: list[JobsQuery]) -> None:
+    taken = [query for query in fit_batch(iter(questions)) if isinstance(query, JobsQuery)]
     assert taken == questions[: len(taken)]
-    calls = together(taken).calls()
+    calls = merge(taken).calls()
     for kind in ("batch-status", "batch-progress") if questions[0].lag else ("batch-status",):
         asked = [job_id for call in calls if call.name == kind for job_id in (call.body or {})["jobs"]]
-        assert sorted(asked) == sorted({job_id for question in taken for job_id in question.job_ids}), "each once"
+        assert sorted(asked) == sorted({job_id for query in taken for job_id in query.job_ids}), "each once"
     if len(taken) > 1:
         assert sum(call.name == "batch-status" for call in calls) == 1
     if len(taken) < len(questions):
-        assert len({job_id for question in questions[: len(taken) + 1] for job_id in question.job_ids}) > MOST_JOBS
+        assert len({job_id for query in questions[: len(taken) + 1] for job_id in query.job_ids}) > MAX_JOBS
 
 
 def test_no_more_questions_are_asked_for_than_fit() -> None:
-    drawn = (JobsQuestion((job_id,)) for job_id in (f"job-{number}" for number in range(10_000)))
-    assert len(fitting(drawn)) == MOST_JOBS
+    drawn = (JobsQuery((job_id,)) for job_id in (f"job-{number}" for number in range(10_000)))
+    assert len(fit_batch(drawn)) == MAX_JOBS
     assert next(drawn).job_ids == ("job-101",)
 
 
 def test_those_who_want_the_lag_share_nothing_with_those_who_do_not() -> None:
-    assert JobsQuestion(("job-1",)).key == JobsQuestion(("job-2",)).key != JobsQuestion(("job-1",), True).key
+    assert JobsQuery(("job-1",)).key == JobsQuery(("job-2",)).key != JobsQuery(("job-1",), True).key
 
 
 def test_the_lag_of_jobs_is_asked_for_right_after_their_status() -> None:
-    names = [call.name for call in JobsQuestion(IDS, True).calls()]
+    names = [call.name for call in JobsQuery(IDS, True).calls()]
     assert names == ["batch-status", "batch-progress"] * 2
 
 
 def test_the_same_call_is_asked_once() -> None:
-    questions: list[Question] = [CallQuestion(get_switchover_status("job-1")) for _ in range(200)]
-    assert len({question.key for question in questions}) == 1
-    assert len(fitting(questions)) == 200
-    assert len(together(questions).calls()) == 1
-    assert CallQuestion(get_switchover_status("job-2")).key != questions[0].key
-    assert CallQuestion(get_switchover_status("job-1"), shared=False).key is None
+    questions: list[Query] = [CallQuery(get_switchover_status("job-1")) for _ in range(200)]
+    assert len({query.key for query in questions}) == 1
+    assert len(fit_batch(questions)) == 200
+    assert len(merge(questions).calls()) == 1
+    assert CallQuery(get_switchover_status("job-2")).key != questions[0].key
+    assert CallQuery(get_switchover_status("job-1"), shared=False).key is None
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_the_same_call_is_asked_once() -> None:
         (errors.DrsWrongStateError("x"), 1),
         (errors.DrsArgumentError("x"), 1),
         (errors.DrsBusyError("x", error_code="DRS.M01504"), 2),
-        (errors.DrsGarbledAnswerError("x"), 2),
+        (errors.DrsInvalidResponseError("x"), 2),
         (errors.DrsServerError("x", error_code="DRS.M00004"), 2),
         (errors.DrsServerError("x"), None),
         (errors.DrsThrottledError("x", error_code="DRS.M01503"), None),
         (errors.DrsUnreachableError("x"), None),
-        (errors.DrsCredentialsError("x"), None),
+        (errors.DrsAuthenticationError("x"), None),
         (errors.DrsTokenRefusedError("x"), None),
         (errors.DrsTlsError("x"), None),
     ],
 )
 def test_whose_fault_a_failure_may_be(error: errors.DrsError, from_which_time: int | None) -> None:
-    found = [times for times in (1, 2, 3) if may_be_one_jobs_fault(JobsQuestion(("job-1",)), error, times)]
+    found = [times for times in (1, 2, 3) if may_be_one_jobs_fault(JobsQuery(("job-1",)), error, times)]
     assert (found or [None])[0] == from_which_time
-    assert not may_be_one_jobs_fault(CallQuestion(get_switchover_status("job-1")), error, 9)
+    assert not may_be_one_jobs_fault(CallQuery(get_switchover_status("job-1")), error, 9)

@@ -17,13 +17,13 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
-from airflow_provider_drs.protocol.polling import GiveUp, Pace, Wait
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace
 from airflow_provider_drs.protocol.readiness import (
+    JobsCondition,
     JobsFailed,
     JobsMemory,
     JobsWait,
     Ready,
-    Wanted,
     checked_statuses,
     lag_limit,
     usual_failures,
@@ -40,9 +40,9 @@ from tests.protocol.strategies import any_text, thorough
 A, B = "260e27fd-4976-44dc-9948-e1265e4jb201", "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
 
 
-def wanted(*ids: str, **more: Any) -> Wanted:
+def wanted(*ids: str, **more: Any) -> JobsCondition:
     options = {"needs_lag": True, "max_lag": 0.0, "stable_samples": 1, **more}
-    return Wanted(ids or (A,), (HEALTHY,), usual_failures((HEALTHY,)), **options)
+    return JobsCondition(ids or (A,), (HEALTHY,), usual_failures((HEALTHY,)), **options)
 
 
 def said(status: str | None = HEALTHY, lag: float | None = 0.0, job_id: str = A, **more: Any) -> list[dict[str, Any]]:
@@ -58,14 +58,14 @@ samples = st.tuples(
 @thorough
 @given(st.lists(st.none() | samples, max_size=20), st.integers(1, 4), st.booleans())
 def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
-    history: list[Any], needed: int, noted: bool
+    history: list[Any], needed: int, ignore_if_unawaited: bool
 ) -> None:
-    wait = JobsWait(wanted(stable_samples=needed), Pace(), chance=lambda: 0.0)
+    wait = JobsWait(wanted(stable_samples=needed), Pace(), rng=lambda: 0.0)
     row = 0
     for at, sample in enumerate(history):
-        if noted:  # as reschedule mode carries it from process to process
+        if ignore_if_unawaited:  # as reschedule mode carries it from process to process
             memory = JobsMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
-            wait = JobsWait(wait.wanted, Pace(), memory=memory, chance=lambda: 0.0)
+            wait = JobsWait(wait.wanted, Pace(), memory=memory, rng=lambda: 0.0)
         if sample is None:
             verdict, row = wait.failed(DrsUnreachableError("reset"), at), 0
         elif job_status(sample[0] or "") in FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES:
@@ -77,7 +77,7 @@ def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
         if isinstance(verdict, Ready):
             json.dumps(verdict.event(), allow_nan=False)
             return
-        assert isinstance(verdict, Wait)
+        assert isinstance(verdict, KeepPolling)
 
 
 @pytest.mark.parametrize("status", sorted(FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES))
@@ -94,33 +94,33 @@ def test_a_failed_or_stopped_job_ends_the_wait(status: str) -> None:
 
 @pytest.mark.parametrize("status", sorted(set(JobStatus) - FAILED_JOB_STATUSES - STOPPED_JOB_STATUSES - {HEALTHY}))
 def test_any_other_status_is_waited_out(status: str) -> None:
-    assert isinstance(JobsWait(wanted(), Pace()).answered(said(status), 0.0), Wait)
+    assert isinstance(JobsWait(wanted(), Pace()).answered(said(status), 0.0), KeepPolling)
 
 
 def test_a_job_that_is_not_listed_or_refused() -> None:
-    missing = JobsWait(wanted(A, B), Pace(), where="here").answered(said(), 0.0)
+    missing = JobsWait(wanted(A, B), Pace(), error_context="here").answered(said(), 0.0)
     assert isinstance(missing, GiveUp)
     assert isinstance(missing.error, DrsJobNotFoundError)
     assert B in str(missing.error)
     assert A not in str(missing.error)
     busy = JobsWait(wanted(), Pace())
     verdict = busy.answered(said(None, error_code="DRS.M01504"), 0.0)
-    assert isinstance(verdict, Wait)
+    assert isinstance(verdict, KeepPolling)
     assert busy.memory.trouble_since == 0.0
     assert busy.memory.polls == 1
 
 
 def test_a_failure_of_before_passes_for_a_while() -> None:
     wait = JobsWait(wanted(passing_status="INCRE_TRANSFER_FAILED", passing_until=60.0), Pace())
-    assert isinstance(wait.answered(said("INCRE_TRANSFER_FAILED"), 59.0), Wait)
+    assert isinstance(wait.answered(said("INCRE_TRANSFER_FAILED"), 59.0), KeepPolling)
     assert isinstance(wait.answered(said("FULL_TRANSFER_FAILED"), 59.0), JobsFailed)
     assert isinstance(wait.answered(said("INCRE_TRANSFER_FAILED"), 60.0), JobsFailed)
 
 
 def test_the_deadline_ends_the_wait_and_shortens_the_last_pause() -> None:
-    wait = JobsWait(wanted(deadline=100.0), Pace(30.0), chance=lambda: 1.0)
+    wait = JobsWait(wanted(deadline=100.0), Pace(30.0), rng=lambda: 1.0)
     verdict = wait.answered(said("PAUSING"), 90.0)
-    assert isinstance(verdict, Wait)
+    assert isinstance(verdict, KeepPolling)
     assert verdict.delay == 10.0
     late = wait.answered(said("PAUSING"), 100.0)
     assert isinstance(late, GiveUp)
@@ -142,7 +142,7 @@ def test_one_line_a_change_whatever_the_lag_does() -> None:
 
 def test_wanted_as_json() -> None:
     there = wanted(A, B, deadline=5.0, passing_status="PAUSING")
-    assert Wanted.from_dict({**json.loads(json.dumps(there.to_dict())), "of_a_later_version": 1}) == there
+    assert JobsCondition.from_dict({**json.loads(json.dumps(there.to_dict())), "of_a_later_version": 1}) == there
 
 
 def test_calls_for_more_than_a_hundred_jobs() -> None:

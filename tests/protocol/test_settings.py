@@ -21,7 +21,7 @@ def refusal(**fields: Any) -> DrsError:
     with pytest.raises(DrsError) as caught:
         read(**fields)
     assert type(caught.value) is DrsConfigError
-    assert caught.value.where == "Connection 'drs_test'"
+    assert caught.value.error_context == "Connection 'drs_test'"
     return caught.value
 
 

@@ -119,7 +119,7 @@ class World:
             return reply.value
         raise AssertionError("one request makes one reply")
 
-    def _answer(self, wanted: Send, step: Step) -> answers.HttpAnswer | None:
+    def _answer(self, wanted: Send, step: Step) -> answers.HttpResponse | None:
         refusals = {
             "500 before": (500, b"{}"),
             "429": (429, b""),
@@ -131,7 +131,7 @@ class World:
         if step.fault == "lost before":
             return None
         if step.fault in refusals:
-            return answers.HttpAnswer(refusals[step.fault][0], {}, refusals[step.fault][1])
+            return answers.HttpResponse(refusals[step.fault][0], {}, refusals[step.fault][1])
         request = wanted.request
         asked = Request(
             route(request.method, request.url.removeprefix("https://drs")), {"x-auth-token": TOKEN}, request.body or b""
@@ -144,7 +144,7 @@ class World:
             return None
         spoiled = {"500 after": (500, b""), "html after": (200, b"<html>"), "half after": (200, said.body[:7])}
         status, body = spoiled.get(step.fault, (said.status, said.body))
-        return answers.HttpAnswer(status, {}, body)
+        return answers.HttpResponse(status, {}, body)
 
     def truth(self) -> str | None:
         """Return how the switchover has ended by now; None while it has not, and where none was taken."""
@@ -181,7 +181,7 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
         transient_error_timeout=300.0,
         freshness=record.freshness(),
         deadline=world.now + 600,
-        chance=lambda: 1.0,
+        rng=lambda: 1.0,
     )
     verdict = _drive(world, finish(wait, record, polls=2000))
     assert verdict is not None, "the wait never ends"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_drs.protocol.throttling import CATCH_UP, SHORTEST_PAUSE, Throttle
+from airflow_provider_drs.protocol.throttling import MIN_PAUSE, TIMER_SLACK, Throttle
 
 
 def sent(throttle: Throttle, begin: float, end: float, step: float = 0.001) -> int:
@@ -23,7 +23,7 @@ def sent(throttle: Throttle, begin: float, end: float, step: float = 0.001) -> i
 @pytest.mark.parametrize("per_second", [0.5, 1, 10, 333, 2000])
 def test_no_more_than_so_many_a_second(per_second: float) -> None:
     count = sent(Throttle(per_second), 100.0, 120.0)
-    assert per_second * 20 * 0.98 <= count <= per_second * 20 + 1 + CATCH_UP * per_second
+    assert per_second * 20 * 0.98 <= count <= per_second * 20 + 1 + TIMER_SLACK * per_second
 
 
 @given(st.lists(st.floats(0, 5), max_size=60), st.sampled_from([0.5, 5.0, 100.0]))
@@ -37,7 +37,7 @@ def test_no_time_of_asking_gets_more(pauses: list[float], per_second: float) -> 
             assert throttle.wait(now) > 0
     for first in range(len(times)):
         for last in range(first + 1, len(times)):
-            assert last - first <= (times[last] - times[first] + CATCH_UP) * per_second + 1e-6
+            assert last - first <= (times[last] - times[first] + TIMER_SLACK) * per_second + 1e-6
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans(), st.one_of(st.none(), st.floats(0, 100))), max_size=40))
@@ -60,8 +60,8 @@ def test_a_complaint_stops_all_and_halves_the_pace() -> None:
     now = 110.0
     assert throttle.claim(now)
     throttle.complained(now, now, None, too_often=True)
-    assert not throttle.claim(now + SHORTEST_PAUSE * 0.99)
-    begin = now + SHORTEST_PAUSE
+    assert not throttle.claim(now + MIN_PAUSE * 0.99)
+    begin = now + MIN_PAUSE
     assert 8 <= sum(throttle.claim(begin + tick / 100) for tick in range(100)) <= 12
 
 

@@ -13,12 +13,12 @@ from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.waiting import (
     Done,
     GiveUp,
+    KeepPolling,
     Memory,
     Pace,
+    PollResult,
     SwitchoverFailed,
     SwitchoverWait,
-    Verdict,
-    Wait,
     duration,
     utc,
 )
@@ -36,27 +36,27 @@ DOWN = errors.DrsServerError("DRS answered HTTP 503", http_status=503, error_cod
 Event = SwitchoverReply | errors.DrsError
 
 
-def waiting(interval: float = 5.0, chance: float = 1.0, **options: Any) -> SwitchoverWait:
-    return SwitchoverWait(JOB, Pace(interval), chance=lambda: chance, **options)
+def waiting(interval: float = 5.0, rng: float = 1.0, **options: Any) -> SwitchoverWait:
+    return SwitchoverWait(JOB, Pace(interval), rng=lambda: rng, **options)
 
 
-def tell(wait: SwitchoverWait, event: Event, at: float) -> Verdict:
+def tell(wait: SwitchoverWait, event: Event, at: float) -> PollResult:
     return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.answered(event, at)
 
 
-def play(wait: SwitchoverWait, *events: tuple[float, Event]) -> list[Verdict]:
+def play(wait: SwitchoverWait, *events: tuple[float, Event]) -> list[PollResult]:
     """Tell ``wait`` what came at which second of the wait."""
     return [tell(wait, event, T0 + at) for at, event in events]
 
 
-def lines(verdicts: list[Verdict]) -> list[tuple[int, str]]:
+def lines(verdicts: list[PollResult]) -> list[tuple[int, str]]:
     return [(line.level, line.text) for verdict in verdicts for line in verdict.lines]
 
 
 def test_a_switchover_that_completes() -> None:
     verdicts = play(waiting(), (0, NOTHING), (5, START), (10, START), (15.25, COMPLETE))
-    assert [type(v) for v in verdicts] == [Wait, Wait, Wait, Done]
-    assert [v.delay for v in verdicts if isinstance(v, Wait)] == [5, 5, 5]
+    assert [type(v) for v in verdicts] == [KeepPolling, KeepPolling, KeepPolling, Done]
+    assert [v.delay for v in verdicts if isinstance(v, KeepPolling)] == [5, 5, 5]
     result = {
         "job_id": JOB,
         "status": "SWITCH_VIP_COMPLETE",
@@ -110,7 +110,7 @@ EMPTY = [NOTHING, SwitchoverReply(JOB, None), SwitchoverReply(None, ""), Switcho
 @pytest.mark.parametrize("empty", EMPTY)
 def test_no_status_is_waited_out_and_said_once(empty: SwitchoverReply) -> None:
     verdicts = play(waiting(), (0, empty), (5, empty), (10, NOTHING), (15, empty))
-    assert [type(v) for v in verdicts] == [Wait] * 4
+    assert [type(v) for v in verdicts] == [KeepPolling] * 4
     assert lines(verdicts) == [(logging.INFO, f"Job {JOB}: no switchover yet; waiting for one")]
 
 
@@ -141,7 +141,7 @@ OTHER_IDS = [
 def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: SwitchoverReply) -> None:
     verdict = waiting().answered(reply, T0)
     assert isinstance(verdict, GiveUp)
-    assert type(verdict.error) is errors.DrsOtherJobError
+    assert type(verdict.error) is errors.DrsJobMismatchError
     text = str(verdict.error)
     assert repr(JOB) in text
     assert (repr(reply.job_id) if reply.job_id is not None else "without a job id") in text
@@ -150,9 +150,9 @@ def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: Switcho
 
 @pytest.mark.parametrize(
     ("status", "end"),
-    [("SWITCH_VIP_COMPLETE", Done), ("SWITCH_VIP_FAILED", SwitchoverFailed), (None, Wait), ("x", GiveUp)],
+    [("SWITCH_VIP_COMPLETE", Done), ("SWITCH_VIP_FAILED", SwitchoverFailed), (None, KeepPolling), ("x", GiveUp)],
 )
-def test_without_verification_any_id_will_do(status: str | None, end: type[Verdict]) -> None:
+def test_without_verification_any_id_will_do(status: str | None, end: type[PollResult]) -> None:
     for job_id in (CHILD, None, ""):
         verdict = waiting(verify_job_id=False).answered(SwitchoverReply(job_id, status), T0)
         assert type(verdict) is end
@@ -170,31 +170,31 @@ PERMANENT = [
 @pytest.mark.parametrize("cls", PERMANENT)
 def test_an_error_that_does_not_pass_ends_the_wait_at_once(cls: type[errors.DrsError]) -> None:
     error = cls("no", error_code="DRS.M1", http_status=400)
-    verdict = waiting(where="Connection 'drs', job 'x'").failed(error, T0)
+    verdict = waiting(error_context="Connection 'drs', job 'x'").failed(error, T0)
     assert isinstance(verdict, GiveUp)
-    expected = error.about("Connection 'drs', job 'x'").to_dict()
+    expected = error.with_context("Connection 'drs', job 'x'").to_dict()
     assert verdict.error.to_dict() == expected
     assert verdict.lines == ()
     assert verdict.event() == {"outcome": "error", "error": expected}
 
 
 def test_every_end_in_an_error_says_what_it_is_about() -> None:
-    wait = waiting(where="here", transient_error_timeout=0)
+    wait = waiting(error_context="here", transient_error_timeout=0)
     ends = [
         wait.answered(SwitchoverReply(JOB, "x"), T0),
         wait.answered(SwitchoverReply(CHILD, None), T0),
         wait.failed(errors.DrsPermissionError("no"), T0),
         wait.failed(DOWN, T0),
     ]
-    assert [end.error.where for end in ends if isinstance(end, GiveUp)] == ["here"] * 4
-    known = wait.failed(errors.DrsPermissionError("no", where="there"), T0)
+    assert [end.error.error_context for end in ends if isinstance(end, GiveUp)] == ["here"] * 4
+    known = wait.failed(errors.DrsPermissionError("no", error_context="there"), T0)
     assert isinstance(known, GiveUp)
-    assert known.error.where == "there"
+    assert known.error.error_context == "there"
 
 
 @pytest.mark.parametrize("cls", [errors.DrsTransientError, *errors.DrsTransientError.__subclasses__()])
 def test_an_error_that_may_pass_is_waited_out(cls: type[errors.DrsError]) -> None:
-    assert isinstance(waiting().failed(cls("no"), T0), Wait)
+    assert isinstance(waiting().failed(cls("no"), T0), KeepPolling)
 
 
 @pytest.mark.parametrize("interval", [0.0, 0.2, 1.0])

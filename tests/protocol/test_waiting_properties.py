@@ -13,12 +13,12 @@ from airflow_provider_drs.protocol.answers import SwitchoverReply
 from airflow_provider_drs.protocol.waiting import (
     Done,
     GiveUp,
+    KeepPolling,
     Memory,
     Pace,
+    PollResult,
     SwitchoverFailed,
     SwitchoverWait,
-    Verdict,
-    Wait,
 )
 from tests.protocol.strategies import thorough
 from tests.protocol.test_waiting import CHILD, JOB, T0, Event, tell, waiting
@@ -44,9 +44,9 @@ paces = st.builds(Pace, st.floats(0, 1e6), st.booleans(), st.none() | st.floats(
 @thorough
 @given(histories, paces, st.booleans(), st.none() | st.floats(0, 2000), st.floats(0, 1))
 def test_whatever_comes_success_is_only_what_drs_says_about_this_job(
-    history: list[tuple[float, Event]], pace: Pace, verify: bool, limit: float | None, chance: float
+    history: list[tuple[float, Event]], pace: Pace, verify: bool, limit: float | None, rng: float
 ) -> None:
-    wait = SwitchoverWait(JOB, pace, verify_job_id=verify, transient_error_timeout=limit, chance=lambda: chance)
+    wait = SwitchoverWait(JOB, pace, verify_job_id=verify, transient_error_timeout=limit, rng=lambda: rng)
     at, seen, in_trouble = T0, None, False
     for number, (passed, event) in enumerate(history, 1):
         at += passed
@@ -54,26 +54,26 @@ def test_whatever_comes_success_is_only_what_drs_says_about_this_job(
         wait.memory = Memory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
         verdict = tell(wait, event, at)
         assert wait.memory.polls == number
-        if isinstance(verdict, Wait | GiveUp):
+        if isinstance(verdict, KeepPolling | GiveUp):
             assert math.isfinite(verdict.delay)
             assert verdict.delay >= 0
         if isinstance(event, errors.DrsError):
             began = isinstance(event, errors.DrsTransientError) and not in_trouble
             in_trouble = in_trouble or began
-            assert isinstance(verdict, Wait | GiveUp)
+            assert isinstance(verdict, KeepPolling | GiveUp)
             assert len(verdict.lines) == began
             continue
         ours = not verify or event.job_id == JOB
         assert isinstance(verdict, Done) == (ours and event.status == "SWITCH_VIP_COMPLETE")
         assert isinstance(verdict, SwitchoverFailed) == (ours and event.status == "SWITCH_VIP_FAILED")
-        readable = ours or (event.job_id is None and not event.status)
-        assert isinstance(verdict, GiveUp) == (not readable or event.status not in DOCUMENTED)
+        one_line = ours or (event.job_id is None and not event.status)
+        assert isinstance(verdict, GiveUp) == (not one_line or event.status not in DOCUMENTED)
         if isinstance(verdict, GiveUp):
             assert verdict.lines == ()
             continue
         assert len(verdict.lines) == in_trouble + (seen != (event.status or ""))
         in_trouble, seen = False, event.status or ""
-        if not isinstance(verdict, Wait):
+        if not isinstance(verdict, KeepPolling):
             json.dumps(verdict.event())
 
 
@@ -88,7 +88,7 @@ def test_two_processes_wait_as_one_would(history: list[tuple[float, Event]]) -> 
         memory = Memory.from_dict(json.loads(json.dumps(another.memory.to_dict())))
 
 
-def describe(verdict: Verdict) -> tuple[type[Verdict], dict[str, Any]]:
+def describe(verdict: PollResult) -> tuple[type[PollResult], dict[str, Any]]:
     content = asdict(verdict)
     if isinstance(verdict, GiveUp):
         content["error"] = verdict.error.to_dict()
