@@ -19,8 +19,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
-from airflow_provider_drs.operators.record_keeping import EVIDENCE_KEY
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
+from airflow_provider_drs.operators.task_state import EVIDENCE_KEY
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def reason_not_to_roll_back(outcome: str | None) -> str | None:
 
     :param outcome: of the switchover, from its evidence; None where there is none.
     """
-    from airflow_provider_drs.protocol.record import Phase
+    from airflow_provider_drs.protocol.switchover.record import Phase
 
     if outcome in (Phase.DONE, Phase.FAILED):  # done: then it is the verification that failed
         return None

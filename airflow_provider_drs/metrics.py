@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_drs.clients.observing import Observer
+from airflow_provider_drs.clients.observer import Observer
 
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.errors import DrsError

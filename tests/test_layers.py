@@ -112,7 +112,8 @@ MODULES = sources()
 
 
 def test_the_modules_were_found() -> None:
-    assert {f"{PACKAGE}.protocol.answers", f"{PACKAGE}.clients.identity", f"{PACKAGE}.sensors.drs"} <= MODULES.keys()
+    named = ("protocol.http.response", "clients.tokens", "sensors.drs")
+    assert {f"{PACKAGE}.{name}" for name in named} <= MODULES.keys()
     assert {part_of(module) for module in MODULES} >= {"", "protocol", "clients", "simulator", "hooks", "exceptions"}
 
 
@@ -142,7 +143,7 @@ def test_no_modules_of_the_protocol_import_each_other_in_a_ring() -> None:
     assert cycle({m: source for m, source in MODULES.items() if part_of(m) == "protocol"}) == []
 
 
-PROTOCOL = f"{PACKAGE}.protocol.answers"
+PROTOCOL = f"{PACKAGE}.protocol.http.response"
 CAUGHT = [
     (PROTOCOL, "import time"),
     (PROTOCOL, "import urllib.request"),
@@ -159,8 +160,8 @@ CAUGHT = [
     (PROTOCOL, "__import__(name)"),
     (PROTOCOL, f"from {PACKAGE}.clients import tls"),
     (PROTOCOL, f"from {PACKAGE} import clients"),
-    (PROTOCOL, "from ..clients.tls import ssl_context"),
-    (PROTOCOL, "from .. import exceptions"),
+    (PROTOCOL, "from ...clients.tls import ssl_context"),
+    (PROTOCOL, "from ... import exceptions"),
     (PROTOCOL, f"import {PACKAGE}.hooks.drs"),
     (PROTOCOL, "datetime.now(UTC)"),
     (PROTOCOL, "datetime.datetime.utcnow()"),
@@ -180,7 +181,7 @@ CAUGHT = [
     (f"{PACKAGE}.__init__", f"from {PACKAGE}.protocol import errors"),
 ]
 ALLOWED = [
-    (PROTOCOL, "import json, pendulum\nfrom urllib.parse import quote\nfrom . import errors\nfrom .calls import Token"),
+    (PROTOCOL, "import json, pendulum\nfrom urllib.parse import quote\nfrom .request import Token"),
     (PROTOCOL, f"from {PACKAGE}.protocol import errors\nfrom datetime import datetime\ndatetime.fromtimestamp(0)"),
     (f"{PACKAGE}.clients.tls", f"import ssl, time, requests\nfrom {PACKAGE}.protocol import errors\ntime.time()"),
     (f"{PACKAGE}.sensors.drs", f"import airflow\nfrom {PACKAGE}.clients import tls\nfrom ..protocol import calls"),
@@ -199,5 +200,6 @@ def test_what_is_allowed_is_not_caught(module: str, source: str) -> None:
 
 
 def test_a_ring_is_caught() -> None:
-    ring = {f"{PACKAGE}.protocol.calls": "from . import answers", PROTOCOL: "def f():\n    from .calls import Token"}
-    assert set(cycle(ring)) == {f"{PACKAGE}.protocol.calls", PROTOCOL}
+    request = f"{PACKAGE}.protocol.http.request"
+    ring = {request: "from . import response", PROTOCOL: "def f():\n    from .request import Token"}
+    assert set(cycle(ring)) == {request, PROTOCOL}

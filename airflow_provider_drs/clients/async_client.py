@@ -11,20 +11,20 @@ from typing import TypeVar
 import aiohttp
 from yarl import URL
 
-from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import MAX_BODY, environment_proxy, network_error, probed_socket
-from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
+from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.sharing import ignore_if_unawaited
 from airflow_provider_drs.clients.tls import ssl_context
-from airflow_provider_drs.protocol.answers import HttpResponse
-from airflow_provider_drs.protocol.calls import Call, HttpRequest, Token
+from airflow_provider_drs.clients.tokens import TokenSource
+from airflow_provider_drs.clients.transport import MAX_BODY, environment_proxy, network_error, probed_socket
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
     DrsError,
     DrsInvalidResponseError,
 )
-from airflow_provider_drs.protocol.exchange import GetToken, exchange
+from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
+from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
+from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
 
 R = TypeVar("R")

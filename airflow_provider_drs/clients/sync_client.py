@@ -10,14 +10,14 @@ from typing import TypeVar
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.clients.network import http_session, network_error, read_body
-from airflow_provider_drs.clients.observing import UNOBSERVED, Observer
+from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.tls import trusted
-from airflow_provider_drs.protocol.answers import HttpResponse
-from airflow_provider_drs.protocol.calls import Call, HttpRequest
+from airflow_provider_drs.clients.tokens import TokenSource
+from airflow_provider_drs.clients.transport import http_session, network_error, read_body
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.exchange import GetToken, exchange
+from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
+from airflow_provider_drs.protocol.http.request import Call, HttpRequest
+from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
 
 R = TypeVar("R")
@@ -43,7 +43,7 @@ class DrsClient:
     def call(self, call: Call[R]) -> R:
         """Make ``call`` and return its reply.
 
-        :raises DrsError: as :func:`airflow_provider_drs.protocol.answers.read` and the network have it; the message
+        :raises DrsError: as :func:`~airflow_provider_drs.protocol.http.response.read` has it, and the network; it
             names the connection and the job.
         """
         began = time.monotonic()

@@ -11,10 +11,10 @@ from airflow.providers.common.compat.sdk import BaseHook
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_drs.clients.identity import TokenSource
-    from airflow_provider_drs.clients.poll_streams import PollStreams
+    from airflow_provider_drs.clients.polling.streams import PollStreams
     from airflow_provider_drs.clients.sync_client import DrsClient
-    from airflow_provider_drs.protocol.answers import SwitchoverReply
+    from airflow_provider_drs.clients.tokens import TokenSource
+    from airflow_provider_drs.protocol.http.response import SwitchoverReply
     from airflow_provider_drs.protocol.settings import Settings
 
 # What needs the network is imported where it is used: a DAG file that names the sensor must load in no time.
@@ -72,7 +72,7 @@ class DrsHook(BaseHook):
         :return: the reply with ``job_id``, ``status`` (None: no switchover yet), ``error_code``, ``error_msg``.
         :raises DrsError: a bad argument, a bad connection, or whatever DRS or IAM answered instead.
         """
-        from airflow_provider_drs.protocol.calls import get_switchover_status
+        from airflow_provider_drs.protocol.http.request import get_switchover_status
 
         return self.get_conn().call(get_switchover_status(job_id))
 
@@ -81,8 +81,8 @@ class DrsHook(BaseHook):
 
         :return: whether it works, and one sentence that says what is wrong.
         """
-        from airflow_provider_drs.protocol.calls import list_one_job
         from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.http.request import list_one_job
 
         try:
             jobs = self.get_conn().call(list_one_job())
@@ -123,7 +123,7 @@ async def shared_polls(drs_conn_id: str, project_id: str | None = None) -> Async
     from asgiref.sync import sync_to_async
 
     from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.clients.poll_streams import PollStreams
+    from airflow_provider_drs.clients.polling.streams import PollStreams
     from airflow_provider_drs.clients.sharing import shared
     from airflow_provider_drs.metrics import metrics
 
@@ -171,7 +171,7 @@ def _settings(connection: Connection, extra: object, conn_id: str, project_id: s
 
 
 def _tokens(settings: Settings) -> TokenSource:
-    from airflow_provider_drs.clients.identity import token_source
+    from airflow_provider_drs.clients.tokens import token_source
     from airflow_provider_drs.protocol.errors import DrsConfigError
     from airflow_provider_drs.protocol.settings import error_context
 

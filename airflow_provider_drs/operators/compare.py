@@ -108,11 +108,11 @@ class DrsCompareOperator(BaseOperator):
 
         :return: the XCom.
         """
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.compare_calls import create_compare_task
-        from airflow_provider_drs.protocol.comparison import is_unavailable
+        from airflow_provider_drs.protocol.compare.calls import create_compare_task
+        from airflow_provider_drs.protocol.compare.wait import is_unavailable
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.job_control import call_with_retry
+        from airflow_provider_drs.protocol.http.request import describe_job
+        from airflow_provider_drs.protocol.jobs.control import call_with_retry
         from airflow_provider_drs.protocol.polling import Pace, PollingWait, PollMemory
         from airflow_provider_drs.protocol.settings import error_context
 
@@ -151,7 +151,7 @@ class DrsCompareOperator(BaseOperator):
         :return: the XCom.
         """
         from airflow_provider_drs.job_failures import DrsComparisonError
-        from airflow_provider_drs.protocol.comparison import CAN_NOT_COMPARE
+        from airflow_provider_drs.protocol.compare.wait import CAN_NOT_COMPARE
         from airflow_provider_drs.protocol.errors import DrsError
         from airflow_provider_drs.protocol.polling import ERROR
 
@@ -196,9 +196,9 @@ class DrsCompareOperator(BaseOperator):
         )
 
     def _wait_here(self, client: DrsClient, compare_id: str, deadline: float, context: Context) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.comparison import CompareWait
+        from airflow_provider_drs.protocol.compare.wait import CompareWait
         from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollResult
         from airflow_provider_drs.protocol.settings import error_context
 

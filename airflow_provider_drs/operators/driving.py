@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.protocol.polling import LogLine
-    from airflow_provider_drs.protocol.record import Record
+    from airflow_provider_drs.protocol.switchover.record import Record
 
 
 def drive(
@@ -28,7 +28,7 @@ def drive(
     :raises DrsError: what it raises.
     """
     from airflow_provider_drs.protocol.errors import DrsError
-    from airflow_provider_drs.protocol.steps import Ask, Keep, Now, Pause, Say
+    from airflow_provider_drs.protocol.switchover.steps import Ask, Keep, Now, Pause, Say
 
     try:
         step = next(steps)

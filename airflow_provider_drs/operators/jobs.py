@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_drs.clients.sync_client import DrsClient
-    from airflow_provider_drs.protocol.job_control import Order
+    from airflow_provider_drs.protocol.jobs.control import Order
+    from airflow_provider_drs.protocol.jobs.wait import JobsCondition
     from airflow_provider_drs.protocol.polling import LogLine
-    from airflow_provider_drs.protocol.readiness import JobsCondition
 
 # The wait ends by itself at its deadline; a triggerer that is not there is noticed this much later.
 TRIGGERER_SLACK = 300.0
@@ -88,8 +88,8 @@ class DrsJobOperator(BaseOperator):
 
         :return: the XCom.
         """
-        from airflow_provider_drs.protocol.calls import checked_job_id, describe_job
-        from airflow_provider_drs.protocol.job_control import Taken, control
+        from airflow_provider_drs.protocol.http.request import checked_job_id, describe_job
+        from airflow_provider_drs.protocol.jobs.control import Taken, control
         from airflow_provider_drs.protocol.polling import utc
         from airflow_provider_drs.protocol.settings import error_context
 
@@ -125,8 +125,8 @@ class DrsJobOperator(BaseOperator):
         """
         from airflow_provider_drs.job_failures import DrsJobFailedError
         from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.jobs.wait import FAILED
         from airflow_provider_drs.protocol.polling import ERROR
-        from airflow_provider_drs.protocol.readiness import FAILED
 
         if event["outcome"] == ERROR:
             raise DrsError.from_dict(event["error"])
@@ -166,8 +166,8 @@ class DrsJobOperator(BaseOperator):
         self, client: DrsClient, wanted: JobsCondition, record: dict[str, Any], error_context: str
     ) -> dict[str, Any]:
         from airflow_provider_drs.protocol.errors import DrsError
+        from airflow_provider_drs.protocol.jobs.wait import JobsWait
         from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollResult
-        from airflow_provider_drs.protocol.readiness import JobsWait
 
         wait = JobsWait(
             wanted,
@@ -204,8 +204,8 @@ class DrsStartJobOperator(DrsJobOperator):
     """
 
     def _order(self, error_context: str) -> Order:
-        from airflow_provider_drs.protocol.job_calls import start_jobs
-        from airflow_provider_drs.protocol.job_control import START, Order
+        from airflow_provider_drs.protocol.jobs.calls import start_jobs
+        from airflow_provider_drs.protocol.jobs.control import START, Order
 
         return Order(self.job_id, START, start_jobs, self.transient_error_timeout, error_context)
 
@@ -228,8 +228,8 @@ class DrsPauseJobOperator(DrsJobOperator):
         self.pause_mode = pause_mode
 
     def _order(self, error_context: str) -> Order:
-        from airflow_provider_drs.protocol.job_calls import pause_jobs
-        from airflow_provider_drs.protocol.job_control import PAUSE, Order
+        from airflow_provider_drs.protocol.jobs.calls import pause_jobs
+        from airflow_provider_drs.protocol.jobs.control import PAUSE, Order
 
         pause_jobs([self.job_id], self.pause_mode)  # checks both before anything is asked
         return Order(
@@ -251,8 +251,8 @@ class DrsResumeJobOperator(DrsJobOperator):
     """
 
     def _order(self, error_context: str) -> Order:
-        from airflow_provider_drs.protocol.job_calls import resume_jobs
-        from airflow_provider_drs.protocol.job_control import RESUME, Order
+        from airflow_provider_drs.protocol.jobs.calls import resume_jobs
+        from airflow_provider_drs.protocol.jobs.control import RESUME, Order
 
         return Order(self.job_id, RESUME, resume_jobs, self.transient_error_timeout, error_context)
 
@@ -273,8 +273,8 @@ class DrsStopJobOperator(DrsJobOperator):
         self.force = force
 
     def _order(self, error_context: str) -> Order:
-        from airflow_provider_drs.protocol.job_calls import stop_jobs
-        from airflow_provider_drs.protocol.job_control import STOP, Order
+        from airflow_provider_drs.protocol.jobs.calls import stop_jobs
+        from airflow_provider_drs.protocol.jobs.control import STOP, Order
 
         return Order(
             self.job_id, STOP, lambda ids: stop_jobs(ids, self.force), self.transient_error_timeout, error_context

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_drs.hooks.drs import DrsHook
     from airflow_provider_drs.protocol.polling import LogLine
-    from airflow_provider_drs.protocol.switching import Order
+    from airflow_provider_drs.protocol.switchover.switch import Order
 
 
 def plan(order: Order, hook: DrsHook, log: Callable[[LogLine], None]) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def plan(order: Order, hook: DrsHook, log: Callable[[LogLine], None]) -> dict[st
         switchover would be joined.
     :raises DrsError: DRS or IAM cannot be asked.
     """
-    from airflow_provider_drs.protocol.calls import Token, switch_vip
-    from airflow_provider_drs.protocol.switching import read
+    from airflow_provider_drs.protocol.http.request import Token, switch_vip
+    from airflow_provider_drs.protocol.switchover.switch import read
 
     client = hook.get_conn()
     record, joins = drive(read(order), client, log)

@@ -13,7 +13,7 @@ from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.operators.driving import drive
 from airflow_provider_drs.operators.planning import plan
-from airflow_provider_drs.operators.record_keeping import (
+from airflow_provider_drs.operators.task_state import (
     has_durable_store,
     keep_record,
     kept_record,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_drs.protocol.polling import LogLine
-    from airflow_provider_drs.protocol.record import Record
-    from airflow_provider_drs.protocol.switching import Order
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.record import Record
+    from airflow_provider_drs.protocol.switchover.switch import Order
+    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 MIN_POLL_INTERVAL = 0.1
 
@@ -122,7 +122,7 @@ class DrsSwitchoverOperator(BaseOperator):
 
         :return: the evidence; with ``dry_run`` the plan.
         """
-        from airflow_provider_drs.protocol.record import Record
+        from airflow_provider_drs.protocol.switchover.record import Record
 
         self.console_link, self._record, self._told = "", None, False
         self._kept_hook = DrsHook(self.drs_conn_id, self.project_id)
@@ -135,9 +135,9 @@ class DrsSwitchoverOperator(BaseOperator):
             raise
 
     def _execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.calls import switch_vip
-        from airflow_provider_drs.protocol.record import Phase
-        from airflow_provider_drs.protocol.switching import Refusal, switch
+        from airflow_provider_drs.protocol.http.request import switch_vip
+        from airflow_provider_drs.protocol.switchover.record import Phase
+        from airflow_provider_drs.protocol.switchover.switch import Refusal, switch
 
         switch_vip(self.job_id, self.mode)  # checks both
         order = self._order(context)
@@ -174,7 +174,7 @@ class DrsSwitchoverOperator(BaseOperator):
             what was written down when the wait began.
         :return: the evidence.
         """
-        from airflow_provider_drs.protocol.record import Record
+        from airflow_provider_drs.protocol.switchover.record import Record
 
         return self._conclude(Record.from_dict(event["record"]), event, context)
 
@@ -192,10 +192,10 @@ class DrsSwitchoverOperator(BaseOperator):
             raise DrsError(f"the trigger that waited for job {self.job_id} ended without a result: {error}") from None
 
     def _order(self, context: Context) -> Order:
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.readiness import lag_limit
+        from airflow_provider_drs.protocol.http.request import describe_job
+        from airflow_provider_drs.protocol.jobs.wait import lag_limit
         from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.switching import Order
+        from airflow_provider_drs.protocol.switchover.switch import Order
 
         ti = context["ti"]
         return Order(
@@ -214,9 +214,9 @@ class DrsSwitchoverOperator(BaseOperator):
         )
 
     def _wait(self, record: Record) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import describe_job
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.waiting import Pace, SwitchoverWait
+        from airflow_provider_drs.protocol.switchover.wait import Pace, SwitchoverWait
 
         return SwitchoverWait(
             self.job_id,
@@ -234,8 +234,8 @@ class DrsSwitchoverOperator(BaseOperator):
         :param polls: stop after so many polls.
         :return: the evidence, None where it stopped before.
         """
-        from airflow_provider_drs.protocol.finishing import finish
-        from airflow_provider_drs.protocol.record import Phase
+        from airflow_provider_drs.protocol.switchover.finishing import finish
+        from airflow_provider_drs.protocol.switchover.record import Phase
 
         taken = not self.wait_for_completion
         if not (taken and record.phase is Phase.ACCEPTED):
@@ -286,7 +286,7 @@ class DrsSwitchoverOperator(BaseOperator):
 
     def _end(self, record: Record, context: Context) -> dict[str, Any]:
         from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
-        from airflow_provider_drs.protocol.record import Phase
+        from airflow_provider_drs.protocol.switchover.record import Phase
 
         if record.phase is Phase.DONE:
             return record.evidence()

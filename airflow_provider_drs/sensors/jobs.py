@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, PokeReturnValue
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
     from airflow_provider_drs.protocol.polling import PollResult
-    from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
 
 MAX_STAY = 5.0
 
@@ -25,9 +25,9 @@ class DrsJobsSensor(DrsSensor):
     _wanted: JobsCondition
 
     def _new_wait(self, memory: dict[str, Any], seed: str) -> JobsWait:
-        from airflow_provider_drs.protocol.job_calls import describe_jobs
+        from airflow_provider_drs.protocol.jobs.calls import describe_jobs
+        from airflow_provider_drs.protocol.jobs.wait import JobsMemory, JobsWait
         from airflow_provider_drs.protocol.polling import Pace
-        from airflow_provider_drs.protocol.readiness import JobsMemory, JobsWait
         from airflow_provider_drs.protocol.settings import error_context
 
         pace = self._pace()
@@ -58,7 +58,7 @@ class DrsJobsSensor(DrsSensor):
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_drs.job_failures import DrsJobFailedError
-        from airflow_provider_drs.protocol.readiness import FAILED
+        from airflow_provider_drs.protocol.jobs.wait import FAILED
 
         if event["outcome"] == FAILED:
             raise DrsJobFailedError(event["jobs"])
@@ -123,10 +123,10 @@ class DrsJobReadySensor(DrsJobsSensor):
         return done
 
     def _check(self, context: Context) -> str | None:
-        from airflow_provider_drs.protocol.calls import checked_job_id
-        from airflow_provider_drs.protocol.job_calls import checked_job_ids
-        from airflow_provider_drs.protocol.readiness import JobsCondition, lag_limit, usual_failures
-        from airflow_provider_drs.protocol.statuses import HEALTHY
+        from airflow_provider_drs.protocol.http.request import checked_job_id
+        from airflow_provider_drs.protocol.jobs.calls import checked_job_ids
+        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, lag_limit, usual_failures
+        from airflow_provider_drs.protocol.switchover.status import HEALTHY
 
         ids = checked_job_ids(self.job_ids) if self.job_id is None else [checked_job_id(self.job_id)]
         self._wanted = JobsCondition(
@@ -184,8 +184,8 @@ class DrsJobStatusSensor(DrsJobsSensor):
         self.failure_statuses = failure_statuses
 
     def _check(self, context: Context) -> str:
-        from airflow_provider_drs.protocol.calls import checked_job_id
-        from airflow_provider_drs.protocol.readiness import JobsCondition, checked_statuses, usual_failures
+        from airflow_provider_drs.protocol.http.request import checked_job_id
+        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, checked_statuses, usual_failures
 
         targets = checked_statuses("target_statuses", self.target_statuses)
         failures = usual_failures(targets)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.freshness import Freshness
-    from airflow_provider_drs.protocol.waiting import PollResult, SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.freshness import Freshness
+    from airflow_provider_drs.protocol.switchover.wait import PollResult, SwitchoverWait
 
 ANY_SWITCHOVER = "any"
 # What a subclass may change about the end of a task, and a worker only would call.
@@ -85,7 +85,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _check(self, context: Context) -> str:
         from airflow_provider_drs.exceptions import DrsArgumentError
-        from airflow_provider_drs.protocol.calls import checked_job_id
+        from airflow_provider_drs.protocol.http.request import checked_job_id
 
         if self._bound:
             if self.switchover is None:
@@ -99,9 +99,9 @@ class DrsSwitchoverSensor(DrsSensor):
         return checked_job_id(self.job_id)
 
     def _new_wait(self, memory: dict[str, Any], seed: str) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import describe_job
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.waiting import Memory, Pace, SwitchoverWait
+        from airflow_provider_drs.protocol.switchover.wait import Memory, Pace, SwitchoverWait
 
         return SwitchoverWait(
             str(self.job_id),
@@ -138,7 +138,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ends_from_trigger(self, started_here: bool) -> bool | None:
         """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
-        from airflow_provider_drs.triggers.ending import needs_a_worker
+        from airflow_provider_drs.triggers.without_worker import needs_a_worker
 
         kind = type(self)
         hooked = self._post_execute_hook is not None or kind.post_execute is not BaseOperator.post_execute
@@ -192,7 +192,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
-        from airflow_provider_drs.protocol.waiting import FAILED, UNDECIDED
+        from airflow_provider_drs.protocol.switchover.wait import FAILED, UNDECIDED
 
         if event["outcome"] == FAILED:
             raise DrsSwitchoverFailedError(**event["switchover"])
@@ -210,6 +210,6 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _freshness(self) -> Freshness | None:
         """Return which switchover is meant, from the operator's XCom."""
-        from airflow_provider_drs.protocol.record import freshness_of
+        from airflow_provider_drs.protocol.switchover.record import freshness_of
 
         return freshness_of(self.switchover) if self._bound else None

@@ -8,9 +8,9 @@
 It stands alone on purpose: nothing of the provider's own reading of DRS is used here, so that it can contradict it.
 """
 
-from .faults import Fault
-from .jobs import Job
-from .journal import Entry
-from .server import Simulator
+from airflow_provider_drs.simulator.faults import Fault
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.journal import Entry
+from airflow_provider_drs.simulator.server import Simulator
 
 __all__ = ["Entry", "Fault", "Job", "Simulator"]

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .certificates import MissingTrustmeError, is_loopback
-from .contradictions import CONTRADICTIONS
-from .faults import FAULT_NAMES, PlannedFault
-from .job_text import job_from_text
-from .jobs import Job
-from .server import Simulator
+from airflow_provider_drs.simulator.drs.contradictions import CONTRADICTIONS
+from airflow_provider_drs.simulator.faults import FAULT_NAMES, PlannedFault
+from airflow_provider_drs.simulator.job_text import job_from_text
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.server import Simulator
+from airflow_provider_drs.simulator.serving.certificates import MissingTrustmeError, is_loopback
 
 _PROGRAM = "drs-simulator"
 _BAD_INPUT = 2

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from .answers import Answer, drs_error, json_answer
-from .calls import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
+from airflow_provider_drs.simulator.answers import Answer, drs_error, json_answer
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from .answers import Answer, json_answer
+from airflow_provider_drs.simulator.answers import Answer, json_answer
 
 _TITLES: Final = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 _REFUSED: Final = "The request you have made requires authentication."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Final
 
-from .jobs import Job
+from airflow_provider_drs.simulator.jobs import Job
 
 _KINDS: Final = {known.name: str(known.type) for known in fields(Job)}
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from . import certificates
-from .book import JobBook
-from .control import Control
-from .drs import Drs
-from .faults import Fault, FaultQueue, PlannedFault
-from .http_app import HttpApp
-from .iam import Account, Iam, OutsideIam
-from .jobs import Job
-from .journal import Entry, Journal
-from .serving import ServingThread
+from airflow_provider_drs.simulator.drs.service import Drs
+from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
+from airflow_provider_drs.simulator.iam import Account, Iam, OutsideIam
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.journal import Entry, Journal
+from airflow_provider_drs.simulator.serving import certificates
+from airflow_provider_drs.simulator.serving.app import HttpApp
+from airflow_provider_drs.simulator.serving.control import Control
+from airflow_provider_drs.simulator.serving.thread import ServingThread
 
 _CONNECTION_FIELDS: Final = ("conn_type", "host", "login", "password", "port", "schema", "description", "extra")
 

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.clients.following import Pollable
+    from airflow_provider_drs.clients.polling.follower import Pollable
     from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.settings import Settings
 

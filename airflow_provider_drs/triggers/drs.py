@@ -8,12 +8,12 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
-from airflow_provider_drs.triggers.ending import needs_a_worker
+from airflow_provider_drs.triggers.without_worker import needs_a_worker
 
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.polling import Pace
     from airflow_provider_drs.protocol.settings import Settings
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 
 class DrsSwitchoverTrigger(DrsTrigger):
@@ -88,7 +88,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
 
     async def _to_event(self, event: dict[str, Any]) -> TriggerEvent:
         from airflow_provider_drs.metrics import metrics
-        from airflow_provider_drs.protocol.waiting import DONE
+        from airflow_provider_drs.protocol.switchover.wait import DONE
 
         metrics().ended(event)
         ends = self.end_from_trigger
@@ -102,11 +102,11 @@ class DrsSwitchoverTrigger(DrsTrigger):
         return await super()._to_event(event)
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.freshness import Freshness
-        from airflow_provider_drs.protocol.record import Record
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.waiting import SwitchoverWait
+        from airflow_provider_drs.protocol.switchover.freshness import Freshness
+        from airflow_provider_drs.protocol.switchover.record import Record
+        from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
         freshness = Freshness.from_dict(self.freshness) if self.freshness else None
         if self.record is not None:

@@ -18,9 +18,9 @@ from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
-    from airflow_provider_drs.protocol.listening import Snapshot
     from airflow_provider_drs.protocol.polling import Pace, PollResult
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.watch import Snapshot
 else:
     # Airflow 2 has no AssetWatcher either, so that nothing can use the trigger there; this module still loads.
     BaseEventTrigger = getattr(airflow_triggers, "BaseEventTrigger", BaseTrigger)
@@ -102,8 +102,8 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         :param kwargs: as :meth:`serialize` returns them.
         """
         from airflow_provider_drs.protocol.errors import DrsError, one_line
-        from airflow_provider_drs.protocol.listening import PAUSE_AFTER_ERROR, Snapshot, SwitchoverWatch
         from airflow_provider_drs.protocol.polling import Pace
+        from airflow_provider_drs.protocol.switchover.watch import PAUSE_AFTER_ERROR, Snapshot, SwitchoverWatch
 
         while True:
             try:
@@ -181,10 +181,10 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
 
     def _new_wait(self, pace: Pace) -> SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.freshness import Freshness
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.waiting import SwitchoverWait
+        from airflow_provider_drs.protocol.switchover.freshness import Freshness
+        from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
         last = self._seen or Seen(None)
         return SwitchoverWait(

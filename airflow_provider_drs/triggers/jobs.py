@@ -8,9 +8,9 @@ from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.protocol.comparison import CompareWait
+    from airflow_provider_drs.protocol.compare.wait import CompareWait
+    from airflow_provider_drs.protocol.jobs.wait import JobsWait
     from airflow_provider_drs.protocol.polling import Pace
-    from airflow_provider_drs.protocol.readiness import JobsWait
 
 
 class DrsJobsTrigger(DrsTrigger):
@@ -51,8 +51,8 @@ class DrsJobsTrigger(DrsTrigger):
         return {} if self.record is None else {"record": self.record}
 
     def _new_wait(self, pace: Pace) -> JobsWait:
-        from airflow_provider_drs.protocol.job_calls import describe_jobs
-        from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
+        from airflow_provider_drs.protocol.jobs.calls import describe_jobs
+        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
         from airflow_provider_drs.protocol.settings import error_context
 
         wanted = JobsCondition.from_dict(self.wanted)
@@ -108,8 +108,8 @@ class DrsCompareTrigger(DrsTrigger):
         }
 
     def _new_wait(self, pace: Pace) -> CompareWait:
-        from airflow_provider_drs.protocol.calls import describe_job
-        from airflow_provider_drs.protocol.comparison import CompareWait
+        from airflow_provider_drs.protocol.compare.wait import CompareWait
+        from airflow_provider_drs.protocol.http.request import describe_job
         from airflow_provider_drs.protocol.settings import error_context
 
         return CompareWait(

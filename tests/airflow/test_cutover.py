@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 
 from airflow_provider_drs.cutover import cutover, reason_not_to_roll_back
-from airflow_provider_drs.protocol.record import Phase
+from airflow_provider_drs.protocol.switchover.record import Phase
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.job_runs import use_clock
 from tests.airflow.waits import JOB, JumpingClock

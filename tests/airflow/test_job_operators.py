@@ -171,7 +171,7 @@ def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
 
 
 def test_what_a_deferral_stores_is_json_without_secrets(drs: Simulator, airflow_db: None) -> None:
-    from airflow_provider_drs.protocol.readiness import JobsCondition
+    from airflow_provider_drs.protocol.jobs.wait import JobsCondition
     from airflow_provider_drs.triggers.jobs import DrsCompareTrigger, DrsJobsTrigger
 
     for trigger in (

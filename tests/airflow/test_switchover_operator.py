@@ -330,7 +330,7 @@ def test_a_redirect_of_the_post_leaves_it_open(drs: Simulator, airflow_db: None,
 
 def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """There, a cleared task that was done would find nothing written down and switch again."""
-    from airflow_provider_drs.operators.record_keeping import has_durable_store
+    from airflow_provider_drs.operators.task_state import has_durable_store
 
     context: Any = {"task_state_store": object()}
     assert has_durable_store(context)
@@ -342,11 +342,11 @@ def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("running", [True, False])
 def test_without_a_store_a_further_try_never_switches(running: bool) -> None:
     """Before Airflow 3.3: it joins what is running, whatever the guards say, or reports that it does not know."""
-    from airflow_provider_drs.protocol.answers import SwitchoverReply
-    from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
-    from airflow_provider_drs.protocol.record import Phase
-    from airflow_provider_drs.protocol.steps import Ask, Now
-    from airflow_provider_drs.protocol.switching import Order, switch
+    from airflow_provider_drs.protocol.http.response import SwitchoverReply
+    from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+    from airflow_provider_drs.protocol.switchover.record import Phase
+    from airflow_provider_drs.protocol.switchover.steps import Ask, Now
+    from airflow_provider_drs.protocol.switchover.switch import Order, switch
 
     replies = {
         "batch-status": {JOB: JobState(JOB, "INCRE_TRANSFER_FAILED")},
@@ -366,8 +366,8 @@ def test_without_a_store_a_further_try_never_switches(running: bool) -> None:
 
 
 def test_what_was_written_down_for_another_job_stops_the_task() -> None:
-    from airflow_provider_drs.protocol.record import Phase, Record
-    from airflow_provider_drs.protocol.switching import Order, Refusal, switch
+    from airflow_provider_drs.protocol.switchover.record import Phase, Record
+    from airflow_provider_drs.protocol.switchover.switch import Order, Refusal, switch
 
     for phase in (Phase.DONE, Phase.ACCEPTED, Phase.FAILED, Phase.UNKNOWN):
         with pytest.raises(Refusal, match="Start a new DAG run"):

@@ -94,7 +94,7 @@ def test_it_fires_once_and_ends(drs: Simulator) -> None:
 
 def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.protocol.waiting import SwitchoverWait
+    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
     for broken in ((SwitchoverWait, "take"), (SwitchoverWait, "query"), (AsyncDrsClient, "call")):

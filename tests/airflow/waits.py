@@ -81,7 +81,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     from airflow.sdk.bases import sensor as airflow_sensor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from airflow_provider_drs.clients import poll_streams
+    from airflow_provider_drs.clients.polling import streams as poll_streams
     from airflow_provider_drs.operators import driving as our_driving
     from airflow_provider_drs.operators import switchover as our_operator
     from airflow_provider_drs.sensors import base as our_sensor

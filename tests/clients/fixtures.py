@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.sync_client import DrsClient
+from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.settings import Settings
 from airflow_provider_drs.simulator import Job, Simulator
 

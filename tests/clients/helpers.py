@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import pytest
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
-from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.sync_client import DrsClient
-from airflow_provider_drs.protocol.answers import SwitchoverReply
-from airflow_provider_drs.protocol.calls import Call, get_switchover_status
+from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsError
+from airflow_provider_drs.protocol.http.request import Call, get_switchover_status
+from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Simulator
 

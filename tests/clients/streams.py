@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients import poll_streams
-from airflow_provider_drs.clients.poll_streams import PollStreams
-from airflow_provider_drs.protocol.answers import SwitchoverReply
+from airflow_provider_drs.clients.polling import streams as poll_streams
+from airflow_provider_drs.clients.polling.streams import PollStreams
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsPermissionError,
 )
-from airflow_provider_drs.protocol.job_replies import JobProgress, JobState
+from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
 from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
-from airflow_provider_drs.protocol.readiness import JobsCondition, JobsWait
 from airflow_provider_drs.protocol.settings import read_settings
-from airflow_provider_drs.protocol.waiting import SwitchoverWait
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 from .helpers import on_a_loop
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.network import MAX_BODY
-from airflow_provider_drs.protocol.answers import SwitchoverReply
-from airflow_provider_drs.protocol.calls import list_one_job
+from airflow_provider_drs.clients.transport import MAX_BODY
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsBusyError,
@@ -26,6 +24,8 @@ from airflow_provider_drs.protocol.errors import (
     DrsTokenRefusedError,
     DrsUnreachableError,
 )
+from airflow_provider_drs.protocol.http.request import list_one_job
+from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.simulator import Fault, Simulator
 
 from .helpers import (

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
-from airflow_provider_drs.clients.identity import TokenSource
-from airflow_provider_drs.protocol.calls import Call, list_one_job
+from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsUnreachableError,
 )
-from airflow_provider_drs.protocol.job_calls import batch_status, start_jobs
+from airflow_provider_drs.protocol.http.request import Call, list_one_job
+from airflow_provider_drs.protocol.jobs.calls import batch_status, start_jobs
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 

@@ -14,7 +14,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.polling import GiveUp, Pace
-from airflow_provider_drs.protocol.waiting import SwitchoverWait
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 from .streams import (
     Drs,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.following import Follower
-from airflow_provider_drs.protocol.comparison import CompareWait
+from airflow_provider_drs.clients.polling.follower import Follower
+from airflow_provider_drs.protocol.compare.wait import CompareWait
 from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
     DrsBusyError,
@@ -20,9 +20,9 @@ from airflow_provider_drs.protocol.errors import (
     DrsJobNotFoundError,
     DrsServerError,
 )
+from airflow_provider_drs.protocol.jobs.wait import JobsFailed, Ready
 from airflow_provider_drs.protocol.polling import GiveUp, Pace
-from airflow_provider_drs.protocol.readiness import JobsFailed, Ready
-from airflow_provider_drs.protocol.waiting import Done, SwitchoverWait
+from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverWait
 
 from .streams import (
     BEFORE,

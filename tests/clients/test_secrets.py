@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_drs.clients.identity import TokenSource
+from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import (
     DrsError,
 )

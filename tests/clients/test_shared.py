@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
-from airflow_provider_drs.clients.identity import TokenSource
 from airflow_provider_drs.clients.sharing import shared
+from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError, DrsServerError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Fault, Simulator

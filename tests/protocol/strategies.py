@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from airflow_provider_drs.protocol.answers import HttpResponse
 from airflow_provider_drs.protocol.errors import DrsError
+from airflow_provider_drs.protocol.http.response import HttpResponse
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from airflow_provider_drs.simulator import Job, Simulator
-from airflow_provider_drs.simulator.certificates import is_loopback, is_wildcard
+from airflow_provider_drs.simulator.serving.certificates import is_loopback, is_wildcard
 
 from .conftest import JOB_ID, Api
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_drs.simulator import Job
-from airflow_provider_drs.simulator.calls import ANY_DRS_CALL, CALL_NAMES, OTHER
-from airflow_provider_drs.simulator.contradictions import CONTRADICTIONS
+from airflow_provider_drs.simulator.drs.contradictions import CONTRADICTIONS
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, OTHER
 from airflow_provider_drs.simulator.faults import FAULT_NAMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"

@@ -1,0 +1,1 @@
+"""The polls that all waits of an event loop share."""

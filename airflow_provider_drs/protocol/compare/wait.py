@@ -1,0 +1,194 @@
+"""When a comparison of source and target is over, and what it found: a state machine fed with pages of its result."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import random
+from typing import Any
+
+from airflow_provider_drs.protocol.compare.calls import Compared, ComparePage, query_compare_result
+from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError
+from airflow_provider_drs.protocol.http.request import Call
+from airflow_provider_drs.protocol.jobs.query import CallQuery
+from airflow_provider_drs.protocol.polling import (
+    GiveUp,
+    KeepPolling,
+    LogLine,
+    Pace,
+    PollingWait,
+    PollMemory,
+    PollResult,
+    utc,
+)
+
+COMPARED = "compared"
+CONSISTENT = "CONSISTENT"
+CAN_NOT_COMPARE = "CAN_NOT_COMPARE"
+
+_RUNNING_TASKS = frozenset({"RUNNING", "WAITING_FOR_RUNNING", "FULL_DOING", "INCRE_DOING"})
+_RUNNING_ITEMS = frozenset({"COMPARING", "WAITING_FOR_COMPARISON"})
+_SUCCESSFUL = "SUCCESSFUL"
+MAX_PAGES = 1000
+
+# These blame the request itself; any other refusal says that this kind of task, or this state, cannot be compared.
+_MALFORMED = frozenset(
+    {"DRS.M00007", "DRS.M00200", "DRS.M00201", "DRS.M00202", "DRS.M00210", "DRS.M00211", "DRS.KE0002"}
+)
+
+
+@dataclass(frozen=True)
+class ComparisonEnded(PollResult):
+    """The comparison has ended; ``result`` is ``{compare_id, compared, not_consistent, done_at, polls}``."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    def event(self) -> dict[str, Any]:
+        """Return ``{"outcome": "compared", "result": {...}}``."""
+        return {"outcome": COMPARED, "result": dict(self.result)}
+
+
+def is_unavailable(error: DrsError) -> bool:
+    """Tell whether a refusal to create a comparison says that there is none for this task."""
+    refused = isinstance(error, DrsRequestError) and not isinstance(error, DrsJobNotFoundError)
+    return refused and error.error_code is not None and error.error_code not in _MALFORMED
+
+
+class CompareWait(PollingWait):
+    """The wait for one comparison.
+
+    :param job_id: the job.
+    :param compare: what is compared.
+    :param compare_id: the comparison.
+    :param pace: how often to poll while all is well.
+    :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
+    :param error_context: what its own errors are about, such as the connection and the job.
+    :param deadline: seconds since the epoch after which to give up; None: never.
+    :param rng: numbers from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        compare: str,
+        compare_id: str,
+        pace: Pace,
+        *,
+        transient_error_timeout: float | None = 900.0,
+        error_context: str = "",
+        deadline: float | None = None,
+        rng: Callable[[], float] = random,
+    ) -> None:
+        super().__init__(
+            f"Job {job_id}",
+            pace,
+            PollMemory(),
+            transient_error_timeout=transient_error_timeout,
+            error_context=error_context,
+            rng=rng,
+        )
+        self.job_id = job_id
+        self.compare = compare
+        self.compare_id = compare_id
+        self.deadline = deadline
+        self._page = 1
+        self._status: str | None = None
+        self._items: dict[str, Compared] = {}
+        self._differing: list[str] = []
+
+    def call(self) -> Call[ComparePage]:
+        """Return what the next poll asks."""
+        return query_compare_result(self.job_id, self.compare, self.compare_id, self._page)
+
+    def query(self) -> CallQuery:
+        """Return what the next poll asks; the pages one wait turns are no other's."""
+        return CallQuery(self.call(), shared=False)
+
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
+        """Take the reply to :meth:`question`."""
+        return self.answered(replies[0], at)
+
+    def answered(self, page: ComparePage, at: float) -> PollResult:
+        """Take the reply to :meth:`call`, which came at ``at`` (seconds since the epoch)."""
+        self._count(at)
+        lines = self._recovered(at)
+        self._status = page.status or self._status
+        for item in page.items:
+            self._items[item.name] = _worse(self._items.get(item.name), item)
+        self._differing += [name for name in page.differing if name not in self._differing]
+        over = self._is_over()
+        if over and page.more and self._page < MAX_PAGES:
+            self._page += 1
+            return KeepPolling(tuple(lines), 0.0)
+        if page.more and self._status is None and self._page < MAX_PAGES:
+            self._page += 1  # the list of comparisons has this one on a later page
+            return KeepPolling(tuple(lines), 0.0)
+        status = self._status
+        lines += self._changes(status or ("over" if over else "running"))
+        if over:
+            if self._items:
+                return ComparisonEnded(tuple(lines), self._result(at))
+            return self._ends(lines, f"the comparison of {self.compare} has compared nothing")
+        if status is not None and status not in _RUNNING_TASKS and status != _SUCCESSFUL:
+            return self._ends(lines, f"the comparison of {self.compare} ended as {status}")
+        self._begin()
+        if self._late(at):
+            return self._ends(lines, self._too_late)
+        return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
+
+    def failed(self, error: DrsError, at: float) -> PollResult:
+        """Take an error met at ``at`` instead of a page; past the deadline that is an end too."""
+        self._begin()
+        verdict = super().failed(error, at)
+        if not isinstance(verdict, KeepPolling):
+            return verdict
+        if self._late(at):
+            return self._ends(list(verdict.lines), f"{self._too_late}, and no good answer at its end: {error.message}")
+        return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
+
+    def _begin(self) -> None:
+        """Read from the first page again: what was read is of a time that is over."""
+        self._page, self._status, self._items, self._differing = 1, None, {}, []
+
+    def _is_over(self) -> bool:
+        if any(item.result in _RUNNING_ITEMS for item in self._items.values()):
+            return False
+        # A comparison that the list leaves out is over once all it shows has a result.
+        return bool(self._items) if self._status is None else self._status == _SUCCESSFUL
+
+    def _changes(self, key: str) -> list[LogLine]:
+        if self.memory.last_seen == key:
+            return []
+        self.memory.last_seen = key
+        return [LogLine(logging.INFO, f"{self.subject}: comparison of {self.compare} is {key}")]
+
+    def _result(self, at: float) -> dict[str, Any]:
+        bad = [item for item in self._items.values() if item.result != CONSISTENT]
+        found = [{"name": item.name, "result": item.result} for item in bad]
+        if bad:  # objects that differ are named beside their type
+            found += [{"name": name, "result": "INCONSISTENT"} for name in self._differing]
+        return {
+            "compare_id": self.compare_id,
+            "compared": len(self._items),
+            "not_consistent": found,
+            "done_at": utc(at),
+            "polls": self.memory.polls,
+        }
+
+    @property
+    def _too_late(self) -> str:
+        return f"the comparison of {self.compare} did not end within the time-out"
+
+    def _ends(self, lines: list[LogLine], message: str) -> GiveUp:
+        return GiveUp(tuple(lines), DrsError(message, error_context=self.error_context), max(self.pace.interval, 1.0))
+
+    def _late(self, at: float) -> bool:
+        return self.deadline is not None and at >= self.deadline
+
+    def _until_deadline(self, delay: float, at: float) -> float:
+        return delay if self.deadline is None else min(delay, max(self.deadline - at, 0.0))
+
+
+def _worse(known: Compared | None, found: Compared) -> Compared:
+    return known if known is not None and known.result != CONSISTENT else found

@@ -1,0 +1,1 @@
+"""HTTP to DRS and IAM: requests, responses, the token."""

@@ -1,0 +1,156 @@
+"""What is asked of DRS: one frozen request per call, and what may stand in its path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
+from airflow_provider_drs.protocol.http import response as answers
+
+R = TypeVar("R")
+
+_MAX_ID = 128
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of IAM and what it is good for.
+
+    :param value: the token itself; never part of ``repr``.
+    :param project_id: the project it is scoped to, which is also the project in the path of every DRS call.
+    :param fresh_until: seconds since the epoch from which on a new one is due; infinity when the end is not known.
+    """
+
+    value: str = field(repr=False)
+    project_id: str
+    fresh_until: float = field(default=float("inf"), compare=False)
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A request as it goes out; headers hold the token, so they are no part of ``repr``.
+
+    :param safe: it changes nothing, so that it may go out again when a kept connection turns out to be closed.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = None
+    safe: bool = False
+
+
+@dataclass(frozen=True)
+class Call(Generic[R]):
+    """One call of the DRS API, before it is known with which token it goes out.
+
+    :param name: the call in words, for messages.
+    :param subject: what it is about, for messages.
+    :param path: the path below ``/v3/{project_id}/jobs``.
+    :param parse: reads the JSON of a good answer into the reply.
+    :param safe: it changes nothing at DRS, though it is no GET.
+    :param when_empty: the reply that "the returned result is empty" (DRS.M00002) stands for; None: an error.
+    """
+
+    name: str
+    subject: str
+    method: str
+    path: str
+    parse: Callable[[Any], R]
+    body: Mapping[str, Any] | None = None
+    when_empty: R | None = None
+    safe: bool = False
+
+    def request(self, endpoint: str, token: Token, language: str) -> HttpRequest:
+        """Return the request with ``token``, in the project of that token."""
+        return HttpRequest(
+            method=self.method,
+            url=f"{endpoint}/v3/{quote(token.project_id, safe='')}/jobs{self.path}",
+            headers={
+                "X-Auth-Token": token.value,
+                "X-Language": language,
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            },
+            body=None if self.body is None else json.dumps(self.body).encode(),
+            safe=self.safe or self.method == "GET",
+        )
+
+
+def checked_job_id(job_id: object) -> str:
+    """Return ``job_id`` if it can be one, else raise ``DrsArgumentError``.
+
+    Job ids look like UUIDs but are not (they end in ``jb`` and digits or letters), so only what can never be an id is
+    refused: what would change the path, and what a template leaves behind when it rendered nothing.
+    """
+    if job_id is None or job_id == "None":
+        raise DrsArgumentError("job_id is None: the template or the task it comes from gave no value")
+    if not isinstance(job_id, str):
+        raise DrsArgumentError(f"job_id must be a string, not {type(job_id).__name__} ({one_line(repr(job_id), 80)})")
+    if not job_id:
+        raise DrsArgumentError("job_id is empty")
+    wrong = None
+    if "{{" in job_id or "}}" in job_id:
+        wrong = "an unrendered template"
+    elif any(c.isspace() for c in job_id):
+        wrong = "white space"
+    elif not job_id.isprintable():
+        wrong = "control characters"
+    elif "/" in job_id or "\\" in job_id:
+        wrong = "a slash"
+    elif ".." in job_id or job_id == ".":
+        wrong = "dots that would change the path"
+    elif len(job_id) > _MAX_ID:
+        wrong = f"more than {_MAX_ID} characters"
+    if wrong:
+        raise DrsArgumentError(f"job_id {one_line(repr(job_id), 160)} cannot be a DRS job id: it holds {wrong}")
+    return job_id
+
+
+def describe_job(job_id: str) -> str:
+    """Return how messages name a job."""
+    return f"job {job_id!r}"
+
+
+def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
+    """Ask for the result of a switchover of virtual IP addresses.
+
+    DRS API, "Querying the Switchover Result": ``GET /v3/{project_id}/jobs/{job_id}/get-switch-vip-status``.
+
+    :raises DrsArgumentError: ``job_id`` cannot be one.
+    """
+    path = f"/{quote(checked_job_id(job_id), safe='')}/get-switch-vip-status"
+    nothing_yet = answers.SwitchoverReply(job_id=None, status=None)
+    return Call(
+        "get-switch-vip-status", describe_job(job_id), "GET", path, answers.switchover_reply, when_empty=nothing_yet
+    )
+
+
+MODES = ("source", "target")
+
+
+def switch_vip(job_id: str, mode: str) -> Call[str | None]:
+    """Switch the virtual IP address of the source or the target database. The one call that must not go out twice.
+
+    DRS API, "Switching Dual Virtual IP Addresses": ``POST /v3/{project_id}/jobs/{job_id}/switch-vip``. The reply is the
+    id of the job.
+
+    :raises DrsArgumentError: ``job_id`` or ``mode`` cannot be one.
+    """
+    if mode not in MODES:
+        raise DrsArgumentError(f"mode must be 'source' or 'target', not {one_line(repr(mode), 80)}")
+    path = f"/{quote(checked_job_id(job_id), safe='')}/switch-vip"
+    return Call("switch-vip", describe_job(job_id), "POST", path, answers.switch_reply, {"mode": mode})
+
+
+def list_one_job() -> Call[int]:
+    """Ask for one line of the task list: the cheapest call that needs a token, a project and a permission.
+
+    DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``. The reply is the number of tasks.
+    """
+    body = {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
+    return Call("list jobs", "task list", "POST", "", answers.number_of_jobs, body)

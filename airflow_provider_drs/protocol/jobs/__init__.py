@@ -1,0 +1,1 @@
+"""All that is about jobs: their status, their lag, and what changes them."""

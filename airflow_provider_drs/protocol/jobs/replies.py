@@ -1,0 +1,152 @@
+"""What DRS says about tasks: readers that make replies of the JSON of the batch calls.
+
+The fields have two names and two types in the documentation (``error_msg`` and ``error_message``, ``id`` and
+``job_id``, ``"0"`` and ``0``); all are read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseError, DrsRequestError
+from airflow_provider_drs.protocol.http.response import compare_text, display_text, fault_class
+from airflow_provider_drs.protocol.switchover.status import job_status
+
+T = TypeVar("T", bound="JobState | JobProgress | JobResult")
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What ``batch-status`` says about one task.
+
+    :param status: the status in the spelling of ``statuses.JobStatus``, or as sent where that does not know it; None
+        where there is none.
+    :param error_code: why the task failed, or why there is no status.
+    :param error_msg: the same in words.
+    """
+
+    job_id: str
+    status: str | None
+    error_code: str | None = None
+    error_msg: str | None = None
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """What ``batch-progress`` says about one task.
+
+    :param lag: seconds the target is behind; None where that is not known: before incremental transfer ("-1"), and
+        where the field is missing or no number of seconds.
+    :param lag_text: the same as sent, None where it was not.
+    :param transfer_status: the status as this call has it.
+    :param progress: percent of the full transfer, as sent.
+    """
+
+    job_id: str
+    lag: float | None
+    lag_text: str | None = None
+    transfer_status: str | None = None
+    progress: str | None = None
+    error_code: str | None = None
+    error_msg: str | None = None
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of one task in a call that changes tasks; a refusal comes inside a 2xx.
+
+    :param ok: DRS accepts.
+    """
+
+    job_id: str
+    ok: bool
+    error_code: str | None = None
+    error_msg: str | None = None
+
+    def error(self, asked: str) -> DrsError:
+        """Return the error that a refusal stands for; ``asked`` is what was refused, such as "starting job 'x'"."""
+        cls = fault_class(self.error_code, 200) if self.error_code else DrsRequestError
+        why = ": ".join(x for x in (self.error_code, self.error_msg) if x) or "DRS gives no reason"
+        return cls(f"DRS refuses {asked}: {why}", error_code=self.error_code, error_msg=self.error_msg, http_status=200)
+
+
+def job_states(body: Any) -> dict[str, JobState]:
+    """Read the answer of ``batch-status``.
+
+    :return: what is said, by job id; a job that is not in the answer is not in here.
+    :raises DrsInvalidResponseError: the answer is not what DRS would write.
+    """
+    return _by_job(body, _state)
+
+
+def job_progress(body: Any) -> dict[str, JobProgress]:
+    """Read the answer of ``batch-progress``; as :func:`job_states`."""
+    return _by_job(body, _progress)
+
+
+def job_results(body: Any) -> dict[str, JobResult]:
+    """Read the answer of a call that changes tasks; as :func:`job_states`."""
+    return _by_job(body, _result)
+
+
+def seconds(value: object) -> float | None:
+    """Return a lag in seconds, None for all that is not plainly a number from 0 on: no lag may be read into it."""
+    written = display_text(value)
+    if written is None or not _SECONDS.fullmatch(written):
+        return None
+    number = float(written)
+    return number if math.isfinite(number) else None
+
+
+def errors_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return code and text of an item, in either spelling."""
+    text = display_text(item.get("error_msg")) or display_text(item.get("error_message"))
+    return display_text(item.get("error_code")) or None, text or None
+
+
+def _state(job_id: str, item: Mapping[str, Any]) -> JobState:
+    status = compare_text(item.get("status")) or None
+    return JobState(job_id, None if status is None else job_status(status), *errors_of(item))
+
+
+def _progress(job_id: str, item: Mapping[str, Any]) -> JobProgress:
+    lag, status = item.get("incre_trans_delay"), compare_text(item.get("transfer_status")) or None
+    return JobProgress(
+        job_id,
+        seconds(lag),
+        display_text(lag),
+        None if status is None else job_status(status),
+        display_text(item.get("progress")),
+        *errors_of(item),
+    )
+
+
+def _result(job_id: str, item: Mapping[str, Any]) -> JobResult:
+    code, why = errors_of(item)
+    status = item.get("status")
+    if status not in ("success", "failed"):
+        raise DrsInvalidResponseError(f"DRS answered about job {job_id!r} with the result {display_text(status)!r}")
+    return JobResult(job_id, status == "success", code, why)
+
+
+def _by_job(body: Any, read: Callable[[str, Mapping[str, Any]], T]) -> dict[str, T]:
+    results = body.get("results") if isinstance(body, Mapping) else None
+    if not isinstance(results, list):
+        raise DrsInvalidResponseError("DRS answered without a list of results")
+    found: dict[str, T] = {}
+    for item in results:
+        job_id = (
+            (compare_text(item.get("id")) or compare_text(item.get("job_id"))) if isinstance(item, Mapping) else None
+        )
+        if not job_id:
+            raise DrsInvalidResponseError("DRS answered with a result that names no job")
+        said = read(job_id, item)
+        if found.setdefault(job_id, said) != said:
+            raise DrsInvalidResponseError(f"DRS answered in two ways about job {job_id!r}")
+    return found

@@ -1,0 +1,73 @@
+"""What must hold before a switchover is asked for. The only place that decides it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+from airflow_provider_drs.protocol.polling import duration, utc
+from airflow_provider_drs.protocol.switchover.status import HEALTHY, SwitchoverState, switchover_state
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One condition, what was found, and what was wanted.
+
+    :param value: the evidence, as DRS sent it.
+    :param limit: what it must be.
+    :param at: when it was read, UTC, ISO 8601.
+    """
+
+    name: str
+    ok: bool
+    value: Any
+    limit: str
+    at: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the guard as plain JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.value!r}, must be {self.limit}"
+
+
+def guards(
+    state: JobState | None,
+    progress: JobProgress | None,
+    reply: SwitchoverReply,
+    *,
+    max_lag: float | None,
+    attach: bool,
+    at: float,
+) -> list[Guard]:
+    """Return the three guards: the job runs, its lag is known and within the limit, no switchover is running.
+
+    :param state: the job's state, None where DRS does not list the job.
+    :param progress: its progress, None likewise.
+    :param reply: its switchover status.
+    :param max_lag: seconds; None: any lag that is known.
+    :param attach: a running switchover is to be joined.
+    :param at: when they were read.
+    """
+    status = state.status if state else None
+    lag = progress.lag if progress else None
+    running = switchover_state(reply.status)
+    fits = lag is not None and (max_lag is None or lag <= max_lag)
+    quiet = running not in (SwitchoverState.RUNNING, SwitchoverState.UNKNOWN) or (
+        attach and running is SwitchoverState.RUNNING
+    )
+    when = utc(at)
+    return [
+        Guard("job_state", status == HEALTHY, status, HEALTHY, when),
+        Guard(
+            "lag_seconds",
+            fits,
+            lag if lag is not None else (progress.lag_text if progress else None),
+            "known" if max_lag is None else f"known and at most {duration(max_lag)}",
+            when,
+        ),
+        Guard("switchover_status", quiet, reply.status, "none running" if not attach else "known", when),
+    ]

@@ -1,0 +1,1 @@
+"""What the simulated DRS does, without sockets."""

@@ -1,0 +1,112 @@
+"""The calls that read many tasks at once: their status, their progress with the lag, and their details."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from airflow_provider_drs.simulator.answers import Answer, json_answer, present, refusal
+from airflow_provider_drs.simulator.drs.bodies import job_ids, on_page
+from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.tasks import REPLICATING
+from airflow_provider_drs.simulator.jobs import ABSENT, MISSING, Job
+
+#: Milliseconds since the epoch: when every task was created.
+CREATED_AT: Final = 1_767_225_600_000
+_CREATED_TEXT: Final = datetime.fromtimestamp(CREATED_AT / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def shown_name(job: Job) -> str:
+    """What the task is called."""
+    return job.name or f"DRS-{job.job_id[:8]}"
+
+
+class BatchReads:
+    """``batch-status``, ``batch-progress`` and ``batch-detail``; a job it does not know has an error among the rest."""
+
+    def __init__(self, book: JobBook) -> None:
+        self._book = book
+
+    def status(self, body: dict[str, Any], language: str) -> Answer:
+        """``batch-status``, 200: a page of ``{"id", "status", "error_code"?, "error_message"?}``."""
+        ids = job_ids(body)
+        results = []
+        for job_id in on_page(body, ids):
+            job = self._book.get(job_id)
+            if job is None:
+                results.append({"id": job_id, **refusal(self._book.gone(job_id), language, "error_message")})
+                continue
+            status = self._book.next_status(job_id)
+            if status == MISSING:
+                continue
+            result: dict[str, Any] = {"id": job_id, "status": status, **_failure(job, status, "error_message")}
+            if status == ABSENT:
+                del result["status"]
+            results.append(result)
+        return json_answer({"count": len(ids), "results": results})
+
+    def progress(self, body: dict[str, Any], language: str) -> Answer:
+        """``batch-progress``, 202: for every job asked for, its lag among others."""
+        results = []
+        for job_id in job_ids(body):
+            job = self._book.get(job_id)
+            if job is None:
+                results.append({"job_id": job_id, **refusal(self._book.gone(job_id), language)})
+                continue
+            status, lag = self._book.status(job_id), self._book.next_lag(job_id)
+            shown: dict[str, Any] = {
+                "job_id": job_id,
+                "progress": "100" if status == REPLICATING else "0",
+                "incre_trans_delay": lag,
+                "task_mode": job.task_type,
+                "transfer_status": status,
+                "process_time": "0",
+                "remaining_time": "0",
+                **_failure(job, status, "error_msg"),
+            }
+            if lag == ABSENT:
+                del shown["incre_trans_delay"]
+            results.append(shown)
+        return json_answer({"count": len(results), "results": results}, 202)
+
+    def detail(self, body: dict[str, Any], language: str) -> Answer:
+        """``batch-detail``, 200: a page of tasks, more of each than the list of jobs shows."""
+        ids = job_ids(body)
+        results = []
+        for job_id in on_page(body, ids):
+            job = self._book.get(job_id)
+            if job is None:
+                results.append({"id": job_id, **refusal(self._book.gone(job_id), language, "error_message")})
+            else:
+                results.append(_detailed(job, self._book.status(job_id)))
+        return json_answer({"count": len(ids), "results": results})
+
+
+def _failure(job: Job, status: str | None, text_field: str) -> dict[str, str]:
+    if status is None or not status.endswith("_FAILED"):
+        return {}
+    return present(**{"error_code": job.task_error_code, text_field: job.task_error_msg})
+
+
+def _detailed(job: Job, status: str) -> dict[str, Any]:
+    endpoint = {"db_type": job.engine_type, "ip": "192.0.2.10", "db_port": 3306, "db_user": "drs"}
+    return {
+        "id": job.job_id,
+        "parent_id": "",
+        "master_job_id": "",
+        "name": shown_name(job),
+        "status": status,
+        "description": "",
+        # Text here, milliseconds in the list of jobs: so it is documented.
+        "create_time": _CREATED_TEXT,
+        "task_type": job.task_type,
+        "db_use_type": job.db_use_type,
+        "job_direction": job.job_direction,
+        "net_type": job.net_type,
+        "source_endpoint": endpoint,
+        "target_endpoint": {**endpoint, "ip": "192.0.2.20"},
+        "inst_info": {"engine_type": job.engine_type, "status": "active", "ip": "192.0.2.30"},
+        "is_multi_az": False,
+        "node_role": "master",
+        **_failure(job, status, "error_message"),
+    }

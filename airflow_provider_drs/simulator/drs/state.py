@@ -1,0 +1,89 @@
+"""All jobs of a simulator and the state each is in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_drs.simulator.drs.switchovers import Switching, Switchovers
+from airflow_provider_drs.simulator.drs.tasks import REPLICATING, Task
+from airflow_provider_drs.simulator.jobs import Job
+
+
+@dataclass
+class _Life:
+    job: Job
+    switchovers: Switchovers
+    task: Task
+
+
+class JobBook:
+    """The jobs by their ids; safe to use from several threads. All but `add`, `get` and `gone` want a job it has."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._lives: dict[str, _Life] = {}
+        self._lock = threading.Lock()
+
+    def add(self, job: Job) -> None:
+        """Add a job, or replace the one with the same id and begin its life anew."""
+        now = self.clock()
+        with self._lock:
+            self._lives[job.job_id] = _Life(job, Switchovers(job, now), Task(job, now))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job with this id, or None when there is none or it was deleted."""
+        life = self._lives.get(job_id)
+        return life.job if life and not life.task.deleted else None
+
+    def gone(self, job_id: str) -> str:
+        """The error code for a job that `get` does not find."""
+        return "DRS.M05004" if job_id in self._lives else "DRS.M05003"
+
+    def all(self) -> list[Job]:
+        """Every job that was not deleted, in the order they were added."""
+        with self._lock:
+            return [life.job for life in self._lives.values() if not life.task.deleted]
+
+    def switched(self, job_id: str) -> list[str]:
+        """The modes of the switchovers that were accepted for a job, in order."""
+        with self._lock:
+            return list(self._lives[job_id].switchovers.modes)
+
+    def controlled(self, job_id: str) -> list[str]:
+        """The job controls that were accepted for a job, in order, also for one that was deleted."""
+        with self._lock:
+            return list(self._lives[job_id].task.controls)
+
+    def next_switchover_status(self, job_id: str) -> str | None:
+        """What the switchover status is now, see `Switchovers.next_status`."""
+        with self._lock:
+            return self._lives[job_id].switchovers.next_status(self.clock())
+
+    def switch(self, job_id: str, mode: str) -> Switching:
+        """Ask for a switchover."""
+        now = self.clock()
+        with self._lock:
+            life = self._lives[job_id]
+            return life.switchovers.switch(mode, now, life.task.status(now) == REPLICATING)
+
+    def status(self, job_id: str) -> str:
+        """The status of the task, without using up an item of a script."""
+        with self._lock:
+            return self._lives[job_id].task.status(self.clock())
+
+    def next_status(self, job_id: str) -> str | None:
+        """What ``batch-status`` shows now, see `Task.next_status`."""
+        with self._lock:
+            return self._lives[job_id].task.next_status(self.clock())
+
+    def next_lag(self, job_id: str) -> str | None:
+        """What ``batch-progress`` shows as the lag now, see `Task.next_lag`."""
+        with self._lock:
+            return self._lives[job_id].task.next_lag(self.clock())
+
+    def control(self, job_id: str, name: str, not_before: float = 0.0) -> str | None:
+        """Start, pause, retry, terminate, force_terminate or delete a task; returns None or an error code."""
+        with self._lock:
+            return self._lives[job_id].task.control(name, self.clock(), not_before)

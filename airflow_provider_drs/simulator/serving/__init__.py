@@ -1,0 +1,1 @@
+"""How the simulator is served over HTTPS."""

@@ -1,0 +1,156 @@
+"""The aiohttp side: turns requests into entries of the journal and calls, and answers and faults into what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from airflow_provider_drs.simulator.answers import Answer, drs_error, json_answer
+from airflow_provider_drs.simulator.drs import routes as calls
+from airflow_provider_drs.simulator.drs.routes import Route, route
+from airflow_provider_drs.simulator.drs.service import Drs, Request
+from airflow_provider_drs.simulator.faults import Ending, FaultQueue
+from airflow_provider_drs.simulator.iam import Iam, keystone_error, version_document
+from airflow_provider_drs.simulator.journal import Entry, Journal, masked, token_id
+from airflow_provider_drs.simulator.serving import control
+from airflow_provider_drs.simulator.serving.certificates import is_loopback
+from airflow_provider_drs.simulator.serving.control import Control
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class HttpApp:
+    """Answers every request of a simulator.
+
+    :param iam: None when tokens come from an outside IAM; the calls of IAM are then not there
+    :param base_url: gives the address under which clients reach the simulator
+    """
+
+    def __init__(
+        self,
+        *,
+        drs: Drs,
+        iam: Iam | None,
+        faults: FaultQueue,
+        journal: Journal,
+        controls: Control,
+        clock: Callable[[], float],
+        base_url: Callable[[], str],
+    ) -> None:
+        self._drs = drs
+        self._iam = iam
+        self._faults = faults
+        self._journal = journal
+        self._controls = controls
+        self._clock = clock
+        self._base_url = base_url
+
+    def application(self) -> web.Application:
+        """The application to serve."""
+        app = web.Application()
+        # One handler for everything: the paths are read in one place, and a wrong one is in the journal as well.
+        app.router.add_route("*", "/{anything:.*}", self._handle)
+        return app
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        body = await request.read()
+        if path.startswith(control.PREFIX):
+            if not is_loopback(request.remote):
+                return _response(json_answer({"error": "the control API answers this machine only"}, 403))
+            return _response(self._controls.answer(request.method, path, request.query, body))
+
+        found = route(request.method, path)
+        place = self._journal.arrived(self._entry(request, path, found, body))
+        fault = self._faults.take(found.call, found.is_drs)
+        if fault is None:
+            answer = await self._answer(found, request, body)
+            return self._send(answer, place, request)
+        if fault.delay:
+            await asyncio.sleep(fault.delay)
+        if fault.answer is not None:
+            answer = fault.answer
+        elif fault.takes_effect or fault.refuses_with:
+            answer = await self._answer(found, request, body, fault.refuses_with)
+        else:
+            answer = Answer(200)
+        if fault.ending is Ending.RESET:
+            self._journal.answered(place, None)
+            return _reset(request)
+        if fault.ending is Ending.CUT:
+            self._journal.answered(place, None)
+            return await _cut(request, answer)
+        return self._send(answer, place, request)
+
+    def _send(self, answer: Answer, place: int, request: web.Request) -> web.Response:
+        gone = request.transport is None or request.transport.is_closing()
+        self._journal.answered(place, None if gone else answer.status)
+        return _response(answer)
+
+    async def _answer(self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None) -> Answer:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if found.is_drs:
+            return await self._drs.answer(Request(found, headers, body), refuse_with)
+        if found.version_document:
+            return version_document(self._base_url())
+        if found.allow:
+            refusal = keystone_error(405, "The method is not allowed for the requested URL.")
+            return Answer(405, refusal.body, {**refusal.headers, "Allow": ", ".join(found.allow)})
+        if found.call == calls.OTHER:
+            return drs_error("APIG.0101")
+        if self._iam is None:
+            return keystone_error(404, "Tokens come from another IAM.")
+        if found.call == calls.TOKENS:
+            return self._iam.issue(_json(body), self._base_url())
+        return self._iam.validate(headers.get("x-auth-token"), headers.get("x-subject-token"), self._base_url())
+
+    def _entry(self, request: web.Request, path: str, found: Route, body: bytes) -> Entry:
+        sent = _json(body)
+        return Entry(
+            at=self._clock(),
+            call=found.call,
+            method=request.method,
+            path=path,
+            query=masked(dict(request.query)),
+            job_id=found.job_id,
+            status=None,
+            body=masked(sent) if isinstance(sent, dict) else None,
+            token_id=token_id(request.headers.get("X-Auth-Token")),
+            headers=masked({name.lower(): value for name, value in request.headers.items()}),
+        )
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+
+
+def _reset(request: web.Request) -> web.StreamResponse:
+    transport = request.transport
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+    return web.Response()
+
+
+async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+    # Even an empty body gets a length, so that something is missing.
+    response.content_length = max(len(answer.body), 2)
+    await response.prepare(request)
+    await response.write(answer.body[: len(answer.body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response

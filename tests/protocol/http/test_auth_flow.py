@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.http.auth_flow import GetToken, Send, exchange
+from airflow_provider_drs.protocol.http.request import Call, Token, get_switchover_status, list_one_job
+from airflow_provider_drs.protocol.http.response import HttpResponse, SwitchoverReply
+
+JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
+ENDPOINT = "https://drs.example"
+OLD = Token("old-t0ken", "project1")
+NEW = Token("new-t0ken", "project2")
+COMPLETE = {"id": JOB, "status": "SWITCH_VIP_COMPLETE"}
+REFUSED = HttpResponse(403, {}, b'{"error_code": "DRS.M00100", "error_msg": "token expired"}')
+
+
+def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(status, headers or {}, json.dumps(body).encode())
+
+
+Steps = Generator[GetToken | Send, Any, Any]
+
+
+def begin(call: Call[Any]) -> tuple[Steps, Send]:
+    """Take the steps up to the first request, which goes out with the token ``OLD``."""
+    steps = exchange(call, ENDPOINT, "zh-cn")
+    assert next(steps) == GetToken(refused=None)
+    send = steps.send(OLD)
+    assert isinstance(send, Send)
+    return steps, send
+
+
+def result(steps: Steps, outcome: HttpResponse) -> Any:
+    """Send the last answer; what the call comes to must stand now, without another request."""
+    with pytest.raises(StopIteration) as end:
+        steps.send(outcome)
+    return end.value.value
+
+
+def failure(steps: Steps, outcome: HttpResponse) -> errors.DrsError:
+    with pytest.raises(errors.DrsError) as caught:
+        steps.send(outcome)
+    return caught.value
+
+
+def test_a_good_answer_takes_one_token_and_one_request() -> None:
+    steps, send = begin(get_switchover_status(JOB))
+    request = send.request
+    assert (request.method, request.body) == ("GET", None)
+    assert request.url == f"{ENDPOINT}/v3/project1/jobs/{JOB}/get-switch-vip-status"
+    assert request.headers["X-Auth-Token"] == "old-t0ken"
+    assert request.headers["X-Language"] == "zh-cn"
+    assert request.headers["Content-Type"] == "application/json"
+    assert result(steps, answer(200, COMPLETE)) == SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
+
+
+def test_a_post_carries_its_body() -> None:
+    steps, send = begin(list_one_job())
+    assert (send.request.method, send.request.url) == ("POST", f"{ENDPOINT}/v3/project1/jobs")
+    assert send.request.body is not None
+    assert json.loads(send.request.body) == {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
+    assert result(steps, answer(200, {"total_record": 3, "jobs": []})) == 3
+
+
+@pytest.mark.parametrize(
+    "refused", [REFUSED, HttpResponse(401, {}, b""), answer(200, {"error_code": "DRS.M00100"})], ids=repr
+)
+def test_a_refused_token_is_replaced_once_and_the_same_request_repeated(refused: HttpResponse) -> None:
+    steps, first = begin(list_one_job())
+    assert steps.send(refused) == GetToken(refused=OLD)
+    second = steps.send(NEW)
+    assert isinstance(second, Send)
+    assert (second.request.method, second.request.body) == (first.request.method, first.request.body)
+    assert second.request.headers == {**first.request.headers, "X-Auth-Token": "new-t0ken"}
+    assert second.request.url == f"{ENDPOINT}/v3/project2/jobs"
+    assert result(steps, answer(200, {"total_record": 0})) == 0
+
+
+def test_a_token_refused_twice_is_an_error() -> None:
+    steps, _ = begin(get_switchover_status(JOB))
+    steps.send(REFUSED)
+    steps.send(NEW)
+    error = failure(steps, REFUSED)
+    assert type(error) is errors.DrsTokenRefusedError
+    assert error.error_code == "DRS.M00100"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (answer(401, {"error_code": "DRS.M00103", "error_msg": "no permission"}), errors.DrsPermissionError),
+        (answer(403, {"error_code": "DRS.M00102"}), errors.DrsPermissionError),
+        (HttpResponse(403, {}, b""), errors.DrsPermissionError),
+        (HttpResponse(302, {"Location": "https://elsewhere.example/"}, b""), errors.DrsRedirectError),
+        (HttpResponse(503, {"Retry-After": "3"}, b""), errors.DrsServerError),
+        (answer(400, {"error_code": "DRS.M00201"}), errors.DrsRequestError),
+    ],
+)
+def test_no_other_refusal_asks_for_a_new_token(outcome: HttpResponse, expected: type[errors.DrsError]) -> None:
+    steps, _ = begin(get_switchover_status(JOB))
+    assert type(failure(steps, outcome)) is expected
+
+
+def test_after_a_new_token_the_second_answer_decides() -> None:
+    steps, _ = begin(get_switchover_status(JOB))
+    steps.send(REFUSED)
+    steps.send(NEW)
+    assert type(failure(steps, HttpResponse(503, {}, b""))) is errors.DrsServerError
+
+
+NOTHING = [
+    answer(422, {"error_code": "DRS.M00002", "error_msg": "The returned result is empty."}),
+    answer(200, {"error_code": "DRS.M00002", "error_message": "The returned result is empty."}),
+    answer(404, {"error_code": "DRS.M00002"}),
+]
+
+
+@pytest.mark.parametrize("outcome", NOTHING)
+@pytest.mark.parametrize("with_a_new_token", [False, True])
+def test_an_empty_result_is_the_reply_that_nothing_has_begun(outcome: HttpResponse, with_a_new_token: bool) -> None:
+    steps, _ = begin(get_switchover_status(JOB))
+    if with_a_new_token:
+        steps.send(REFUSED)
+        steps.send(NEW)
+    assert result(steps, outcome) == SwitchoverReply(job_id=None, status=None)
+
+
+@pytest.mark.parametrize("outcome", NOTHING)
+def test_a_call_that_knows_no_empty_result_fails_on_it(outcome: HttpResponse) -> None:
+    steps, _ = begin(list_one_job())
+    error = failure(steps, outcome)
+    assert isinstance(error, errors.DrsRequestError)
+    assert error.error_code == "DRS.M00002"
+
+
+SECRET = "MIIF/s3cr+et=="
+# As it is, and as JSON writers spell "/", "+" and "=" that escape more than they must.
+SPELLINGS = [SECRET, SECRET.replace("/", "\\/"), SECRET.replace("=", "\\u003d"), SECRET.replace("+", "\\u002b")]
+
+
+def echoing(text: str) -> list[HttpResponse]:
+    return [
+        HttpResponse(400, {}, f'{{"error_code": "X {text}", "error_msg": "Bad token {text}!"}}'.encode()),
+        HttpResponse(401, {}, f'{{"error_code": "DRS.M00103", "error_message": "{text}"}}'.encode()),
+        HttpResponse(200, {}, f'{{"error_code": "DRS.M01503", "error_msg": "{text}"}}'.encode()),
+        HttpResponse(403, {}, f'{{"error": {{"message": "{text}", "code": 403}}}}'.encode()),
+    ]
+
+
+ECHOES = [
+    *(outcome for text in SPELLINGS for outcome in echoing(text)),
+    HttpResponse(502, {}, f"{SECRET} is no good".encode()),
+    HttpResponse(200, {}, f"{SECRET} is no JSON".encode()),
+    HttpResponse(302, {"Location": f"https://login.example/{SECRET}"}, b""),
+]
+
+
+@pytest.mark.parametrize("outcome", ECHOES, ids=lambda outcome: f"{outcome.status} {outcome.body.decode()}")
+def test_a_token_the_server_echoes_is_gone_from_the_error(outcome: HttpResponse) -> None:
+    steps = exchange(get_switchover_status(JOB), ENDPOINT, "en-us")
+    next(steps)
+    steps.send(Token(SECRET, "project1"))
+    error = failure(steps, outcome)
+    told = f"{error} {error!r} {error.to_dict()}"
+    assert SECRET not in told
+    assert SECRET[:8] not in told
+    assert "***" in told
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_a_token_the_server_echoes_is_gone_from_the_reply(text: str) -> None:
+    steps = exchange(get_switchover_status(JOB), ENDPOINT, "en-us")
+    next(steps)
+    steps.send(Token(SECRET, "project1"))
+    body = f'{{"id": "{JOB}", "status": "SWITCH_VIP_FAILED", "error_code": "{text}", "error_msg": "seen {text}"}}'
+    reply = result(steps, HttpResponse(200, {}, body.encode()))
+    assert reply == SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "***", "seen ***")
+
+
+def test_neither_token_is_in_the_error_about_the_second() -> None:
+    steps, _ = begin(get_switchover_status(JOB))
+    steps.send(answer(403, {"error_code": "DRS.M00100", "error_msg": "old-t0ken"}))
+    steps.send(NEW)
+    error = failure(steps, answer(403, {"error_code": "DRS.M00100", "error_msg": "new-t0ken"}))
+    chain: BaseException | None = error
+    while chain is not None:
+        assert "t0ken" not in str(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+def test_the_token_is_in_no_repr() -> None:
+    _, send = begin(get_switchover_status(JOB))
+    assert "t0ken" not in f"{send!r} {send.request!r} {OLD!r} {GetToken(refused=OLD)!r}"

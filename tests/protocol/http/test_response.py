@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http.response import HttpResponse, SwitchoverReply
+from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
+
+JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+def answer(status: int, body: object = b"", **headers: str) -> HttpResponse:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return HttpResponse(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW.timestamp()
+    )
+
+
+def refusal(status: int, code: str, key: str = "error_msg", **headers: str) -> HttpResponse:
+    return answer(status, {"error_code": code, key: f"text of {code}"}, **headers)
+
+
+@dataclass
+class Refusal:
+    """One row: an answer and the error it stands for."""
+
+    answer: HttpResponse
+    error: type[errors.DrsError]
+    code: str | None = None
+    retry_after: float | None = None
+    says: list[str] = field(default_factory=list)
+    hides: list[str] = field(default_factory=list)
+
+
+# The documented codes, each with the HTTP status it is documented with, or 400 where it is not.
+CODES: dict[type[errors.DrsError], list[tuple[int, str]]] = {
+    errors.DrsThrottledError: [(400, "DRS.M01503")],
+    errors.DrsBusyError: [(202, "DRS.M01504")],
+    errors.DrsServerError: [(500, "DRS.M00004"), (422, "DRS.M01501")],
+    errors.DrsTokenRefusedError: [(403, "DRS.M00100")],
+    errors.DrsPermissionError: [
+        (401, "DRS.M00103"), (403, "DRS.M00102"), (404, "DRS.M00101"), (400, "DRS.M00105"), (403, "DRS.M00261"),
+    ],
+    errors.DrsRequestError: [
+        (400, f"DRS.{code}")
+        for code in (
+            *("M00007", "M00200", "M00201", "M00202", "M00210", "M00211", "M00273", "KE0002"),
+            *(f"M00{number}" for number in range(299, 309) if number != 304),
+        )
+    ] + [(422, "DRS.M00002")],
+    errors.DrsJobNotFoundError: [(404, "DRS.M05003"), (400, "DRS.M05003"), (400, "DRS.M05004")],
+    errors.DrsWrongStateError: [(400, "DRS.M00304")],
+}  # fmt: skip
+
+
+def documented() -> list[Any]:
+    rows = []
+    for error, pairs in CODES.items():
+        for status, code in pairs:
+            for key in ("error_msg", "error_message"):
+                row = Refusal(refusal(status, code, key), error, code, says=[code, f"text of {code}", f"HTTP {status}"])
+                rows.append(pytest.param(row, id=f"{status}-{code}-{key}"))
+            # The code decides, whatever the HTTP status: also inside a 2xx, with and without the word "failed".
+            rows.append(pytest.param(Refusal(refusal(200, code), error, code), id=f"200-{code}"))
+            failed = answer(202, {"id": JOB, "status": "failed", "error_code": code, "error_msg": "no"})
+            rows.append(pytest.param(Refusal(failed, error, code, says=["no"]), id=f"202-failed-{code}"))
+    return rows
+
+
+BY_HTTP_STATUS: dict[type[errors.DrsError], list[int]] = {
+    errors.DrsTokenRefusedError: [401],
+    errors.DrsPermissionError: [403],
+    errors.DrsJobNotFoundError: [404],
+    errors.DrsThrottledError: [429],
+    errors.DrsServerError: [408, 425, 500, 501, 502, 503, 504, 599],
+    errors.DrsRequestError: [400, 402, 405, 406, 409, 410, 411, 413, 415, 422, 451, 499],
+    errors.DrsInvalidResponseError: [100, 101, 103, 199, 0, -1, 600, 999],
+    errors.DrsRedirectError: [300, 301, 302, 303, 304, 307, 308, 399],
+}
+BODIES = {"no-body": b"", "html": HTML, "half": b'{"error_code": "DRS.M00', "list": b"[1]", "object": b"{}"}
+
+
+def undocumented() -> list[Any]:
+    return [
+        pytest.param(Refusal(answer(status, body), error), id=f"{status}-{name}")
+        for error, codes in BY_HTTP_STATUS.items()
+        for status in codes
+        for name, body in BODIES.items()
+    ]
+
+
+GARBLED = {
+    "no-body": (b"", "no body"),
+    "blank": (b" \r\n", "no body"),
+    "html": (HTML, "an HTML page"),
+    "half": (b'{"id": "260e27fd", "status": "SWITCH_VI', "SWITCH_VI"),
+    "list": (b'[{"id": "x"}]', "JSON object"),
+    "string": (b'"SWITCH_VIP_COMPLETE"', "JSON object"),
+    "null": (b"null", "JSON object"),
+    "not-utf8": (b"\xff\xfe\x00{", "JSON object"),
+    "too-deep": (b"[" * 100_000, "JSON object"),
+    "endless-number": (b'{"id": ' + b"1" * 5000 + b"}", "JSON object"),
+}
+HUGE = "9" * 400
+RETRY_AFTER = {
+    "7": 7.0, "0": 0.0, " 12.5 ": 12.5, "3600": 3600.0, "3601": 3600.0, HUGE: 3600.0, "inf": 3600.0, "-5": 0.0,
+    "-inf": 0.0, "nan": None, "": None, "soon": None, "7 seconds": None,
+    format_datetime(datetime(2026, 11, 23, 12, 0, 42, tzinfo=UTC), usegmt=True): 42.0,
+    "Mon, 23 Nov 2026 13:00:30 +0100": 30.0,
+    "Sun, 22 Nov 2026 12:00:00 GMT": 0.0,
+    "Tue, 24 Nov 2026 12:00:00 GMT": 3600.0,
+    "Mon, 32 Nov 2026 12:00:00 GMT": None,
+    "Mon, 23 Nov 2026 12:00:00 +99999999999": None,
+}  # fmt: skip
+
+OTHER = [
+    pytest.param(Refusal(answer(401, {"error_code": "APIGW.0301", "error_msg": "no"}), errors.DrsTokenRefusedError,
+                        "APIGW.0301"), id="401-code-of-the-gateway"),
+    pytest.param(Refusal(answer(401, {"error_code": "DRS.M99999"}), errors.DrsPermissionError, "DRS.M99999"),
+                 id="401-unknown-DRS-code"),
+    pytest.param(Refusal(answer(429, {"error_code": "APIGW.0308"}, RETRY_after="5"), errors.DrsThrottledError,
+                        "APIGW.0308", 5.0), id="429-code-of-the-gateway"),
+    pytest.param(Refusal(answer(503, HTML, retry_after="9"), errors.DrsServerError, None, 9.0), id="503-retry-after"),
+    pytest.param(Refusal(refusal(400, "DRS.M01503", retry_after="8"), errors.DrsThrottledError, "DRS.M01503", 8.0),
+                 id="M01503-retry-after"),
+    pytest.param(Refusal(answer(403, {"code": "x.1", "message": "no such role"}), errors.DrsPermissionError, "x.1",
+                        says=["no such role"]), id="code-and-message"),
+    pytest.param(Refusal(answer(401, {"error": {"code": 401, "message": "Sign in", "title": "Unauthorized"}}),
+                        errors.DrsTokenRefusedError, "401", says=["Sign in"]), id="in-the-spelling-of-keystone"),
+    pytest.param(Refusal(answer(500, {"error_code": ["a", {"b": 1}], "error_msg": 5}), errors.DrsServerError,
+                        '["a", {"b": 1}]', says=["5"]), id="code-is-a-list"),
+    pytest.param(Refusal(answer(200, {"error_code": "DRS.M00002", "status": None}), errors.DrsRequestError,
+                        "DRS.M00002"), id="200-M00002-null-status"),
+    pytest.param(Refusal(answer(500, b"x" * 5000), errors.DrsServerError, says=["…"]), id="a-long-body"),
+    pytest.param(Refusal(answer(500, b"line\r\n\x1b[31mred\x00"), errors.DrsServerError, says=["line [31mred"]),
+                 id="control-characters"),
+]  # fmt: skip
+
+USERINFO = {
+    "https://console.example/login": "https://console.example/login",
+    "https://console.example/login?token=s3cret#s3cret": "https://console.example/login",
+    "https://user:s3cret@console.example/login?x=1": "https://console.example/login",
+    "https://s3cret@s3cret@console.example/": "https://console.example/",
+    "//user:s3cret@console.example/login": "//console.example/login",
+    "/v3/jobs?token=s3cret": "/v3/jobs",
+    "?token=s3cret": "a redirect",
+    "https://user:s3cret@[console.example/login?s3cret": "[console.example/login",
+    "https://[console.example/login#s3cret": "[console.example/login",
+    "https:/user:s3cret@console.example/login": "console.example/login",
+    "": "an unnamed place",
+}
+
+
+def redirects() -> list[Any]:
+    rows = [
+        Refusal(answer(307, b"", location=location), errors.DrsRedirectError, says=[display_text], hides=["s3cret"])
+        for location, display_text in USERINFO.items()
+    ]
+    rows.append(Refusal(answer(302), errors.DrsRedirectError, says=["an unnamed place"]))
+    return [pytest.param(row, id=f"redirect-{row.answer.header('location')}") for row in rows]
+
+
+def garbled() -> list[Any]:
+    return [
+        pytest.param(Refusal(answer(200, body), errors.DrsInvalidResponseError, says=[says]), id=f"200-{name}")
+        for name, (body, says) in GARBLED.items()
+    ]
+
+
+@pytest.mark.parametrize("row", [*documented(), *undocumented(), *garbled(), *redirects(), *OTHER])
+def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
+    with pytest.raises(errors.DrsError) as caught:
+        answers.read(row.answer, "Somebody")
+    error = caught.value
+    assert (type(error), error.error_code, error.retry_after) == (row.error, row.code, row.retry_after)
+    assert error.http_status == row.answer.status
+    assert error.message.startswith("Somebody ")
+    for text in row.says:
+        assert text in error.message
+    for text in row.hides:
+        assert text not in f"{error} {error.to_dict()}"
+
+
+@pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER.items())
+def test_retry_after_is_a_number_or_a_date_and_at_most_an_hour(header: str, seconds: float | None) -> None:
+    assert answers.retry_after(answer(429, b"", Retry_After=header)) == seconds
+
+
+def test_without_retry_after_there_is_none() -> None:
+    assert answers.retry_after(answer(429)) is None
+
+
+REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
+    ({"id": JOB, "status": "SWITCH_VIP_START"}, SwitchoverReply(JOB, "SWITCH_VIP_START"), SwitchoverState.RUNNING),
+    ({"id": JOB, "status": "SWITCH_VIP_COMPLETE"}, SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE"), SwitchoverState.DONE),
+    (
+        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_msg": "no IP"},
+        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
+        SwitchoverState.FAILED,
+    ),
+    (
+        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_message": "no IP"},
+        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
+        SwitchoverState.FAILED,
+    ),
+    # A code beside a status of the switchover is the switchover's, not a refusal of the call.
+    (
+        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M00100"},
+        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M00100"),
+        SwitchoverState.FAILED,
+    ),
+    (
+        {"id": JOB, "status": "SWITCH_VIP_COMPLETE", "error_code": "", "error_msg": None},
+        SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE", "", None),
+        SwitchoverState.DONE,
+    ),
+    ({"id": JOB, "status": None}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB, "status": ""}, SwitchoverReply(JOB, ""), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
+    ({}, SwitchoverReply(None, None), SwitchoverState.NOT_BEGUN),
+    ({"id": JOB, "status": "SWITCH_VIP_PAUSED"}, SwitchoverReply(JOB, "SWITCH_VIP_PAUSED"), SwitchoverState.UNKNOWN),
+    (
+        {"id": JOB, "status": "switch_vip_complete"},
+        SwitchoverReply(JOB, "switch_vip_complete"),
+        SwitchoverState.UNKNOWN,
+    ),
+    ({"id": JOB, "status": "success"}, SwitchoverReply(JOB, "success"), SwitchoverState.UNKNOWN),
+    ({"id": JOB, "status": "failed"}, SwitchoverReply(JOB, "failed"), SwitchoverState.UNKNOWN),
+    ({"id": 5, "status": True}, SwitchoverReply("5", "true"), SwitchoverState.UNKNOWN),
+    (
+        {"id": JOB, "status": ["SWITCH_VIP_COMPLETE"]},
+        SwitchoverReply(JOB, '["SWITCH_VIP_COMPLETE"]'),
+        SwitchoverState.UNKNOWN,
+    ),
+]
+
+
+@pytest.mark.parametrize("http_status", [200, 202])
+@pytest.mark.parametrize(("body", "reply", "what"), REPLIES)
+def test_a_good_answer_is_this_reply(
+    body: dict[str, Any], reply: SwitchoverReply, what: SwitchoverState, http_status: int
+) -> None:
+    read = answers.read(answer(http_status, body))
+    assert read == body
+    assert answers.switchover_reply(read) == reply
+    assert switchover_state(reply.status) is what
+
+
+@pytest.mark.parametrize("total", [None, "3", True, 2.0, [1]])
+def test_a_task_list_without_a_number_of_tasks_is_garbled(total: object) -> None:
+    with pytest.raises(errors.DrsInvalidResponseError):
+        answers.number_of_jobs({"total_record": total})
+
+
+def test_a_task_list_says_how_many_there_are() -> None:
+    assert answers.number_of_jobs({"total_record": 12, "jobs": []}) == 12
+
+
+KEYSTONE_401 = {"error": {"code": 401, "message": "The request you have made requires authentication.", "title": "U"}}
+IAM = [
+    (answer(401, KEYSTONE_401), errors.DrsAuthenticationError, "requires authentication"),
+    (answer(401), errors.DrsAuthenticationError, "no body"),
+    (answer(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsAuthenticationError, "No domain"),
+    (answer(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsAuthenticationError, "locked"),
+    (answer(404, HTML), errors.DrsConfigError, "auth_url"),
+    (answer(302, b"", location="https://login.example/?a"), errors.DrsRedirectError, "https://login.example/"),
+    (answer(429, b"", retry_after="4"), errors.DrsThrottledError, "429"),
+    (answer(500, HTML), errors.DrsServerError, "500"),
+    (answer(503, {"error": {"code": 503, "message": "maintenance"}}), errors.DrsServerError, "maintenance"),
+    (answer(201, HTML), errors.DrsInvalidResponseError, "HTML"),
+    (answer(201), errors.DrsInvalidResponseError, "no body"),
+    (answer(201, {"token": {}}), errors.DrsInvalidResponseError, "without a token"),
+]
+
+
+@pytest.mark.parametrize(("given_answer", "expected", "says"), IAM)
+def test_what_an_answer_of_iam_without_a_token_stands_for(
+    given_answer: HttpResponse, expected: type[errors.DrsError], says: str
+) -> None:
+    error = answers.iam_error(given_answer)
+    assert type(error) is expected
+    assert says in error.message
+    assert "IAM" in error.message
+    assert error.http_status == given_answer.status
+
+
+def test_iam_that_asks_for_patience_is_given_it() -> None:
+    assert answers.iam_error(answer(429, b"", retry_after="4")).retry_after == 4
+
+
+def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:
+    good = HttpResponse(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
+    first = answers.reply(answers.switchover_reply, good)
+    assert first == answers.SwitchoverReply("job-1", "SWITCH_VIP_START")
+    assert answers.reply(answers.switchover_reply, good) is first
+    assert answers.reply(answers.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
+    assert answers.reply(answers.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
+    for after in ("7", "8"):
+        busy = HttpResponse(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
+        with pytest.raises(errors.DrsBusyError) as caught:
+            answers.reply(answers.switchover_reply, busy)
+        assert caught.value.retry_after == float(after)
+    refused = replace(good, status=503)
+    with pytest.raises(errors.DrsServerError):
+        answers.reply(answers.switchover_reply, refused)

@@ -1,0 +1,199 @@
+"""What DRS says about tasks and comparisons, read whatever it looks like."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.compare.calls import ComparePage, create_compare_task, query_compare_result
+from airflow_provider_drs.protocol.errors import DrsError
+from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http.request import Call
+from airflow_provider_drs.protocol.http.response import HttpResponse
+from airflow_provider_drs.protocol.jobs.calls import (
+    batch_progress,
+    batch_status,
+    checked_job_ids,
+    pause_jobs,
+    stop_jobs,
+)
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState
+from tests.protocol.strategies import JOB, any_text, as_json, json_values, outcome, thorough
+
+
+def read(call: Call[Any], body: object, status: int = 200) -> Any:
+    return call.parse(answers.read(HttpResponse(status, {}, json.dumps(body).encode())))
+
+
+def results(*items: object) -> dict[str, Any]:
+    return {"count": len(items), "results": list(items)}
+
+
+def state(**item: object) -> JobState:
+    found: JobState = read(batch_status([JOB]), results(item))[JOB]
+    return found
+
+
+def lag(value: object) -> float | None:
+    found: JobProgress = read(batch_progress([JOB]), results({"job_id": JOB, "incre_trans_delay": value}), 202)[JOB]
+    return found.lag
+
+
+def test_status_in_both_spellings_of_the_fields() -> None:
+    assert state(id=JOB, status="PAUSEING") == JobState(JOB, "PAUSING")
+    for field in ("error_msg", "error_message"):
+        failed = state(job_id=JOB, status="STARTJOB_FAILED", error_code="DRS.M1", **{field: "why"})
+        assert failed == JobState(JOB, "START_JOB_FAILED", "DRS.M1", "why")
+
+
+@pytest.mark.parametrize("sent", [" INCRE_TRANSFER_STARTED", "INCRE_TRANSFER_STARTED\n", "incre_transfer_started"])
+def test_what_only_looks_healthy_is_not(sent: str) -> None:
+    assert state(id=JOB, status=sent).status != "INCRE_TRANSFER_STARTED"
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds"), [("0", 0.0), (0, 0.0), ("12", 12.0), (3, 3.0), ("0.5", 0.5), ("007", 7.0)]
+)
+def test_a_lag(sent: object, seconds: float) -> None:
+    assert lag(sent) == seconds
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "-1",
+        -1,
+        None,
+        "",
+        "soon",
+        "nan",
+        "inf",
+        "1e3",
+        "1_0",
+        "٣",
+        "0x1",
+        "-0",
+        True,
+        False,
+        [],
+        {},
+        "9" * 400,
+        "1,5",
+        "+1",
+    ],
+)
+def test_what_is_no_lag(sent: object) -> None:
+    assert lag(sent) is None
+
+
+def test_a_lag_that_is_missing() -> None:
+    assert read(batch_progress([JOB]), results({"id": JOB}))[JOB] == JobProgress(JOB, None)
+
+
+@pytest.mark.parametrize(
+    ("item", "cls"),
+    [
+        ({"error_code": "DRS.M00304"}, errors.DrsWrongStateError),
+        ({"error_code": "DRS.M05003"}, errors.DrsJobNotFoundError),
+        ({"error_code": "DRS.M01504"}, errors.DrsBusyError),
+        ({}, errors.DrsRequestError),
+    ],
+)
+def test_a_refusal_inside_a_2xx(item: dict[str, Any], cls: type[DrsError]) -> None:
+    result: JobResult = read(stop_jobs([JOB]), results({"id": JOB, "status": "failed", **item}), 202)[JOB]
+    assert not result.ok
+    assert type(result.error("stopping it")) is cls
+    assert "stopping it" in str(result.error("stopping it"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"results": None}, results(7), results({"status": "success"}), results({"id": JOB, "status": "perhaps"})],
+)
+def test_an_answer_that_says_nothing_is_not_taken_for_one_that_accepts(body: object) -> None:
+    with pytest.raises(errors.DrsInvalidResponseError):
+        read(stop_jobs([JOB]), body, 202)
+
+
+def test_two_answers_about_one_job() -> None:
+    with pytest.raises(errors.DrsInvalidResponseError, match="two ways"):
+        read(batch_status([JOB]), results({"id": JOB, "status": "A"}, {"id": JOB, "status": "B"}))
+
+
+def test_a_page_holds_all_that_were_asked_for() -> None:
+    ids = [f"job-{number}" for number in range(100)]
+    for call in (batch_status(ids), batch_progress(ids)):
+        assert (call.body or {})["page_req"] == {"cur_page": 1, "per_page": 100}
+    with pytest.raises(errors.DrsArgumentError, match="100"):
+        batch_status([*ids, "one-more"])
+    assert "and 97 more" in batch_status(ids).subject
+
+
+@pytest.mark.parametrize("ids", [[], "", None, 7, b"ab", {"a": 1}, ["a/b"], [None], "a,,b", '["a"', '{"a": 1}x y'])
+def test_what_are_no_job_ids(ids: object) -> None:
+    with pytest.raises(errors.DrsArgumentError):
+        checked_job_ids(ids)
+
+
+def test_job_control_bodies() -> None:
+    assert pause_jobs(["a", "b"], "all").body == {
+        "jobs": [{"job_id": "a", "pause_mode": "all"}, {"job_id": "b", "pause_mode": "all"}]
+    }
+    assert (stop_jobs(["a"]).method, stop_jobs(["a"]).path) == ("DELETE", "/batch-jobs")
+    assert (stop_jobs(["a"], force=True).body or {})["jobs"][0]["delete_type"] == "force_terminate"
+    with pytest.raises(errors.DrsArgumentError, match="pause_mode"):
+        pause_jobs(["a"], "some")
+
+
+CALLS: list[Call[Any]] = [
+    batch_status([JOB]),
+    batch_progress([JOB]),
+    stop_jobs([JOB]),
+    create_compare_task(JOB, "objects"),
+    create_compare_task(JOB, "lines"),
+    *(query_compare_result(JOB, kind, "c1") for kind in ("objects", "lines", "contents")),
+]
+FIELDS = (
+    "id", "job_id", "status", "error_code", "error_msg", "error_message", "incre_trans_delay", "transfer_status",
+    "compare_task_id", "compare_task_status", "source_db_name", "source_table_name", "line_compare_result",
+    "content_compare_result", "object_type", "object_compare_result", "source_db_value", "target_db_value",
+    "line_compare_overview_count", "content_compare_detail_count",
+)  # fmt: skip
+HOLDERS = (
+    "results", "object_level_compare_create_result", "data_level_compare_create_result",
+    "object_level_compare_results", "line_compare_results", "content_compare_results", "compare_task_list_results",
+    "compare_task_list", "object_compare_overview", "object_compare_details", "line_compare_overview",
+    "line_compare_details", "line_compare_detail", "content_compare_overview", "content_compare_details",
+    "content_compare_detail", "content_uncompare_detail",
+)  # fmt: skip
+WORDS = [JOB, "c1", "success", "failed", "SUCCESSFUL", "CONSISTENT", "INCRE_TRANSFER_STARTED", "0", "-1", "DRS.M01504"]
+leaves = st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(WORDS) | any_text | json_values, max_size=5)
+bodies = st.recursive(
+    leaves | json_values,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(HOLDERS), inner, max_size=4)
+        | st.dictionaries(st.sampled_from(HOLDERS), st.lists(inner, max_size=3), max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@thorough
+@given(as_json(bodies), st.sampled_from([200, 202]))
+def test_any_json_is_read_or_a_typed_error(body: bytes, status: int) -> None:
+    for call in CALLS:
+        reply = outcome(lambda call=call: call.parse(answers.read(HttpResponse(status, {}, body))))
+        if isinstance(reply, DrsError):
+            str(reply)
+        elif isinstance(reply, ComparePage):
+            assert all(isinstance(item.name, str) for item in reply.items)
+        elif isinstance(reply, dict):
+            json.dumps([vars(item) for item in reply.values()], allow_nan=False)
+        else:
+            assert isinstance(reply, str)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.switchover.wait import (
+    Done,
+    GiveUp,
+    KeepPolling,
+    Memory,
+    Pace,
+    PollResult,
+    SwitchoverFailed,
+    SwitchoverWait,
+    duration,
+    utc,
+)
+
+JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
+CHILD = "5dc1c1b3-d4b5-47ad-b0d4-d2a5c2cjb201"
+T0 = 1_795_435_200.0  # 2026-11-23T12:00:00Z
+
+START = SwitchoverReply(JOB, "SWITCH_VIP_START")
+COMPLETE = SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
+FAILED = SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M9", "no free address")
+NOTHING = SwitchoverReply(None, None)
+DOWN = errors.DrsServerError("DRS answered HTTP 503", http_status=503, error_code="X.1", error_msg="later")
+
+Event = SwitchoverReply | errors.DrsError
+
+
+def waiting(interval: float = 5.0, rng: float = 1.0, **options: Any) -> SwitchoverWait:
+    return SwitchoverWait(JOB, Pace(interval), rng=lambda: rng, **options)
+
+
+def tell(wait: SwitchoverWait, event: Event, at: float) -> PollResult:
+    return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.answered(event, at)
+
+
+def play(wait: SwitchoverWait, *events: tuple[float, Event]) -> list[PollResult]:
+    """Tell ``wait`` what came at which second of the wait."""
+    return [tell(wait, event, T0 + at) for at, event in events]
+
+
+def lines(verdicts: list[PollResult]) -> list[tuple[int, str]]:
+    return [(line.level, line.text) for verdict in verdicts for line in verdict.lines]
+
+
+def test_a_switchover_that_completes() -> None:
+    verdicts = play(waiting(), (0, NOTHING), (5, START), (10, START), (15.25, COMPLETE))
+    assert [type(v) for v in verdicts] == [KeepPolling, KeepPolling, KeepPolling, Done]
+    assert [v.delay for v in verdicts if isinstance(v, KeepPolling)] == [5, 5, 5]
+    result = {
+        "job_id": JOB,
+        "status": "SWITCH_VIP_COMPLETE",
+        "first_polled_at": "2026-11-23T12:00:00+00:00",
+        "done_at": "2026-11-23T12:00:15.250000+00:00",
+        "polls": 4,
+    }
+    assert isinstance(verdicts[-1], Done)
+    assert verdicts[-1].result == result
+    assert verdicts[-1].event() == {"outcome": "done", "result": result, "seen": ANY}
+    assert lines(verdicts) == [
+        (logging.INFO, f"Job {JOB}: no switchover yet; waiting for one"),
+        (logging.INFO, f"Job {JOB}: switchover in progress (SWITCH_VIP_START)"),
+        (logging.INFO, f"Job {JOB}: switchover done (SWITCH_VIP_COMPLETE)"),
+    ]
+
+
+def test_a_switchover_that_fails() -> None:
+    *_, verdict = play(waiting(), (0, START), (5, FAILED))
+    assert isinstance(verdict, SwitchoverFailed)
+    switchover = {"job_id": JOB, "error_code": "DRS.M9", "error_msg": "no free address"}
+    assert verdict.event() == {"outcome": "failed", "switchover": switchover, "seen": ANY}
+    assert lines([verdict]) == [(logging.INFO, f"Job {JOB}: switchover failed (SWITCH_VIP_FAILED)")]
+
+
+def test_the_first_poll_can_be_the_last() -> None:
+    verdict = waiting().answered(COMPLETE, T0)
+    assert isinstance(verdict, Done)
+    assert verdict.result["first_polled_at"] == verdict.result["done_at"] == utc(T0)
+    assert verdict.result["polls"] == 1
+
+
+def test_the_first_poll_is_the_first_one_also_at_the_beginning_of_time() -> None:
+    wait = waiting()
+    wait.answered(START, 0.0)
+    verdict = wait.answered(COMPLETE, 5.0)
+    assert isinstance(verdict, Done)
+    assert verdict.result["first_polled_at"] == "1970-01-01T00:00:00+00:00"
+
+
+def test_a_poll_that_failed_counts_as_a_poll() -> None:
+    *_, verdict = play(waiting(), (0, DOWN), (10, START), (15, DOWN), (25, COMPLETE))
+    assert isinstance(verdict, Done)
+    assert verdict.result["polls"] == 4
+    assert verdict.result["first_polled_at"] == utc(T0)
+
+
+EMPTY = [NOTHING, SwitchoverReply(JOB, None), SwitchoverReply(None, ""), SwitchoverReply(JOB, "")]
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_no_status_is_waited_out_and_said_once(empty: SwitchoverReply) -> None:
+    verdicts = play(waiting(), (0, empty), (5, empty), (10, NOTHING), (15, empty))
+    assert [type(v) for v in verdicts] == [KeepPolling] * 4
+    assert lines(verdicts) == [(logging.INFO, f"Job {JOB}: no switchover yet; waiting for one")]
+
+
+def test_a_status_seen_again_after_another_is_a_change() -> None:
+    verdicts = play(waiting(), (0, START), (5, NOTHING), (10, START), (15, START))
+    assert [len(v.lines) for v in verdicts] == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("status", ["SWITCH_VIP_PAUSED", "success", "failed", "switch_vip_complete", "COMPLETE"])
+def test_a_status_that_is_not_documented_ends_the_wait_and_is_named(status: str) -> None:
+    verdict = waiting().answered(SwitchoverReply(JOB, status), T0)
+    assert isinstance(verdict, GiveUp)
+    assert type(verdict.error) is errors.DrsUnknownStatusError
+    assert repr(status) in str(verdict.error)
+
+
+OTHER_IDS = [
+    *(SwitchoverReply(CHILD, s) for s in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED", "SWITCH_VIP_START", None)),
+    SwitchoverReply("", "SWITCH_VIP_COMPLETE"),
+    SwitchoverReply("", None),
+    SwitchoverReply(JOB.upper(), "SWITCH_VIP_COMPLETE"),
+    SwitchoverReply(None, "SWITCH_VIP_COMPLETE"),
+    SwitchoverReply(None, "SWITCH_VIP_FAILED"),
+]
+
+
+@pytest.mark.parametrize("reply", OTHER_IDS)
+def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: SwitchoverReply) -> None:
+    verdict = waiting().answered(reply, T0)
+    assert isinstance(verdict, GiveUp)
+    assert type(verdict.error) is errors.DrsJobMismatchError
+    text = str(verdict.error)
+    assert repr(JOB) in text
+    assert (repr(reply.job_id) if reply.job_id is not None else "without a job id") in text
+    assert "verify_job_id=False" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [("SWITCH_VIP_COMPLETE", Done), ("SWITCH_VIP_FAILED", SwitchoverFailed), (None, KeepPolling), ("x", GiveUp)],
+)
+def test_without_verification_any_id_will_do(status: str | None, end: type[PollResult]) -> None:
+    for job_id in (CHILD, None, ""):
+        verdict = waiting(verify_job_id=False).answered(SwitchoverReply(job_id, status), T0)
+        assert type(verdict) is end
+        if isinstance(verdict, Done):
+            assert verdict.result["job_id"] == JOB
+
+
+PERMANENT = [
+    cls
+    for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, errors.DrsError) and not issubclass(cls, errors.DrsTransientError)
+]
+
+
+@pytest.mark.parametrize("cls", PERMANENT)
+def test_an_error_that_does_not_pass_ends_the_wait_at_once(cls: type[errors.DrsError]) -> None:
+    error = cls("no", error_code="DRS.M1", http_status=400)
+    verdict = waiting(error_context="Connection 'drs', job 'x'").failed(error, T0)
+    assert isinstance(verdict, GiveUp)
+    expected = error.with_context("Connection 'drs', job 'x'").to_dict()
+    assert verdict.error.to_dict() == expected
+    assert verdict.lines == ()
+    assert verdict.event() == {"outcome": "error", "error": expected}
+
+
+def test_every_end_in_an_error_says_what_it_is_about() -> None:
+    wait = waiting(error_context="here", transient_error_timeout=0)
+    ends = [
+        wait.answered(SwitchoverReply(JOB, "x"), T0),
+        wait.answered(SwitchoverReply(CHILD, None), T0),
+        wait.failed(errors.DrsPermissionError("no"), T0),
+        wait.failed(DOWN, T0),
+    ]
+    assert [end.error.error_context for end in ends if isinstance(end, GiveUp)] == ["here"] * 4
+    known = wait.failed(errors.DrsPermissionError("no", error_context="there"), T0)
+    assert isinstance(known, GiveUp)
+    assert known.error.error_context == "there"
+
+
+@pytest.mark.parametrize("cls", [errors.DrsTransientError, *errors.DrsTransientError.__subclasses__()])
+def test_an_error_that_may_pass_is_waited_out(cls: type[errors.DrsError]) -> None:
+    assert isinstance(waiting().failed(cls("no"), T0), KeepPolling)
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.2, 1.0])
+def test_a_caller_who_carries_on_after_the_end_does_not_poll_in_a_hot_loop(interval: float) -> None:
+    wait = waiting(interval, transient_error_timeout=0)
+    ends = [
+        wait.answered(SwitchoverReply(JOB, "x"), T0),
+        wait.answered(SwitchoverReply(CHILD, None), T0),
+        wait.failed(errors.DrsPermissionError("no"), T0),
+        wait.failed(DOWN, T0),
+    ]
+    for verdict in ends:
+        assert isinstance(verdict, GiveUp)
+        assert verdict.delay >= 1
+
+
+def test_a_wait_in_progress_is_no_event() -> None:
+    with pytest.raises(TypeError):
+        waiting().answered(START, T0).event()
+
+
+def test_the_memory_is_plain_json_and_knows_everything() -> None:
+    wait = waiting()
+    play(wait, (0, START), (5, DOWN), (15, DOWN))
+    stored = json.loads(json.dumps(wait.memory.to_dict()))
+    observed = [{"status": "SWITCH_VIP_START", "at": utc(T0)}]
+    known = Memory(3, T0, "SWITCH_VIP_START", T0 + 5, 2, observed, T0, True)
+    assert Memory.from_dict(stored) == wait.memory == known
+
+
+def test_a_memory_of_another_version_is_read_as_far_as_it_goes() -> None:
+    assert Memory.from_dict({}) == Memory()
+    assert Memory.from_dict({"polls": 4, "mood": "good", "last_seen": ""}) == Memory(polls=4, last_seen="")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (59.6, "1 minute"), (900, "15 minutes"), (90061, "1 day 1 hour 1 minute 1 second"),
+     (0, "0 seconds"), (0.4, "0 seconds"), (-3, "0 seconds")],
+)  # fmt: skip
+def test_durations_are_told_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_moments_are_told_in_utc() -> None:
+    assert datetime.fromisoformat(utc(T0)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
