@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from airflow_provider_drs.clients.polling.streams import PollStreams
     from airflow_provider_drs.clients.sync_client import DrsClient
     from airflow_provider_drs.clients.tokens import TokenSource
-    from airflow_provider_drs.protocol.http.response import SwitchoverReply
     from airflow_provider_drs.protocol.settings import Settings
+    from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 
 # What needs the network is imported where it is used: a DAG file that names the sensor must load in no time.
 
@@ -72,7 +72,7 @@ class DrsHook(BaseHook):
         :return: the reply with ``job_id``, ``status`` (None: no switchover yet), ``error_code``, ``error_msg``.
         :raises DrsError: a bad argument, a bad connection, or whatever DRS or IAM answered instead.
         """
-        from airflow_provider_drs.protocol.http.request import get_switchover_status
+        from airflow_provider_drs.protocol.switchover.calls import get_switchover_status
 
         return self.get_conn().call(get_switchover_status(job_id))
 
@@ -82,7 +82,7 @@ class DrsHook(BaseHook):
         :return: whether it works, and one sentence that says what is wrong.
         """
         from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.http.request import list_one_job
+        from airflow_provider_drs.protocol.jobs.calls import list_one_job
 
         try:
             jobs = self.get_conn().call(list_one_job())

@@ -22,7 +22,8 @@ def plan(order: Order, hook: DrsHook, log: Callable[[LogLine], None]) -> dict[st
         switchover would be joined.
     :raises DrsError: DRS or IAM cannot be asked.
     """
-    from airflow_provider_drs.protocol.http.request import Token, switch_vip
+    from airflow_provider_drs.protocol.http.request import Token
+    from airflow_provider_drs.protocol.switchover.calls import switch_vip
     from airflow_provider_drs.protocol.switchover.switch import read
 
     client = hook.get_conn()

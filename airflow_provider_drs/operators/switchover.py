@@ -135,7 +135,7 @@ class DrsSwitchoverOperator(BaseOperator):
             raise
 
     def _execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.http.request import switch_vip
+        from airflow_provider_drs.protocol.switchover.calls import switch_vip
         from airflow_provider_drs.protocol.switchover.record import Phase
         from airflow_provider_drs.protocol.switchover.switch import Refusal, switch
 

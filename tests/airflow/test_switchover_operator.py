@@ -342,8 +342,8 @@ def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("running", [True, False])
 def test_without_a_store_a_further_try_never_switches(running: bool) -> None:
     """Before Airflow 3.3: it joins what is running, whatever the guards say, or reports that it does not know."""
-    from airflow_provider_drs.protocol.http.response import SwitchoverReply
     from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+    from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
     from airflow_provider_drs.protocol.switchover.record import Phase
     from airflow_provider_drs.protocol.switchover.steps import Ask, Now
     from airflow_provider_drs.protocol.switchover.switch import Order, switch

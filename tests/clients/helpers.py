@@ -20,9 +20,9 @@ from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.sync_client import DrsClient
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.http.request import Call, get_switchover_status
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.settings import Settings, read_settings
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 from airflow_provider_drs.simulator import Simulator
 
 JOB_ID = "260e27fd-4976-44dc-9948-e1265e4jb201"

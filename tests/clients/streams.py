@@ -17,11 +17,11 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsPermissionError,
 )
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
 from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
 from airflow_provider_drs.protocol.settings import read_settings
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 from .helpers import on_a_loop

@@ -24,8 +24,8 @@ from airflow_provider_drs.protocol.errors import (
     DrsTokenRefusedError,
     DrsUnreachableError,
 )
-from airflow_provider_drs.protocol.http.request import list_one_job
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.jobs.calls import list_one_job
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.simulator import Fault, Simulator
 
 from .helpers import (

@@ -16,8 +16,8 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsUnreachableError,
 )
-from airflow_provider_drs.protocol.http.request import Call, list_one_job
-from airflow_provider_drs.protocol.jobs.calls import batch_status, start_jobs
+from airflow_provider_drs.protocol.http.request import Call
+from airflow_provider_drs.protocol.jobs.calls import batch_status, list_one_job, start_jobs
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 

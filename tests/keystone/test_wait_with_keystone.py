@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsPermissionError
-from airflow_provider_drs.protocol.http.request import list_one_job
+from airflow_provider_drs.protocol.jobs.calls import list_one_job
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.journal import token_id

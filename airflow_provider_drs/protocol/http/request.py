@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
-from airflow_provider_drs.protocol.http import response as answers
 
 R = TypeVar("R")
 
@@ -114,43 +113,3 @@ def checked_job_id(job_id: object) -> str:
 def describe_job(job_id: str) -> str:
     """Return how messages name a job."""
     return f"job {job_id!r}"
-
-
-def get_switchover_status(job_id: str) -> Call[answers.SwitchoverReply]:
-    """Ask for the result of a switchover of virtual IP addresses.
-
-    DRS API, "Querying the Switchover Result": ``GET /v3/{project_id}/jobs/{job_id}/get-switch-vip-status``.
-
-    :raises DrsArgumentError: ``job_id`` cannot be one.
-    """
-    path = f"/{quote(checked_job_id(job_id), safe='')}/get-switch-vip-status"
-    nothing_yet = answers.SwitchoverReply(job_id=None, status=None)
-    return Call(
-        "get-switch-vip-status", describe_job(job_id), "GET", path, answers.switchover_reply, when_empty=nothing_yet
-    )
-
-
-MODES = ("source", "target")
-
-
-def switch_vip(job_id: str, mode: str) -> Call[str | None]:
-    """Switch the virtual IP address of the source or the target database. The one call that must not go out twice.
-
-    DRS API, "Switching Dual Virtual IP Addresses": ``POST /v3/{project_id}/jobs/{job_id}/switch-vip``. The reply is the
-    id of the job.
-
-    :raises DrsArgumentError: ``job_id`` or ``mode`` cannot be one.
-    """
-    if mode not in MODES:
-        raise DrsArgumentError(f"mode must be 'source' or 'target', not {one_line(repr(mode), 80)}")
-    path = f"/{quote(checked_job_id(job_id), safe='')}/switch-vip"
-    return Call("switch-vip", describe_job(job_id), "POST", path, answers.switch_reply, {"mode": mode})
-
-
-def list_one_job() -> Call[int]:
-    """Ask for one line of the task list: the cheapest call that needs a token, a project and a permission.
-
-    DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``. The reply is the number of tasks.
-    """
-    body = {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
-    return Call("list jobs", "task list", "POST", "", answers.number_of_jobs, body)

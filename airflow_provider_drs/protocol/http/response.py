@@ -76,22 +76,6 @@ class HttpResponse:
         return part.encode() in self.body or part in "\n".join(map(str, self.headers.values()))
 
 
-@dataclass(frozen=True)
-class SwitchoverReply:
-    """The reply of ``get-switch-vip-status``.
-
-    :param job_id: the job the answer is about, None where it does not say.
-    :param status: the status as sent, None where there is none (no switchover yet).
-    :param error_code: why a switchover failed.
-    :param error_msg: the same in words.
-    """
-
-    job_id: str | None
-    status: str | None
-    error_code: str | None = None
-    error_msg: str | None = None
-
-
 def read(answer: HttpResponse, who: str = "DRS") -> Any:
     """Return the JSON object of a good answer; raise a ``DrsError`` for every other one.
 
@@ -171,38 +155,6 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
     if 200 <= status < 500:
         return errors.DrsRequestError
     return errors.DrsInvalidResponseError
-
-
-def switchover_reply(body: Any) -> SwitchoverReply:
-    """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
-    return SwitchoverReply(
-        job_id=compare_text(body.get("id")),
-        status=compare_text(body.get("status")),
-        error_code=display_text(body.get("error_code")),
-        error_msg=display_text(body.get("error_msg")) or display_text(body.get("error_message")),
-    )
-
-
-def switch_reply(body: Any) -> str | None:
-    """Read the answer of ``switch-vip``: the id of the job it is about, once DRS says that it accepts.
-
-    :raises DrsRequestError: DRS refuses without a code (one with a code is raised by :func:`read`).
-    :raises DrsInvalidResponseError: it says neither, so that what it did is not known.
-    """
-    status = body.get("status")
-    if status == "success":
-        return compare_text(body.get("id"))
-    if status == "failed":
-        raise errors.DrsRequestError("DRS refuses the switchover without a reason")
-    raise errors.DrsInvalidResponseError(f"DRS answered the switchover with the status {display_text(status)!r}")
-
-
-def number_of_jobs(body: Any) -> int:
-    """Read the answer of the task list: how many tasks there are."""
-    total = body.get("total_record")
-    if isinstance(total, bool) or not isinstance(total, int):
-        raise errors.DrsInvalidResponseError("DRS answered a task list without 'total_record'")
-    return total
 
 
 def retry_after(answer: HttpResponse) -> float | None:

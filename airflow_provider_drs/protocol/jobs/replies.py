@@ -95,6 +95,14 @@ def job_results(body: Any) -> dict[str, JobResult]:
     return _by_job(body, _result)
 
 
+def number_of_jobs(body: Any) -> int:
+    """Read the answer of the task list: how many tasks there are."""
+    total = body.get("total_record")
+    if isinstance(total, bool) or not isinstance(total, int):
+        raise DrsInvalidResponseError("DRS answered a task list without 'total_record'")
+    return total
+
+
 def seconds(value: object) -> float | None:
     """Return a lag in seconds, None for all that is not plainly a number from 0 on: no lag may be read into it."""
     written = display_text(value)

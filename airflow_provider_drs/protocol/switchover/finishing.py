@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.http.request import get_switchover_status
+from airflow_provider_drs.protocol.switchover.calls import get_switchover_status
 from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.protocol.switchover.steps import Ask, Keep, Now, Pause, Say, Steps
 from airflow_provider_drs.protocol.switchover.wait import KeepPolling, PollResult, SwitchoverWait

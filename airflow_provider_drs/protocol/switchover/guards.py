@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.polling import duration, utc
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.status import HEALTHY, SwitchoverState, switchover_state
 
 

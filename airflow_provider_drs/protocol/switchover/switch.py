@@ -23,11 +23,11 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnavailableError,
     DrsUnreachableError,
 )
-from airflow_provider_drs.protocol.http.request import get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.http.response import NO_RESULT
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.jobs.control import call_with_retry
 from airflow_provider_drs.protocol.polling import GiveUp, LogLine, Pace, PollingWait, PollMemory
+from airflow_provider_drs.protocol.switchover.calls import get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.switchover.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE
 from airflow_provider_drs.protocol.switchover.guards import guards
 from airflow_provider_drs.protocol.switchover.record import Phase, Record

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsJobMismatchError, DrsUnknownStatusError
-from airflow_provider_drs.protocol.http.request import get_switchover_status
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import (
     ERROR,
@@ -27,6 +25,7 @@ from airflow_provider_drs.protocol.polling import (
     duration,
     utc,
 )
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 from airflow_provider_drs.protocol.switchover.freshness import Confidence, Freshness
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
-from airflow_provider_drs.protocol.http.request import get_switchover_status
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
 from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollingWait, PollMemory, PollResult
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 
 PAUSE_AFTER_ERROR = 60.0
 

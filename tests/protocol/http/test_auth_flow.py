@@ -8,8 +8,10 @@ import pytest
 
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, Send, exchange
-from airflow_provider_drs.protocol.http.request import Call, Token, get_switchover_status, list_one_job
-from airflow_provider_drs.protocol.http.response import HttpResponse, SwitchoverReply
+from airflow_provider_drs.protocol.http.request import Call, Token
+from airflow_provider_drs.protocol.http.response import HttpResponse
+from airflow_provider_drs.protocol.jobs.calls import list_one_job
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 ENDPOINT = "https://drs.example"

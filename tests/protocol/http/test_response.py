@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.http import response as answers
-from airflow_provider_drs.protocol.http.response import HttpResponse, SwitchoverReply
-from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
+from airflow_provider_drs.protocol.http.response import HttpResponse
+from airflow_provider_drs.protocol.switchover import calls
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -199,72 +199,6 @@ def test_without_retry_after_there_is_none() -> None:
     assert answers.retry_after(answer(429)) is None
 
 
-REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
-    ({"id": JOB, "status": "SWITCH_VIP_START"}, SwitchoverReply(JOB, "SWITCH_VIP_START"), SwitchoverState.RUNNING),
-    ({"id": JOB, "status": "SWITCH_VIP_COMPLETE"}, SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE"), SwitchoverState.DONE),
-    (
-        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_msg": "no IP"},
-        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
-        SwitchoverState.FAILED,
-    ),
-    (
-        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_message": "no IP"},
-        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M1", "no IP"),
-        SwitchoverState.FAILED,
-    ),
-    # A code beside a status of the switchover is the switchover's, not a refusal of the call.
-    (
-        {"id": JOB, "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M00100"},
-        SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M00100"),
-        SwitchoverState.FAILED,
-    ),
-    (
-        {"id": JOB, "status": "SWITCH_VIP_COMPLETE", "error_code": "", "error_msg": None},
-        SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE", "", None),
-        SwitchoverState.DONE,
-    ),
-    ({"id": JOB, "status": None}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
-    ({"id": JOB, "status": ""}, SwitchoverReply(JOB, ""), SwitchoverState.NOT_BEGUN),
-    ({"id": JOB}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
-    ({}, SwitchoverReply(None, None), SwitchoverState.NOT_BEGUN),
-    ({"id": JOB, "status": "SWITCH_VIP_PAUSED"}, SwitchoverReply(JOB, "SWITCH_VIP_PAUSED"), SwitchoverState.UNKNOWN),
-    (
-        {"id": JOB, "status": "switch_vip_complete"},
-        SwitchoverReply(JOB, "switch_vip_complete"),
-        SwitchoverState.UNKNOWN,
-    ),
-    ({"id": JOB, "status": "success"}, SwitchoverReply(JOB, "success"), SwitchoverState.UNKNOWN),
-    ({"id": JOB, "status": "failed"}, SwitchoverReply(JOB, "failed"), SwitchoverState.UNKNOWN),
-    ({"id": 5, "status": True}, SwitchoverReply("5", "true"), SwitchoverState.UNKNOWN),
-    (
-        {"id": JOB, "status": ["SWITCH_VIP_COMPLETE"]},
-        SwitchoverReply(JOB, '["SWITCH_VIP_COMPLETE"]'),
-        SwitchoverState.UNKNOWN,
-    ),
-]
-
-
-@pytest.mark.parametrize("http_status", [200, 202])
-@pytest.mark.parametrize(("body", "reply", "what"), REPLIES)
-def test_a_good_answer_is_this_reply(
-    body: dict[str, Any], reply: SwitchoverReply, what: SwitchoverState, http_status: int
-) -> None:
-    read = answers.read(answer(http_status, body))
-    assert read == body
-    assert answers.switchover_reply(read) == reply
-    assert switchover_state(reply.status) is what
-
-
-@pytest.mark.parametrize("total", [None, "3", True, 2.0, [1]])
-def test_a_task_list_without_a_number_of_tasks_is_garbled(total: object) -> None:
-    with pytest.raises(errors.DrsInvalidResponseError):
-        answers.number_of_jobs({"total_record": total})
-
-
-def test_a_task_list_says_how_many_there_are() -> None:
-    assert answers.number_of_jobs({"total_record": 12, "jobs": []}) == 12
-
-
 KEYSTONE_401 = {"error": {"code": 401, "message": "The request you have made requires authentication.", "title": "U"}}
 IAM = [
     (answer(401, KEYSTONE_401), errors.DrsAuthenticationError, "requires authentication"),
@@ -299,16 +233,16 @@ def test_iam_that_asks_for_patience_is_given_it() -> None:
 
 def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:
     good = HttpResponse(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
-    first = answers.reply(answers.switchover_reply, good)
-    assert first == answers.SwitchoverReply("job-1", "SWITCH_VIP_START")
-    assert answers.reply(answers.switchover_reply, good) is first
-    assert answers.reply(answers.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
-    assert answers.reply(answers.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
+    first = answers.reply(calls.switchover_reply, good)
+    assert first == calls.SwitchoverReply("job-1", "SWITCH_VIP_START")
+    assert answers.reply(calls.switchover_reply, good) is first
+    assert answers.reply(calls.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
+    assert answers.reply(calls.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
     for after in ("7", "8"):
         busy = HttpResponse(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
         with pytest.raises(errors.DrsBusyError) as caught:
-            answers.reply(answers.switchover_reply, busy)
+            answers.reply(calls.switchover_reply, busy)
         assert caught.value.retry_after == float(after)
     refused = replace(good, status=503)
     with pytest.raises(errors.DrsServerError):
-        answers.reply(answers.switchover_reply, refused)
+        answers.reply(calls.switchover_reply, refused)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.http import response as answers
 from airflow_provider_drs.protocol.http.response import HttpResponse
+from airflow_provider_drs.protocol.jobs.replies import number_of_jobs
+from airflow_provider_drs.protocol.switchover.calls import switchover_reply
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, SwitchoverStatus, switchover_state
 from tests.protocol import strategies
 from tests.protocol.strategies import outcome
@@ -26,7 +28,7 @@ def check(given_answer: HttpResponse) -> None:
     assert isinstance(body, dict)
     assert 200 <= given_answer.status < 300
     check_reply(body)
-    number = outcome(answers.number_of_jobs, body)
+    number = outcome(number_of_jobs, body)
     if isinstance(number, errors.DrsError):
         assert isinstance(number, errors.DrsInvalidResponseError)
         assert type(body.get("total_record")) is not int
@@ -35,7 +37,7 @@ def check(given_answer: HttpResponse) -> None:
 
 
 def check_reply(body: dict[str, object]) -> None:
-    reply = answers.switchover_reply(body)
+    reply = switchover_reply(body)
     for text in (reply.job_id, reply.status, reply.error_code, reply.error_msg):
         assert text is None or text.isprintable()
     if reply.job_id == strategies.JOB:
@@ -83,5 +85,5 @@ def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpResponse) -> None:
 @strategies.thorough
 @given(strategies.json_scalars | st.sampled_from(strategies.STATUSES))
 def test_only_the_one_status_means_done(status: object) -> None:
-    reply = answers.switchover_reply({"status": status})
+    reply = switchover_reply({"status": status})
     assert (switchover_state(reply.status) is SwitchoverState.DONE) == (status == "SWITCH_VIP_COMPLETE")

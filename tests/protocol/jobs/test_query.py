@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.http.request import get_switchover_status
 from airflow_provider_drs.protocol.jobs.calls import MAX_JOBS
 from airflow_provider_drs.protocol.jobs.query import (
     CallQuery,
@@ -17,6 +16,7 @@ from airflow_provider_drs.protocol.jobs.query import (
     may_be_one_jobs_fault,
     merge,
 )
+from airflow_provider_drs.protocol.switchover.calls import get_switchover_status
 
 IDS = [f"job-{number}" for number in range(150)]
 QUESTIONS = st.tuples(

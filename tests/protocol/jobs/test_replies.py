@@ -22,7 +22,7 @@ from airflow_provider_drs.protocol.jobs.calls import (
     pause_jobs,
     stop_jobs,
 )
-from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState, number_of_jobs
 from tests.protocol.strategies import JOB, any_text, as_json, json_values, outcome, thorough
 
 
@@ -197,3 +197,13 @@ def test_any_json_is_read_or_a_typed_error(body: bytes, status: int) -> None:
             json.dumps([vars(item) for item in reply.values()], allow_nan=False)
         else:
             assert isinstance(reply, str)
+
+
+@pytest.mark.parametrize("total", [None, "3", True, 2.0, [1]])
+def test_a_task_list_without_a_number_of_tasks_is_garbled(total: object) -> None:
+    with pytest.raises(errors.DrsInvalidResponseError):
+        number_of_jobs({"total_record": total})
+
+
+def test_a_task_list_says_how_many_there_are() -> None:
+    assert number_of_jobs({"total_record": 12, "jobs": []}) == 12

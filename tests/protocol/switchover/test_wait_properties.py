@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.http.response import SwitchoverReply
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import (
     Done,
     GiveUp,
