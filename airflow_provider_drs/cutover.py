@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     task,
 )
 
+from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
@@ -120,7 +121,7 @@ def cutover(
             )
             checked >> gate
             rollback = _task("on_failure", on_failure, after=gate)
-            [*checked, rollback] >> Done(task_id="done", switchover=switchover.task_id, **passed)
+            [*checked, rollback] >> CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
     return group
 
 
@@ -163,7 +164,7 @@ class RollbackGate(SwitchoverResultOperator):
         return evidence
 
 
-class Done(SwitchoverResultOperator):
+class CutoverResultOperator(SwitchoverResultOperator):
     """Runs when the cutover is done, and hands its evidence on; fails with it (``upstream_failed``) otherwise."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -176,11 +177,9 @@ def reason_not_to_roll_back(outcome: str | None) -> str | None:
 
     :param outcome: of the switchover, from its evidence; None where there is none.
     """
-    from airflow_provider_drs.protocol.switchover.record import Phase
-
-    if outcome in (Phase.DONE, Phase.FAILED):  # done: then it is the verification that failed
+    if outcome in (protocol.Phase.DONE, protocol.Phase.FAILED):  # done: then it is the verification that failed
         return None
-    if outcome in (Phase.READ, Phase.REFUSED):
+    if outcome in (protocol.Phase.READ, protocol.Phase.REFUSED):
         return "nothing was changed"
     if outcome is None:
         return "there was no switchover, or it left no evidence; a person decides, see docs/runbook.md"
@@ -191,6 +190,7 @@ def _approval(
     job_id: str, mode: str, ready: str, asked: dict[str, Any], passed: dict[str, Any], gates: Sequence[BaseOperator]
 ) -> BaseOperator:
     try:
+        # Airflow 3.1 and later has it; the standard provider may be missing.
         from airflow.providers.standard.operators.hitl import ApprovalOperator
     except (ImportError, AirflowOptionalProviderFeatureException) as error:
         raise AirflowOptionalProviderFeatureException(

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_drs.clients.observer import Observer
 
 if TYPE_CHECKING:
-    from airflow_provider_drs.protocol.errors import DrsError
+    from airflow_provider_drs import protocol
 
 
 class Metrics(Observer):
@@ -20,7 +20,7 @@ class Metrics(Observer):
     def __init__(self) -> None:
         self._waits = 0
 
-    def called(self, name: str, seconds: float, error: DrsError | None) -> None:
+    def called(self, name: str, seconds: float, error: protocol.DrsError | None) -> None:
         """Count a poll or another call, its seconds, and the error by its class."""
         Stats.incr("drs.polls", tags={"call": name})
         Stats.timing("drs.poll_duration", seconds * 1000, tags={"call": name})

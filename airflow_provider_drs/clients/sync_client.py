@@ -20,7 +20,7 @@ from airflow_provider_drs.protocol.http.request import Call, HttpRequest
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 MAX_CLIENTS = 16
 
@@ -40,7 +40,7 @@ class DrsClient:
         self._verify = trusted(settings.verify)
         self._session = http_session("DRS")
 
-    def call(self, call: Call[R]) -> R:
+    def call(self, call: Call[_R]) -> _R:
         """Make ``call`` and return its reply.
 
         :raises DrsError: as :func:`~airflow_provider_drs.protocol.http.response.read` has it, and the network; it

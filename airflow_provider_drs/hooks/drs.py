@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+
+from airflow_provider_drs import clients, protocol
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_drs.metrics import metrics
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-
-    from airflow_provider_drs.clients.polling.streams import PollStreams
-    from airflow_provider_drs.clients.sync_client import DrsClient
-    from airflow_provider_drs.clients.tokens import TokenSource
-    from airflow_provider_drs.protocol.settings import Settings
-    from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-
-# What needs the network is imported where it is used: a DAG file that names the sensor must load in no time.
 
 
 class DrsHook(BaseHook):
@@ -36,75 +31,162 @@ class DrsHook(BaseHook):
         super().__init__()
         self.drs_conn_id = drs_conn_id
         self.project_id = project_id
-        self._settings: Settings | None = None
+        self._settings: protocol.Settings | None = None
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> protocol.Settings:
         """The connection, checked and with its defaults filled in; its secrets are masked in logs from here on.
 
         :raises DrsConfigError: the connection does not exist, or a field is missing or malformed.
         """
         if self._settings is None:
-            from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
             try:
                 connection = self.get_connection(self.drs_conn_id)
             except AirflowNotFoundException as error:
-                raise _no_connection(self.drs_conn_id) from error
-            self._settings = _settings(connection, connection.extra_dejson, self.drs_conn_id, self.project_id)
+                raise no_connection(self.drs_conn_id) from error
+            self._settings = settings_of(connection, connection.extra_dejson, self.drs_conn_id, self.project_id)
         return self._settings
 
-    def get_conn(self) -> DrsClient:
+    def get_conn(self) -> clients.DrsClient:
         """Return the client of this connection: one per process, its token and its TLS connection kept.
 
         :raises DrsConfigError: as :attr:`settings`.
         """
-        from airflow_provider_drs.clients.sync_client import kept_client
-        from airflow_provider_drs.metrics import metrics
+        return clients.kept_client(self.settings, tokens_of(self.settings), metrics())
 
-        return kept_client(self.settings, _tokens(self.settings), metrics())
-
-    def get_switchover_status(self, job_id: str) -> SwitchoverReply:
+    def get_switchover_status(self, job_id: str) -> protocol.SwitchoverReply:
         """Ask once how the switchover of ``job_id`` stands.
 
         DRS API, "Querying the Switchover Result".
 
         :return: the reply with ``job_id``, ``status`` (None: no switchover yet), ``error_code``, ``error_msg``.
-        :raises DrsError: a bad argument, a bad connection, or whatever DRS or IAM answered instead.
+        :raises DrsError: a bad argument, a bad connection, or what DRS or IAM sent instead.
         """
-        from airflow_provider_drs.protocol.switchover.calls import get_switchover_status
+        return self.get_conn().call(protocol.get_switchover_status(job_id))
 
-        return self.get_conn().call(get_switchover_status(job_id))
+    def switch_vip(self, job_id: str, mode: str) -> str | None:
+        """Ask once for a switchover, without guards and without a record: ``DrsSwitchoverOperator`` has both.
+
+        DRS API, "Switching Dual Virtual IP Addresses".
+
+        :param mode: ``source`` or ``target``: which database's virtual IP address to switch.
+        :return: the id of the job whose switchover DRS has accepted, None where the response names none.
+        :raises DrsError: as :meth:`get_switchover_status`; it does not say that nothing was changed.
+        """
+        return self.get_conn().call(protocol.switch_vip(job_id, mode))
+
+    def get_job_statuses(self, job_ids: Sequence[str]) -> dict[str, protocol.JobState]:
+        """Ask for the status of up to 100 jobs.
+
+        DRS API, "Querying Task Statuses".
+
+        :return: by job id, ``job_id``, ``status``, ``error_code`` and ``error_msg`` of each job that DRS lists.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.batch_status(job_ids))
+
+    def get_job_progress(self, job_ids: Sequence[str]) -> dict[str, protocol.JobProgress]:
+        """Ask for progress and lag of up to 100 jobs.
+
+        DRS API, "Querying the Task Progress".
+
+        :return: by job id, ``lag`` in seconds (None: not known), ``transfer_status``, ``progress`` in percent, ...
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.batch_progress(job_ids))
+
+    def start_jobs(self, job_ids: Sequence[str]) -> dict[str, protocol.JobResult]:
+        """Start jobs. DRS API, "Starting Tasks in Batches".
+
+        :return: by job id, whether DRS accepts (``ok``), else ``error_code`` and ``error_msg``.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.start_jobs(job_ids))
+
+    def pause_jobs(self, job_ids: Sequence[str], mode: str = "target") -> dict[str, protocol.JobResult]:
+        """Pause jobs. DRS API, "Pausing Tasks in Batches".
+
+        :param mode: ``target``: stop writing to the target, go on reading the log; ``all``: stop both.
+        :return: as :meth:`start_jobs`.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.pause_jobs(job_ids, mode))
+
+    def resume_jobs(self, job_ids: Sequence[str]) -> dict[str, protocol.JobResult]:
+        """Resume paused jobs, retry failed ones. DRS API, "Resuming Tasks in Batches".
+
+        :return: as :meth:`start_jobs`.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.resume_jobs(job_ids))
+
+    def stop_jobs(self, job_ids: Sequence[str], force: bool = False) -> dict[str, protocol.JobResult]:
+        """End jobs for good; they cannot be started again. DRS API, "Stopping or Deleting Tasks in Batches".
+
+        :param force: do not wait for the job's own end.
+        :return: as :meth:`start_jobs`.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.stop_jobs(job_ids, force))
+
+    def create_comparison(
+        self,
+        job_id: str,
+        compare: str,
+        conflict_policy: str = "cancel",
+        tables: Mapping[str, list[str]] | None = None,
+    ) -> str:
+        """Create a comparison of source and target. DRS API, "Creating a Comparison Task".
+
+        :param compare: ``objects``, ``lines`` or ``contents``.
+        :param conflict_policy: where a comparison of the job's data is running: ``cancel`` that one, or ``keep`` it.
+        :param tables: what to compare, tables by database, an empty list for all of a database; None: everything.
+        :return: the id of the comparison.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(
+            protocol.create_compare_task(job_id, compare, conflict_policy=conflict_policy, tables=tables)
+        )
+
+    def get_comparison(self, job_id: str, compare: str, compare_id: str, page: int = 1) -> protocol.ComparePage:
+        """Ask how a comparison stands and what it found. DRS API, "Querying Comparison Results".
+
+        :param page: which page of the results, from 1.
+        :return: the page: ``status``, ``items``, ``differing``, ``more``.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.query_compare_result(job_id, compare, compare_id, page))
+
+    def count_jobs(self) -> int:
+        """Return how many synchronization jobs the project has: the cheapest call. DRS API, "Querying the Task List".
+
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.list_one_job())
 
     def test_connection(self) -> tuple[bool, str]:
         """Get a token and make one cheap DRS call that needs it; for the "Test" button.
 
         :return: whether it works, and one sentence that says what is wrong.
         """
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.jobs.calls import list_one_job
-
         try:
-            jobs = self.get_conn().call(list_one_job())
-        except DrsError as error:
+            jobs = self.count_jobs()
+        except protocol.DrsError as error:
             return False, str(error)
         return True, f"Logged in at IAM, DRS at {self.settings.endpoint} answers: {jobs} synchronization task(s)"
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return how the standard fields of the connection form look (Airflow before 3.2)."""
-        from airflow_provider_drs.get_provider_info import UI_FIELD_BEHAVIOUR
-
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's fields of our own (Airflow before 3.2)."""
+        # Only the web server of Airflow before 3.2 has them.
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from flask_babel import lazy_gettext
         from wtforms import PasswordField, StringField
-
-        from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
 
         widgets = {}
         for name, spec in CONNECTION_FIELDS.items():
@@ -114,50 +196,13 @@ class DrsHook(BaseHook):
         return widgets
 
 
-@asynccontextmanager
-async def shared_polls(drs_conn_id: str, project_id: str | None = None) -> AsyncIterator[PollStreams]:
-    """Lend what all triggers of this event loop share for one connection and project: client, polls, limits.
-
-    :raises DrsConfigError: as :attr:`DrsHook.settings`.
-    """
-    from asgiref.sync import sync_to_async
-
-    from airflow_provider_drs.clients.async_client import AsyncDrsClient
-    from airflow_provider_drs.clients.polling.streams import PollStreams
-    from airflow_provider_drs.clients.sharing import shared
-    from airflow_provider_drs.metrics import metrics
-
-    async def make() -> PollStreams:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
-        try:
-            connection = await get_async_connection(drs_conn_id)
-        except AirflowNotFoundException as error:
-            raise _no_connection(drs_conn_id) from error
-        extra = await get_async_extra_dejson(connection)
-
-        def prepare() -> tuple[Settings, TokenSource]:
-            settings = _settings(connection, extra, drs_conn_id, project_id)
-            return settings, _tokens(settings)
-
-        # Masking tells Airflow's supervisor, which from this loop would block it.
-        settings, tokens = await sync_to_async(prepare)()
-        client = AsyncDrsClient(settings, tokens, lambda get: sync_to_async(get, thread_sensitive=False)(), metrics())
-        return PollStreams(client, metrics())
-
-    async with shared((drs_conn_id, project_id), make) as polls:
-        yield polls
-
-
-def _settings(connection: Connection, extra: object, conn_id: str, project_id: str | None) -> Settings:
-    from airflow_provider_drs.protocol.settings import read_settings
-
+def settings_of(connection: Connection, extra: object, conn_id: str, project_id: str | None) -> protocol.Settings:
+    """Return the checked settings of a connection; its secrets are masked in logs from here on."""
     if connection.password:
         _mask(connection.password)
     if extra == {} and (connection.extra or "").strip() not in ("", "{}"):
         extra = [connection.extra]  # Airflow reads what is no JSON as {}; the user is to know why nothing is set
-    settings = read_settings(
+    settings = protocol.read_settings(
         conn_id,
         host=connection.host,
         port=connection.port,
@@ -170,35 +215,26 @@ def _settings(connection: Connection, extra: object, conn_id: str, project_id: s
     return settings
 
 
-def _tokens(settings: Settings) -> TokenSource:
-    from airflow_provider_drs.clients.tokens import token_source
-    from airflow_provider_drs.protocol.errors import DrsConfigError
-    from airflow_provider_drs.protocol.settings import error_context
-
+def tokens_of(settings: protocol.Settings) -> clients.TokenSource:
+    """Return this process's tokens for ``settings``."""
     try:
-        return token_source(settings, _new_token)
-    except DrsConfigError as error:
-        raise error.with_context(error_context(settings.conn_id)) from None
+        return clients.token_source(settings, _new_token)
+    except protocol.DrsConfigError as error:
+        raise error.with_context(protocol.error_context(settings.conn_id)) from None
 
 
-def _no_connection(conn_id: str) -> Exception:
-    from airflow_provider_drs.protocol.errors import DrsConfigError
-    from airflow_provider_drs.protocol.settings import error_context
-
-    return DrsConfigError(
+def no_connection(conn_id: str) -> Exception:
+    """Return the error for a connection that is not defined."""
+    return protocol.DrsConfigError(
         "it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; docs/connection.md has its fields",
-        error_context=error_context(conn_id),
+        error_context=protocol.error_context(conn_id),
     )
 
 
 def _new_token(token: str) -> None:
-    from airflow_provider_drs.metrics import metrics
-
     _mask(token)
     metrics().renewed()
 
 
 def _mask(secret: str) -> None:
-    from airflow.providers.common.compat.sdk import mask_secret
-
     mask_secret(secret)

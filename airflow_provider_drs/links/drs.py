@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
@@ -30,8 +30,6 @@ class DrsConsoleLink(BaseOperatorLink):
         known: str | None = getattr(operator, "console_link", None)  # the running task knows it by itself
         if known is not None:
             return known
-        from airflow.providers.common.compat.sdk import XCom
-
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where the record of a switchover is written down: the task's state store, and XCom for people."""
+"""Where the record of a switchover is saved: the task's state store, and XCom for people."""
 
 from __future__ import annotations
 
@@ -6,49 +6,47 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_drs import protocol
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_drs.protocol.switchover.record import Record
 
 RECORD_KEY = "drs_switchover"
 EVIDENCE_KEY = "switchover"
 
 
 def has_durable_store(context: Context) -> bool:
-    """Tell whether what is written down is there when the task runs again; before Airflow 3.3 there is nowhere to."""
+    """Tell whether a saved record is there when the task runs again; before Airflow 3.3 there is no store."""
     emptied = conf.getboolean("state_store", "clear_on_success", fallback=False)
     return context.get("task_state_store") is not None and not emptied
 
 
-def kept_record(context: Context) -> Record | None:
-    """Return what an earlier try of this task in this run wrote down.
+def saved_record(context: Context) -> protocol.Record | None:
+    """Return what an earlier try of this task in this run saved.
 
     :raises DrsError: it cannot be read, so that nobody can tell whether it switched.
     """
-    from airflow_provider_drs.protocol.errors import DrsError
-    from airflow_provider_drs.protocol.switchover.record import Record
-
     store = context.get("task_state_store")
-    kept: Any = store.get(RECORD_KEY) if store is not None else None
-    if kept is None:
+    saved: Any = store.get(RECORD_KEY) if store is not None else None
+    if saved is None:
         return None
     try:
-        return Record.from_dict(kept)
+        return protocol.Record.from_dict(saved)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DrsError(f"what an earlier try wrote down cannot be read ({error}): not switching") from None
+        raise protocol.DrsError(f"what an earlier try wrote down cannot be read ({error}): not switching") from None
 
 
-def keep_record(record: Record, context: Context) -> None:
-    """Write the record down for good."""
+def save_record(record: protocol.Record, context: Context) -> None:
+    """Save the record for good."""
     store = context.get("task_state_store")
     if store is not None:
+        # Airflow has it from 3.3 on, as it has the store.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
 
 
-def leave_evidence(record: Record, context: Context, log: Any) -> None:
+def leave_evidence(record: protocol.Record, context: Context, log: Any) -> None:
     """Push the evidence of a task that is about to fail."""
     try:
         context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
@@ -57,7 +55,7 @@ def leave_evidence(record: Record, context: Context, log: Any) -> None:
         log.exception("The evidence could not be written to XCom; it is: %s", record.evidence())
 
 
-def who(context: Context) -> dict[str, Any]:
+def actor_of(context: Context) -> dict[str, Any]:
     """Return who switches: dag_id, run_id, task_id, map_index, try_number, and the user where Airflow knows."""
     names = ("dag_id", "run_id", "task_id", "map_index", "try_number")
     user = getattr(context.get("dag_run"), "triggering_user_name", None)

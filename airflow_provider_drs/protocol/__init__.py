@@ -1,6 +1,59 @@
-"""The DRS protocol, pure: no sockets, no Airflow, no clock of its own.
+"""The DRS protocol, pure: no sockets, no Airflow, no clock of its own. Private to this package.
 
-``errors`` says what can go wrong and what may be tried again, ``statuses`` what a status means, ``settings`` what a
-connection must hold, ``calls`` what is asked, ``answers`` what came back, ``exchange`` in which order token, request
-and answer follow each other, ``waiting`` when a wait is over.
+``errors`` has what can go wrong, ``settings`` the connection, ``http`` requests and responses, ``polling`` what all
+waits share, ``runtime`` one poll and one wait; ``switchover``, ``jobs`` and ``compare`` their calls and waits.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_drs.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.protocol.compare.calls import *
+    from airflow_provider_drs.protocol.compare.wait import *
+    from airflow_provider_drs.protocol.errors import *
+    from airflow_provider_drs.protocol.http.request import *
+    from airflow_provider_drs.protocol.jobs.calls import *
+    from airflow_provider_drs.protocol.jobs.control import *
+    from airflow_provider_drs.protocol.jobs.replies import *
+    from airflow_provider_drs.protocol.jobs.status import *
+    from airflow_provider_drs.protocol.jobs.wait import *
+    from airflow_provider_drs.protocol.jobs.wanted import *
+    from airflow_provider_drs.protocol.polling import *
+    from airflow_provider_drs.protocol.runtime import *
+    from airflow_provider_drs.protocol.settings import *
+    from airflow_provider_drs.protocol.switchover.calls import *
+    from airflow_provider_drs.protocol.switchover.freshness import *
+    from airflow_provider_drs.protocol.switchover.record import *
+    from airflow_provider_drs.protocol.switchover.switch import *
+    from airflow_provider_drs.protocol.switchover.wait import *
+    from airflow_provider_drs.protocol.switchover.watch import *
+
+# The names by the module that has them.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "compare.calls": "ComparePage create_compare_task query_compare_result",
+        "compare.wait": "CAN_NOT_COMPARE CompareWait is_unavailable",
+        "errors": "DrsArgumentError DrsConfigError DrsError DrsTransientError one_line",
+        "http.request": "Call checked_job_id describe_job Token",
+        "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_one_job pause_jobs resume_jobs "
+        "start_jobs stop_jobs",
+        "jobs.control": "Action control JobActionRequest JobActionResult PAUSE RESUME START STOP",
+        "jobs.replies": "JobProgress JobResult JobState",
+        "jobs.status": "HEALTHY",
+        "jobs.wait": "JobsMemory JobsWait",
+        "jobs.wanted": "checked_statuses JobsCondition lag_limit usual_failures",
+        "polling": "GiveUp KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory PollResult utc",
+        "runtime": "call_with_retry poll Runtime wait_until_over",
+        "settings": "error_context read_settings Settings",
+        "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
+        "switchover.freshness": "Freshness",
+        "switchover.record": "freshness_of Phase Record",
+        "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
+        "switchover.wait": "SwitchoverMemory SwitchoverWait",
+        "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
+    },
+)

@@ -35,6 +35,9 @@ from typing import Any, ClassVar
 
 _MAX_TEXT = 500
 
+# An object of plain JSON, such as an event, a record or a response body.
+Json = dict[str, Any]
+
 
 def one_line(text: object, limit: int = _MAX_TEXT) -> str:
     """Return foreign text fit for a message: one line, printable, at most ``limit`` characters."""
@@ -80,7 +83,7 @@ class DrsError(Exception):
         text = f"{self.error_context}: {self.message}" if self.error_context else self.message
         return f"{text.rstrip('.。')}. {self.hint}" if self.hint else text
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""
         return {
             "type": type(self).__name__,
@@ -93,7 +96,7 @@ class DrsError(Exception):
         }
 
     @staticmethod
-    def from_dict(data: dict[str, Any]) -> DrsError:
+    def from_dict(data: Json) -> DrsError:
         """Rebuild what :meth:`to_dict` wrote; a class this version does not know becomes a plain ``DrsError``."""
         fields = {k: data.get(k) for k in ("error_code", "error_msg", "http_status", "retry_after")}
         name = str(data.get("type"))

@@ -1,6 +1,6 @@
-"""What all waits have in common: how long until the next poll, and what to do about trouble.
+"""What all waits have in common: how long until the next poll, and how long trouble is waited out.
 
-Fed with errors and times; a kind of wait adds what its answers mean (``waiting`` for switchovers).
+A kind of wait adds what its replies mean: ``switchover.wait``, ``jobs.wait``, ``compare.wait``.
 """
 
 from __future__ import annotations
@@ -8,17 +8,31 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Self
 
 import pendulum
 
-from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError, DrsUnavailableError
+from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError, DrsUnavailableError, Json
+from airflow_provider_drs.protocol.jobs.query import Query
 
 MAX_DELAY_IN_TROUBLE = 60.0
-ERROR = "error"
+DEFAULT_TRANSIENT_ERROR_TIMEOUT = 900.0
+
+
+class Outcome(StrEnum):
+    """What the event of an end says under ``outcome``."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    READY = "ready"
+    COMPARED = "compared"
+    ERROR = "error"
 
 
 @dataclass(frozen=True)
@@ -29,13 +43,18 @@ class LogLine:
     text: str
 
 
+def info(text: str) -> LogLine:
+    """Return a line of level INFO."""
+    return LogLine(logging.INFO, text)
+
+
 @dataclass(frozen=True)
 class PollResult:
-    """What one poll came to: wait on, or an end. ``lines`` are to be logged in any case."""
+    """What one poll came to: keep polling, or an end. ``lines`` are logged in any case."""
 
     lines: tuple[LogLine, ...] = ()
 
-    def event(self) -> dict[str, Any]:
+    def event(self) -> Json:
         """Return an end as plain JSON, for the way from the triggerer to the worker."""
         raise TypeError("only the end of a wait is an event")
 
@@ -49,19 +68,19 @@ class KeepPolling(PollResult):
 
 @dataclass(frozen=True)
 class GiveUp(PollResult):
-    """The wait cannot go on; a caller who is told to carry on all the same polls again in ``delay`` seconds."""
+    """The wait cannot go on; a caller who goes on all the same polls again in ``delay`` seconds."""
 
     error: DrsError = field(default_factory=lambda: DrsError(""))
     delay: float = 0.0
-    observed: tuple[dict[str, Any], ...] = field(default=(), compare=False)
+    observed: tuple[Json, ...] = field(default=(), compare=False)
 
-    def event(self) -> dict[str, Any]:
+    def event(self) -> Json:
         """Return ``{"outcome": "error", "error": {...}}``, the error as :meth:`DrsError.to_dict` writes it.
 
-        With what was observed before, where there is anything: ``"observed": [...]``.
+        Changes that were observed before are in it too: ``"observed": [...]``.
         """
         seen = {"observed": list(self.observed)} if self.observed else {}
-        return {"outcome": ERROR, "error": self.error.to_dict(), **seen}
+        return {"outcome": str(Outcome.ERROR), "error": self.error.to_dict(), **seen}
 
 
 @dataclass(frozen=True)
@@ -95,40 +114,139 @@ class Pace:
 
 
 @dataclass
-class PollMemory:
+class Trouble:
+    """The present trouble: errors since the last good response.
+
+    :param trouble_since: when it began, seconds since the epoch; None while there is none.
+    :param trouble_polls: requests that failed, one after the other.
+    """
+
+    trouble_since: float | None = None
+    trouble_polls: int = 0
+
+
+@dataclass
+class PollMemory(Trouble):
     """What a wait has seen so far, as plain JSON, so that reschedule mode can carry it from one process to the next.
 
     :param polls: polls made.
     :param first_polled_at: seconds since the epoch; None before the first.
-    :param last_seen: what was last seen ("" for nothing yet), None before the first good answer.
-    :param trouble_since: when the present trouble began, None while there is none.
-    :param trouble_polls: polls in trouble, one after the other.
+    :param last_seen: what was last seen ("" for nothing yet), None before the first good response.
     """
 
     polls: int = 0
     first_polled_at: float | None = None
     last_seen: str | None = None
-    trouble_since: float | None = None
-    trouble_polls: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the memory as plain JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
+        """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
 
+class Patience:
+    """How long trouble is waited out, and how slowly requests go out meanwhile. The only place that decides it.
+
+    :param subject: what is asked about, for log lines, such as ``Job 260e27fd-...``.
+    :param limit: seconds of trouble without one good response after which to give up; None: never.
+    :param interval: seconds between requests while all is well.
+    :param error_context: what its own errors are about, such as the connection and the job.
+    :param trouble: the trouble so far.
+    :param rng: numbers from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        limit: float | None,
+        *,
+        interval: float = 1.0,
+        error_context: str = "",
+        trouble: Trouble | None = None,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self.subject = subject
+        self.limit = limit
+        self.error_context = error_context
+        self.trouble = trouble or Trouble()
+        self._interval = interval
+        self._rng = rng
+
+    def failed(self, error: DrsTransientError, at: float, usual_delay: float = 0.0) -> KeepPolling | GiveUp:
+        """Take an error that may pass.
+
+        :param at: when it was met, seconds since the epoch.
+        :param usual_delay: seconds to the next request, were all well; it never comes sooner.
+        """
+        trouble, limit = self.trouble, self.limit
+        lines: tuple[LogLine, ...] = ()
+        if trouble.trouble_since is None:
+            trouble.trouble_since, trouble.trouble_polls = at, 0
+            lines = (LogLine(logging.WARNING, self._warning(error)),)
+        trouble.trouble_polls += 1
+        delay = self._delay(error, usual_delay)
+        lasted = at - trouble.trouble_since
+        if limit is None:
+            return KeepPolling(lines, delay)
+        if lasted >= limit:
+            return GiveUp(lines, self._unavailable(error, lasted), delay)
+        if not error.retry_after:
+            delay = min(delay, limit - lasted)
+        return KeepPolling(lines, delay)
+
+    def recovered(self, at: float) -> list[LogLine]:
+        """Note a good response; return the line to log if that ends trouble."""
+        trouble = self.trouble
+        if trouble.trouble_since is None:
+            return []
+        lasted, polls = at - trouble.trouble_since, trouble.trouble_polls
+        trouble.trouble_since, trouble.trouble_polls = None, 0
+        subject = self.subject[:1].lower() + self.subject[1:]
+        return [info(f"DRS answers again about {subject}, after {duration(lasted)} and {polls} failed poll(s)")]
+
+    def ends_at(self, at: float) -> float:
+        """Return when the patience ends, seconds since the epoch; infinity for one without a limit.
+
+        :param at: the time now, from which the limit counts while there is no trouble.
+        """
+        since = at if self.trouble.trouble_since is None else self.trouble.trouble_since
+        return since + (float("inf") if self.limit is None else self.limit)
+
+    def _delay(self, error: DrsTransientError, usual_delay: float) -> float:
+        base = max(self._interval, 1.0)
+        doubled = min(base * 2.0 ** min(self.trouble.trouble_polls, 16), MAX_DELAY_IN_TROUBLE)
+        jittered = doubled * (0.75 + 0.25 * self._rng())
+        return max(jittered, usual_delay, error.retry_after or 0.0)
+
+    def _warning(self, error: DrsError) -> str:
+        until = f", giving up after {duration(self.limit)} without a good answer" if self.limit is not None else ""
+        subject = "" if error.error_context else f"{self.subject}: "
+        return f"{subject}{error}. Polling more slowly while this lasts{until}"
+
+    def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
+        polls = self.trouble.trouble_polls
+        return DrsUnavailableError(
+            f"not one good answer for {duration(lasted)} ({polls} polls), at last: {error.message}",
+            error_code=error.error_code,
+            error_msg=error.error_msg,
+            http_status=error.http_status,
+            error_context=error.error_context or self.error_context,
+        )
+
+
 class PollingWait:
-    """What every kind of wait does alike: count, and wait trouble out.
+    """Base of the waits: counts polls and waits trouble out; a kind of wait says what to ask and what replies mean.
 
     :param subject: what is waited for, for log lines, such as ``Job 260e27fd-...``.
     :param pace: how often to poll while all is well.
     :param memory: what was seen before.
-    :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
+    :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param error_context: what its own errors are about, such as the connection and the job.
+    :param deadline: seconds since the epoch after which to stop waiting; None: never.
     :param rng: numbers from 0 to 1, for the jitter.
     """
 
@@ -138,80 +256,54 @@ class PollingWait:
         pace: Pace,
         memory: PollMemory,
         *,
-        transient_error_timeout: float | None = 900.0,
+        transient_error_timeout: float | None = DEFAULT_TRANSIENT_ERROR_TIMEOUT,
         error_context: str = "",
+        deadline: float | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         self.subject = subject
         self.pace = pace
         self.memory = memory
-        self.transient_error_timeout = transient_error_timeout
         self.error_context = error_context
-        self._rng = rng
+        self.deadline = deadline
+        self.patience = Patience(
+            subject,
+            transient_error_timeout,
+            interval=pace.interval,
+            error_context=error_context,
+            trouble=memory,
+            rng=rng,
+        )
+
+    @abstractmethod
+    def query(self) -> Query:
+        """Return what the next poll asks."""
+
+    @abstractmethod
+    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
+        """Take the replies to :meth:`query`, which came at ``at`` and were asked for at ``asked_at``."""
 
     def failed(self, error: DrsError, at: float) -> PollResult:
-        """Take an error met at ``at`` (seconds since the epoch) instead of an answer."""
+        """Take an error met at ``at`` (seconds since the epoch) instead of replies."""
         self._count(at)
         if not isinstance(error, DrsTransientError):
-            return self._broken(error)
-        memory, limit = self.memory, self.transient_error_timeout
-        lines: tuple[LogLine, ...] = ()
-        if memory.trouble_since is None:
-            memory.trouble_since, memory.trouble_polls = at, 0
-            lines = (LogLine(logging.WARNING, self._trouble(error)),)
-        memory.trouble_polls += 1
-        delay = self._delay_in_trouble(error)
-        lasted = at - memory.trouble_since
-        if limit is None:
-            return KeepPolling(lines, delay)
-        if lasted >= limit:
-            return GiveUp(lines, self._unavailable(error, lasted), delay)
-        if not error.retry_after:
-            delay = min(delay, limit - lasted)
-        return KeepPolling(lines, delay)
+            return self._give_up(error)
+        return self.patience.failed(error, at, self.pace.delay(self.memory.polls))
+
+    def _give_up(self, error: DrsError, lines: Sequence[LogLine] = ()) -> GiveUp:
+        delay = max(self.pace.delay(self.memory.polls), 1.0)
+        return GiveUp(tuple(lines), error.with_context(self.error_context), delay)
 
     def _count(self, at: float) -> None:
         self.memory.polls += 1
         if self.memory.first_polled_at is None:
             self.memory.first_polled_at = at
 
-    def _recovered(self, at: float) -> list[LogLine]:
-        """Note that a good answer has come; return the line to log if that ends trouble."""
-        memory = self.memory
-        if memory.trouble_since is None:
-            return []
-        lasted, polls = at - memory.trouble_since, memory.trouble_polls
-        memory.trouble_since, memory.trouble_polls = None, 0
-        subject = self.subject[:1].lower() + self.subject[1:]
-        return [
-            LogLine(
-                logging.INFO, f"DRS answers again about {subject}, after {duration(lasted)} and {polls} failed poll(s)"
-            )
-        ]
+    def _late(self, at: float) -> bool:
+        return self.deadline is not None and at >= self.deadline
 
-    def _broken(self, error: DrsError) -> GiveUp:
-        return GiveUp((), error.with_context(self.error_context), max(self.pace.delay(self.memory.polls), 1.0))
-
-    def _delay_in_trouble(self, error: DrsError) -> float:
-        base = max(self.pace.interval, 1.0)
-        doubled = min(base * 2.0 ** min(self.memory.trouble_polls, 16), MAX_DELAY_IN_TROUBLE)
-        jittered = doubled * (0.75 + 0.25 * self._rng())
-        return max(jittered, self.pace.delay(self.memory.polls), error.retry_after or 0.0)
-
-    def _trouble(self, error: DrsError) -> str:
-        limit = self.transient_error_timeout
-        until = f", giving up after {duration(limit)} without a good answer" if limit is not None else ""
-        subject = "" if error.error_context else f"{self.subject}: "
-        return f"{subject}{error}. Polling more slowly while this lasts{until}"
-
-    def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
-        return DrsUnavailableError(
-            f"not one good answer for {duration(lasted)} ({self.memory.trouble_polls} polls), at last: {error.message}",
-            error_code=error.error_code,
-            error_msg=error.error_msg,
-            http_status=error.http_status,
-            error_context=error.error_context or self.error_context,
-        )
+    def _until_deadline(self, delay: float, at: float) -> float:
+        return delay if self.deadline is None else min(delay, max(self.deadline - at, 0.0))
 
 
 def utc(at: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,31 +17,30 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.metrics import metrics
+from airflow_provider_drs.task import TaskRuntime, publish_link, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.polling import PollingWait, PollMemory, PollResult
-
-# What needs the network is imported where it is used: a DAG file that names a sensor must load in no time.
+    from airflow_provider_drs.triggers.base import DrsTrigger
 
 MEMORY_KEY = "drs_wait"
-MAX_SECONDS = 10 * 365 * 86400.0
 
 
 class DrsSensor(BaseSensorOperator):
-    """Base of the sensors; a kind of wait says what to check, how to ask once, and how its end is read.
+    """Base of the sensors; each says what to check, which trigger describes the wait, and how its end is read.
 
     :param drs_conn_id: id of the connection (templated).
     :param project_id: project to work in, instead of the connection's (templated).
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between polls; default 5, in reschedule mode 60.
     :param timeout: seconds or timedelta after which to stop waiting, with ``AirflowSensorTimeout``; default 24 hours.
-    :param transient_error_timeout: seconds or timedelta of trouble at DRS or IAM, without one good answer, after which
-        to fail; default 15 minutes. In reschedule mode ``timeout`` alone bounds it.
+    :param transient_error_timeout: seconds or timedelta of trouble at DRS or IAM, without one good response, after
+        which to fail; default 15 minutes. In reschedule mode ``timeout`` alone bounds it.
     """
 
     operator_extra_links = (DrsConsoleLink(),)
@@ -67,7 +65,7 @@ class DrsSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
         self._wait: Any = None
-        self._kept_hook: DrsHook | None = None
+        self._runtime: Any = None
         self._delay = self.poke_interval
         self.console_link: str | None = None
 
@@ -76,16 +74,8 @@ class DrsSensor(BaseSensorOperator):
         """Check what was rendered, before any request; return the job that the console link leads to, if it is one."""
 
     @abstractmethod
-    def _new_wait(self, memory: dict[str, Any], seed: str) -> PollingWait:
-        """Return the state machine of this wait, with what earlier pokes saw."""
-
-    @abstractmethod
-    def _ask(self, wait: Any) -> PollResult:
-        """Ask DRS once and hand the answer to ``wait``; raise ``DrsError`` for none."""
-
-    @abstractmethod
-    def _trigger(self) -> BaseTrigger:
-        """Return the trigger that waits in this sensor's stead."""
+    def _trigger(self) -> DrsTrigger:
+        """Return the trigger that describes this wait."""
 
     @abstractmethod
     def _ended(self, event: dict[str, Any]) -> Any:
@@ -104,12 +94,10 @@ class DrsSensor(BaseSensorOperator):
 
         :return: the XCom.
         """
-        self._wait, self._kept_hook, self.console_link = None, None, ""
+        self._wait, self.console_link = None, ""
         job_id = self._check(context)
-        address = self._hook().settings.console_link(job_id) if job_id else None
-        if address:
-            self.console_link = address
-            DrsConsoleLink.publish(context, address)
+        self._runtime = TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log)
+        publish_link(self, self._runtime.hook, job_id, context)
         if not self.deferrable:
             try:
                 return super().execute(context)
@@ -124,27 +112,18 @@ class DrsSensor(BaseSensorOperator):
 
         :return: the XCom when what is waited for has come, False while it has not.
         """
-        from airflow_provider_drs.metrics import metrics
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling
-
         if self._wait is None:
             ti = context["ti"]
             seed = f"{ti.dag_id}#{ti.run_id}#{ti.task_id}#{ti.map_index}"
-            self._wait = self._new_wait(self._recall(context) if self.reschedule else {}, seed)
-        try:
-            verdict = self._ask(self._wait)
-        except DrsError as error:
-            verdict = self._wait.failed(error, time.time())
-        for line in verdict.lines:
-            self.log.log(line.level, line.text)
-        if isinstance(verdict, (KeepPolling, GiveUp)):
-            self._delay = verdict.delay
+            self._wait = self._trigger().new_wait(seed, self._recall(context) if self.reschedule else None)
+        result = protocol.poll(self._wait, self._runtime)
+        if isinstance(result, (protocol.KeepPolling, protocol.GiveUp)):
+            self._delay = result.delay
             if self.reschedule:
                 self._remember(context, self._wait.memory)
-            if isinstance(verdict, KeepPolling):
+            if isinstance(result, protocol.KeepPolling):
                 return False
-        event = verdict.event()
+        event = result.event()
         metrics().ended(event)
         return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, event))
 
@@ -154,46 +133,41 @@ class DrsSensor(BaseSensorOperator):
         :param event: the trigger's event, as the trigger describes it.
         :return: the XCom.
         """
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import ERROR
-
-        if event["outcome"] == ERROR:
-            raise DrsError.from_dict(event["error"])
+        if event["outcome"] == protocol.Outcome.ERROR:
+            raise protocol.DrsError.from_dict(event["error"])
         return self._ended(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger, and end as the poke loop would: Airflow's own rules for this vary by version."""
-        from airflow_provider_drs.exceptions import DrsError
-
         ended: BaseException
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSkipException as skip:
             ended = skip.__cause__ or skip
-        except (AirflowException, DrsError) as error:
+        except (AirflowException, protocol.DrsError) as error:
             ended = error
         if isinstance(ended, AirflowSensorTimeout) or type(ended).__name__ == "TaskDeferralTimeout":
             ended = AirflowSensorTimeout(
                 f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
             )
-        elif not isinstance(ended, (DrsError, AirflowFailException)):
-            ended = DrsError(f"the trigger that waited for {self._subject()} failed: {ended}")
+        elif not isinstance(ended, (protocol.DrsError, AirflowFailException)):
+            ended = protocol.DrsError(f"the trigger that waited for {self._subject()} failed: {ended}")
         skips = isinstance(ended, AirflowException) and self.soft_fail and not isinstance(ended, self._never_skipped())
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended
         raise ended
 
-    def _hook(self) -> DrsHook:
-        if self._kept_hook is None:
-            self._kept_hook = DrsHook(self.drs_conn_id, self.project_id)
-        return self._kept_hook
-
-    def _pace(self) -> dict[str, Any]:
-        """Return how often to poll, as the trigger takes it."""
+    def _trigger_kwargs(self) -> dict[str, Any]:
+        """Return what every trigger takes."""
+        pokes_in_many_processes = self.reschedule and not self.deferrable
         return {
+            "drs_conn_id": self.drs_conn_id,
+            "project_id": self.project_id,
             "poke_interval": self.poke_interval,
             "exponential_backoff": self.exponential_backoff,
             "max_wait": seconds("max_wait", self.max_wait) if self.max_wait else None,
+            "transient_error_timeout": None if pokes_in_many_processes else self.transient_error_timeout,
+            "silent_fail": self.silent_fail,
         }
 
     def _get_next_poke_interval(
@@ -205,27 +179,16 @@ class DrsSensor(BaseSensorOperator):
     def _recall(self, context: Context) -> dict[str, Any]:
         """Return what earlier pokes of this try saw. Before Airflow 3.3 only their number and time are known."""
         store = context.get("task_state_store")
-        kept = store.get(MEMORY_KEY) if store is not None else None
-        if isinstance(kept, dict) and kept.get("try_number") == context["ti"].try_number:
-            return kept
+        saved = store.get(MEMORY_KEY) if store is not None else None
+        if isinstance(saved, dict) and saved.get("try_number") == context["ti"].try_number:
+            return saved
         first = context["ti"].get_first_reschedule_date(context)
         return {
             "polls": int(context.get("task_reschedule_count") or 0),
             "first_polled_at": first.timestamp() if isinstance(first, datetime) else None,
         }
 
-    def _remember(self, context: Context, memory: PollMemory) -> None:
+    def _remember(self, context: Context, memory: protocol.PollMemory) -> None:
         store = context.get("task_state_store")
         if store is not None:
             store.set(MEMORY_KEY, {"try_number": context["ti"].try_number, **memory.to_dict()})
-
-
-def seconds(name: str, value: timedelta | float) -> float:
-    """Return a duration in seconds.
-
-    :raises ValueError: it is no timedelta and no number from 0 to ten years.
-    """
-    number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_SECONDS:
-        raise ValueError(f"{name} must be a timedelta or a non-negative number of seconds, not {value!r}")
-    return float(number)

@@ -1,66 +1,33 @@
-"""The sensors that wait for tasks: until they are ready to be cut over, or have a certain status."""
+"""The sensors that wait for jobs: until they are ready to be cut over, or have a certain status."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_drs import protocol, triggers
+from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.sensors.base import DrsSensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, PokeReturnValue
-    from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
-    from airflow_provider_drs.protocol.polling import PollResult
+    from airflow_provider_drs.triggers.base import DrsTrigger
 
 MAX_STAY = 5.0
 
 
 class DrsJobsSensor(DrsSensor):
-    """Base of the sensors that wait for tasks; a kind of sensor says how the tasks should be."""
+    """Base of the sensors that wait for jobs; a kind of sensor says how the jobs should be."""
 
-    _wanted: JobsCondition
+    _wanted: protocol.JobsCondition
 
-    def _new_wait(self, memory: dict[str, Any], seed: str) -> JobsWait:
-        from airflow_provider_drs.protocol.jobs.calls import describe_jobs
-        from airflow_provider_drs.protocol.jobs.wait import JobsMemory, JobsWait
-        from airflow_provider_drs.protocol.polling import Pace
-        from airflow_provider_drs.protocol.settings import error_context
-
-        pace = self._pace()
-        return JobsWait(
-            self._wanted,
-            Pace(pace["poke_interval"], pace["exponential_backoff"], pace["max_wait"], seed),
-            transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
-            memory=JobsMemory.from_dict(memory),
-            error_context=error_context(self.drs_conn_id, describe_jobs(self._wanted.job_ids)),
-        )
-
-    def _ask(self, wait: JobsWait) -> PollResult:
-        client = self._hook().get_conn()
-        replies = [client.call(call) for call in wait.calls()]
-        return wait.answered(replies, time.time())
-
-    def _trigger(self) -> BaseTrigger:
-        from airflow_provider_drs.triggers.jobs import DrsJobsTrigger
-
-        return DrsJobsTrigger(
-            wanted=self._wanted.to_dict(),
-            drs_conn_id=self.drs_conn_id,
-            project_id=self.project_id,
-            transient_error_timeout=self.transient_error_timeout,
-            silent_fail=self.silent_fail,
-            **self._pace(),
-        )
+    def _trigger(self) -> DrsTrigger:
+        return triggers.DrsJobsTrigger(wanted=self._wanted.to_dict(), **self._trigger_kwargs())
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
-        from airflow_provider_drs.job_failures import DrsJobFailedError
-        from airflow_provider_drs.protocol.jobs.wait import FAILED
-
-        if event["outcome"] == FAILED:
+        if event["outcome"] == protocol.Outcome.FAILED:
             raise DrsJobFailedError(event["jobs"])
         return dict(event["result"])
 
@@ -118,23 +85,18 @@ class DrsJobReadySensor(DrsJobsSensor):
         """
         done = super().poke(context)
         while not done and self.reschedule and self._wait.memory.samples and context.get("task_state_store") is None:
-            time.sleep(min(self._delay, MAX_STAY))
+            self._runtime.sleep(min(self._delay, MAX_STAY))
             done = super().poke(context)
         return done
 
     def _check(self, context: Context) -> str | None:
-        from airflow_provider_drs.protocol.http.request import checked_job_id
-        from airflow_provider_drs.protocol.jobs.calls import checked_job_ids
-        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, lag_limit, usual_failures
-        from airflow_provider_drs.protocol.switchover.status import HEALTHY
-
-        ids = checked_job_ids(self.job_ids) if self.job_id is None else [checked_job_id(self.job_id)]
-        self._wanted = JobsCondition(
+        ids = protocol.checked_job_ids(self.job_ids) if self.job_id is None else [protocol.checked_job_id(self.job_id)]
+        self._wanted = protocol.JobsCondition(
             tuple(ids),
-            (HEALTHY,),
-            usual_failures((HEALTHY,)),
+            (protocol.HEALTHY,),
+            protocol.usual_failures((protocol.HEALTHY,)),
             needs_lag=True,
-            max_lag=lag_limit(self.max_lag),
+            max_lag=protocol.lag_limit(self.max_lag),
             stable_samples=self.stable_samples,
         )
         return ids[0] if len(ids) == 1 else None
@@ -184,15 +146,12 @@ class DrsJobStatusSensor(DrsJobsSensor):
         self.failure_statuses = failure_statuses
 
     def _check(self, context: Context) -> str:
-        from airflow_provider_drs.protocol.http.request import checked_job_id
-        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, checked_statuses, usual_failures
-
-        targets = checked_statuses("target_statuses", self.target_statuses)
-        failures = usual_failures(targets)
+        targets = protocol.checked_statuses("target_statuses", self.target_statuses)
+        failures = protocol.usual_failures(targets)
         if self.failure_statuses is not None:
             given = self.failure_statuses
-            failures = checked_statuses("failure_statuses", given) if given else ()
-        self._wanted = JobsCondition((checked_job_id(self.job_id),), targets, failures)
+            failures = protocol.checked_statuses("failure_statuses", given) if given else ()
+        self._wanted = protocol.JobsCondition((protocol.checked_job_id(self.job_id),), targets, failures)
         return self.job_id
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:

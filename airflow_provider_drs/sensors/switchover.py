@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, Param
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_drs import protocol, triggers
+from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.sensors.base import DrsSensor
+from airflow_provider_drs.triggers.without_worker import needs_a_worker
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_drs.protocol.switchover.freshness import Freshness
-    from airflow_provider_drs.protocol.switchover.wait import PollResult, SwitchoverWait
+    from airflow_provider_drs.triggers.base import DrsTrigger
 
 ANY_SWITCHOVER = "any"
 # What a subclass may change about the end of a task, and a worker only would call.
@@ -84,62 +85,30 @@ class DrsSwitchoverSensor(DrsSensor):
             self._start_from_trigger()
 
     def _check(self, context: Context) -> str:
-        from airflow_provider_drs.exceptions import DrsArgumentError
-        from airflow_provider_drs.protocol.http.request import checked_job_id
-
         if self._bound:
             if self.switchover is None:
-                raise DrsArgumentError("switchover is None: the task it comes from left no record of one")
+                raise protocol.DrsArgumentError("switchover is None: the task it comes from left no record of one")
             meant = self.switchover.get("job_id") if isinstance(self.switchover, dict) else None
             if self.job_id is None:
                 self.job_id = meant
             self._freshness()
             if self.job_id != meant:
-                raise DrsArgumentError(f"job_id is {self.job_id!r}, the switchover is of job {meant!r}")
-        return checked_job_id(self.job_id)
+                raise protocol.DrsArgumentError(f"job_id is {self.job_id!r}, the switchover is of job {meant!r}")
+        return protocol.checked_job_id(self.job_id)
 
-    def _new_wait(self, memory: dict[str, Any], seed: str) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.http.request import describe_job
-        from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.switchover.wait import Memory, Pace, SwitchoverWait
-
-        return SwitchoverWait(
-            str(self.job_id),
-            Pace(self.poke_interval, self.exponential_backoff, self._pace()["max_wait"], seed),
-            verify_job_id=self.verify_job_id,
-            transient_error_timeout=None if self.reschedule else self.transient_error_timeout,
-            memory=Memory.from_dict(memory),
-            error_context=error_context(self.drs_conn_id, describe_job(str(self.job_id))),
-            freshness=self._freshness(),
-            fast=not self.reschedule,
-        )
-
-    def _ask(self, wait: SwitchoverWait) -> PollResult:
-        asked_at = time.time()
-        reply = self._hook().get_switchover_status(str(self.job_id))
-        return wait.answered(reply, time.time(), asked_at)
-
-    def _trigger(self, started_here: bool = False) -> BaseTrigger:
-        from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
-
+    def _trigger(self, started_here: bool = False) -> DrsTrigger:
         freshness = self._freshness()
-        return DrsSwitchoverTrigger(
+        return triggers.DrsSwitchoverTrigger(
             job_id=str(self.job_id),
-            drs_conn_id=self.drs_conn_id,
-            project_id=self.project_id,
-            transient_error_timeout=self.transient_error_timeout,
             verify_job_id=self.verify_job_id,
-            silent_fail=self.silent_fail,
             freshness=freshness.to_dict() if freshness else None,
-            end_from_trigger=self._ends_from_trigger(started_here),
+            end_from_trigger=self._ends_from_trigger(started_here) if self.deferrable else False,
             started_here=started_here,
-            **self._pace(),
+            **self._trigger_kwargs(),
         )
 
     def _ends_from_trigger(self, started_here: bool) -> bool | None:
         """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
-        from airflow_provider_drs.triggers.without_worker import needs_a_worker
-
         kind = type(self)
         hooked = self._post_execute_hook is not None or kind.post_execute is not BaseOperator.post_execute
         hooked = hooked or any(getattr(kind, name) is not getattr(DrsSwitchoverSensor, name) for name in _ENDINGS)
@@ -153,8 +122,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _start_from_trigger(self) -> None:
         """Set up the start in the triggerer; refuse what would hang there, or be taken literally."""
-        from airflow.providers.common.compat.sdk import Param
-        from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+        # Loaded only by the DAG files that ask for it.
         from airflow.triggers.base import StartTriggerArgs
 
         if self._bound:
@@ -191,25 +159,18 @@ class DrsSwitchoverSensor(DrsSensor):
         )
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
-        from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
-        from airflow_provider_drs.protocol.switchover.wait import FAILED, UNDECIDED
-
-        if event["outcome"] == FAILED:
+        if event["outcome"] == protocol.Outcome.FAILED:
             raise DrsSwitchoverFailedError(**event["switchover"])
-        if event["outcome"] == UNDECIDED:
+        if event["outcome"] == protocol.Outcome.UNDECIDED:
             raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
         return dict(event["result"])
 
     def _never_skipped(self) -> tuple[type[Exception], ...]:
-        from airflow_provider_drs.exceptions import DrsSwitchoverUnknownError
-
         return (DrsSwitchoverUnknownError,)
 
     def _subject(self) -> str:
         return f"the switchover of job {self.job_id}"
 
-    def _freshness(self) -> Freshness | None:
+    def _freshness(self) -> protocol.Freshness | None:
         """Return which switchover is meant, from the operator's XCom."""
-        from airflow_provider_drs.protocol.switchover.record import freshness_of
-
-        return freshness_of(self.switchover) if self._bound else None
+        return protocol.freshness_of(self.switchover) if self._bound else None

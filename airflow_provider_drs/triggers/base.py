@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
+from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
-from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
-
-if TYPE_CHECKING:
-    from airflow_provider_drs.clients.polling.follower import Pollable
-    from airflow_provider_drs.protocol.polling import Pace
-    from airflow_provider_drs.protocol.settings import Settings
+from airflow_provider_drs import protocol
+from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.triggers.shared import shared_polls
 
 
 class DrsTrigger(BaseTrigger):
@@ -26,7 +25,7 @@ class DrsTrigger(BaseTrigger):
     :param poke_interval: seconds between polls.
     :param exponential_backoff: let the interval grow from poll to poll.
     :param max_wait: seconds it may grow to.
-    :param transient_error_timeout: seconds of trouble without one good answer after which to give up.
+    :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param silent_fail: log errors that would end the wait, and go on.
 
     Whatever goes wrong is an event too, ``{"outcome": "error", "error": {...}}``, so that the task ends as it would in
@@ -42,7 +41,7 @@ class DrsTrigger(BaseTrigger):
         poke_interval: float = 5.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        transient_error_timeout: float = 900.0,
+        transient_error_timeout: float | None = 900.0,
         silent_fail: bool = False,
     ) -> None:
         super().__init__()
@@ -62,7 +61,7 @@ class DrsTrigger(BaseTrigger):
         """Return what every event of this trigger holds besides its outcome."""
         return {}
 
-    async def _begin(self, settings: Settings) -> None:
+    async def _begin(self, settings: protocol.Settings) -> None:
         """Do what is to be done before the first poll."""
 
     async def _to_event(self, event: dict[str, Any]) -> TriggerEvent:
@@ -71,9 +70,6 @@ class DrsTrigger(BaseTrigger):
 
     async def _push(self, key: str, value: Any) -> bool:
         """Write down an XCom of the task, as a worker would; tell whether that went well."""
-        from airflow.providers.common.compat.sdk import XCom
-        from asgiref.sync import sync_to_async
-
         ti = self.task_instance
         if ti is None:  # dag.test() runs triggers without one
             return False
@@ -88,8 +84,19 @@ class DrsTrigger(BaseTrigger):
         return True
 
     @abstractmethod
-    def _new_wait(self, pace: Pace) -> Pollable:
-        """Return the state machine of this wait."""
+    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.PollingWait:
+        """Return the state machine of this wait: the one description of it, for poke loop, operator and triggerer.
+
+        :param seed: what the jitter of an exponential backoff is made from.
+        :param memory: what earlier pokes saw, as ``PollMemory.to_dict`` writes it.
+        """
+
+    def event_of(self, result: protocol.PollResult) -> dict[str, Any]:
+        """Return the event of an end."""
+        return {**result.event(), **self._echo()}
+
+    def _pace(self, seed: str) -> protocol.Pace:
+        return protocol.Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and what ``__init__`` takes."""
@@ -109,19 +116,16 @@ class DrsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until the wait is over and fire one event."""
-        from airflow_provider_drs.protocol.errors import DrsError, one_line
-        from airflow_provider_drs.protocol.polling import GiveUp
-
         try:
-            event = await self._until_over()
-        except DrsError as error:  # a connection that cannot be used
-            event = GiveUp(error=error).event()
+            result = await self._until_over()
+        except protocol.DrsError as error:  # a connection that cannot be used
+            result = protocol.GiveUp(error=error)
         except Exception as error:
             # Left to Airflow, this would skip a task with soft_fail, as if what it waits for had been seen to fail.
             self.log.exception("%s broke", type(self).__name__)
-            broken = DrsError(f"the trigger broke: {type(error).__name__}: {one_line(error)}")
-            event = GiveUp(error=broken).event()
-        event = {**event, **self._echo()}
+            text = f"the trigger broke: {type(error).__name__}: {protocol.one_line(error)}"
+            result = protocol.GiveUp(error=protocol.DrsError(text))
+        event = self.event_of(result)
         try:
             fired = await self._to_event(event)
         except Exception:
@@ -129,25 +133,23 @@ class DrsTrigger(BaseTrigger):
             fired = TriggerEvent(event)
         yield fired
 
-    async def _until_over(self) -> dict[str, Any]:
-        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace
-
-        wait = self._new_wait(Pace(self.poke_interval, self.exponential_backoff, self.max_wait, str(id(self))))
+    async def _until_over(self) -> protocol.PollResult:
+        wait = self.new_wait(seed=str(id(self)))
         while True:
             async with shared_polls(self.drs_conn_id, self.project_id) as polls:
                 await self._begin(polls.client.settings)
                 with polls.follow(wait) as follower:
                     while True:
-                        verdict = await follower.next()
-                        for line in verdict.lines:
+                        result = await follower.next()
+                        for line in result.lines:
                             # One logger for all: one of its own weighs 1 KiB.
                             self.logger().log(line.level, line.text)
-                        if isinstance(verdict, GiveUp) and self.silent_fail:
-                            self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", verdict.error)
+                        if isinstance(result, protocol.GiveUp) and self.silent_fail:
+                            self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
                             if polls.stale:
                                 break
-                            follower.again(verdict.delay)
-                        elif not isinstance(verdict, KeepPolling):
-                            return verdict.event()
+                            follower.again(result.delay)
+                        elif not isinstance(result, protocol.KeepPolling):
+                            return result
             # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
-            await asyncio.sleep(verdict.delay)
+            await asyncio.sleep(result.delay)

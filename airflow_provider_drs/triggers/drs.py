@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.triggers.base import DrsTrigger
 from airflow_provider_drs.triggers.without_worker import needs_a_worker
-
-if TYPE_CHECKING:
-    from airflow_provider_drs.protocol.polling import Pace
-    from airflow_provider_drs.protocol.settings import Settings
-    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
 
 class DrsSwitchoverTrigger(DrsTrigger):
@@ -21,8 +20,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
 
     :param job_id: the job.
     :param verify_job_id: fail when the answer is about another job.
-    :param freshness: which switchover is meant, as ``protocol.freshness.Freshness.to_dict`` writes it; None: any.
-    :param record: what an operator has written down about its switchover, handed back with the event; it says which
+    :param freshness: which switchover is meant, as ``protocol.Freshness.to_dict`` writes it; None: any.
+    :param record: the record of an operator's switchover, handed back with the event; it says which
         switchover is meant, in place of ``freshness``.
     :param deadline: seconds since the epoch after which the outcome is undecided; None: never.
     :param end_from_trigger: a switchover that is complete ends the task from here, with the sensor's XCom; every other
@@ -44,7 +43,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
         poke_interval: float = 5.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        transient_error_timeout: float = 900.0,
+        transient_error_timeout: float | None = 900.0,
         verify_job_id: bool = True,
         silent_fail: bool = False,
         freshness: dict[str, Any] | None = None,
@@ -79,44 +78,36 @@ class DrsSwitchoverTrigger(DrsTrigger):
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
 
-    async def _begin(self, settings: Settings) -> None:
+    async def _begin(self, settings: protocol.Settings) -> None:
         link = settings.console_link(self.job_id) if self.started_here else None
         if link:
-            from airflow_provider_drs.links.drs import DrsConsoleLink
-
             await self._push(DrsConsoleLink.key, link)
 
     async def _to_event(self, event: dict[str, Any]) -> TriggerEvent:
-        from airflow_provider_drs.metrics import metrics
-        from airflow_provider_drs.protocol.switchover.wait import DONE
-
         metrics().ended(event)
         ends = self.end_from_trigger
         if ends is None:
             task = getattr(self, "task", None)
             ends = task is not None and not needs_a_worker(task)
-        done = ends and event["outcome"] == DONE
+        done = ends and event["outcome"] == protocol.Outcome.DONE
         # Not left to the event: from 3.0 to 3.3 Airflow encodes its XComs twice, so that a dict becomes a string.
         if done and await self._push("return_value", event["result"]):
             return TaskSuccessEvent()
         return await super()._to_event(event)
 
-    def _new_wait(self, pace: Pace) -> SwitchoverWait:
-        from airflow_provider_drs.protocol.http.request import describe_job
-        from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.switchover.freshness import Freshness
-        from airflow_provider_drs.protocol.switchover.record import Record
-        from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-
-        freshness = Freshness.from_dict(self.freshness) if self.freshness else None
+    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.SwitchoverWait:
+        """Return the state machine of this wait."""
+        freshness = protocol.Freshness.from_dict(self.freshness) if self.freshness else None
         if self.record is not None:
-            freshness = Record.from_dict(self.record).freshness()
-        return SwitchoverWait(
+            freshness = protocol.Record.from_dict(self.record).freshness()
+        return protocol.SwitchoverWait(
             self.job_id,
-            pace,
+            self._pace(seed),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
-            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
+            memory=protocol.SwitchoverMemory.from_dict(memory or {}),
+            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
             freshness=freshness,
+            fast=memory is None,  # a wait that lives from one process to the next polls when it is scheduled
             deadline=self.deadline,
         )

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers import base as airflow_triggers
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_drs.hooks.drs import DrsHook, shared_polls
+from airflow_provider_drs import protocol
+from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
+from airflow_provider_drs.triggers.shared import shared_polls
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
-    from airflow_provider_drs.protocol.polling import Pace, PollResult
-    from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-    from airflow_provider_drs.protocol.switchover.watch import Snapshot
 else:
     # Airflow 2 has no AssetWatcher either, so that nothing can use the trigger there; this module still loads.
     BaseEventTrigger = getattr(airflow_triggers, "BaseEventTrigger", BaseTrigger)
@@ -96,52 +95,49 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         return ("drs_switchover", self.drs_conn_id, self.project_id or "", self.job_id, str(self.poke_interval))
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot, None]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[protocol.Snapshot, None]:
         """Poll for ever: each poll is a snapshot, and so is each error, which must not end the others' watching.
 
         :param kwargs: as :meth:`serialize` returns them.
         """
-        from airflow_provider_drs.protocol.errors import DrsError, one_line
-        from airflow_provider_drs.protocol.polling import Pace
-        from airflow_provider_drs.protocol.switchover.watch import PAUSE_AFTER_ERROR, Snapshot, SwitchoverWatch
-
         while True:
             try:
-                listening = SwitchoverWatch(kwargs["job_id"], Pace(kwargs["poke_interval"]))
+                listening = protocol.SwitchoverWatch(kwargs["job_id"], protocol.Pace(kwargs["poke_interval"]))
                 async with shared_polls(kwargs["drs_conn_id"], kwargs["project_id"]) as polls:
                     with polls.follow(listening) as follower:
                         while True:
                             snapshot = await follower.next()
-                            if isinstance(snapshot, Snapshot):  # Listening makes nothing else
+                            if isinstance(snapshot, protocol.Snapshot):  # Listening makes nothing else
                                 yield snapshot
                                 if polls.stale:  # its password would be refused again: read the connection anew
                                     break
                                 follower.again(snapshot.delay)
-            except DrsError as error:  # a connection, or a job id, that cannot be used
-                yield Snapshot(error=error)
+            except protocol.DrsError as error:  # a connection, or a job id, that cannot be used
+                yield protocol.Snapshot(error=error)
             except Exception as error:
                 # Left to Airflow, the trigger would be started again at once, and for ever.
-                yield Snapshot(error=DrsError(f"{cls.__name__} broke: {type(error).__name__}: {one_line(error)}"))
-            await asyncio.sleep(PAUSE_AFTER_ERROR)
+                yield protocol.Snapshot(
+                    error=protocol.DrsError(f"{cls.__name__} broke: {type(error).__name__}: {protocol.one_line(error)}")
+                )
+            await asyncio.sleep(protocol.PAUSE_AFTER_ERROR)
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[protocol.Snapshot]
+    ) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each end among the snapshots."""
-        from airflow_provider_drs.protocol.errors import DrsError, one_line
-        from airflow_provider_drs.protocol.polling import Pace
-
-        wait: SwitchoverWait | None = None
+        wait: protocol.SwitchoverWait | None = None
         async for snapshot in shared_stream:
             try:
                 # What was seen, and if it was an end fired, a poll ago has reached Airflow by now.
                 await self._recall()
                 await self._keep()
-                wait = wait or self._new_wait(Pace(self.poke_interval))
+                wait = wait or self._next_wait()
                 event = self._judge(wait, snapshot)
-            except DrsError as error:
+            except protocol.DrsError as error:
                 self._say(str(error))
                 wait = None
             except Exception as error:
-                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {one_line(error)}")
+                self._say(f"{type(self).__name__} broke: {type(error).__name__}: {protocol.one_line(error)}")
                 wait = None
             else:
                 if event is not None:
@@ -155,46 +151,38 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
             async for event in self.filter_shared_stream(snapshots):
                 yield event
 
-    def _judge(self, wait: SwitchoverWait, snapshot: Snapshot) -> dict[str, Any] | None:
+    def _judge(self, wait: protocol.SwitchoverWait, snapshot: protocol.Snapshot) -> dict[str, Any] | None:
         """Return the event of a snapshot that shows a new end; raise the error of one that shows no status."""
-        from airflow_provider_drs.protocol.errors import DrsError
-        from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, utc
-
         if snapshot.reply is None:
-            verdict: PollResult = wait.failed(snapshot.error or DrsError(""), snapshot.at)
+            result: protocol.PollResult = wait.failed(snapshot.error or protocol.DrsError(""), snapshot.at)
         else:
             if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
                 wait.freshness.baseline = snapshot.reply.status
-            verdict = wait.answered(snapshot.reply, snapshot.at, snapshot.asked_at)
-        for line in verdict.lines:
+            result = wait.take([snapshot.reply], snapshot.at, snapshot.asked_at)
+        for line in result.lines:
             self.log.log(line.level, line.text)
-        if isinstance(verdict, GiveUp):
-            raise verdict.error
+        if isinstance(result, protocol.GiveUp):
+            raise result.error
         self._note(wait)
-        if isinstance(verdict, KeepPolling):
+        if isinstance(result, protocol.KeepPolling):
             return None
-        event = verdict.event()
+        event = result.event()
         seen = event["seen"]
         self._seen = Seen(seen["status"])
         told = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
-        return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": utc(seen["at"])}
+        return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": protocol.utc(seen["at"])}
 
-    def _new_wait(self, pace: Pace) -> SwitchoverWait:
+    def _next_wait(self) -> protocol.SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""
-        from airflow_provider_drs.protocol.http.request import describe_job
-        from airflow_provider_drs.protocol.settings import error_context
-        from airflow_provider_drs.protocol.switchover.freshness import Freshness
-        from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-
         last = self._seen or Seen(None)
-        return SwitchoverWait(
+        return protocol.SwitchoverWait(
             self.job_id,
-            pace,
+            protocol.Pace(self.poke_interval),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=None,
-            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
+            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
             fast=False,
-            freshness=Freshness(
+            freshness=protocol.Freshness(
                 baseline=last.status,
                 posted_at=0.0,
                 accepted_at=None,
@@ -205,7 +193,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
             ),
         )
 
-    def _note(self, wait: SwitchoverWait) -> None:
+    def _note(self, wait: protocol.SwitchoverWait) -> None:
         """Remember what stands, once there was a good answer."""
         if wait.freshness is not None and wait.memory.last_seen is not None:
             self._seen = Seen(wait.freshness.baseline, wait.freshness.started)

@@ -1,22 +1,19 @@
-"""The triggers that wait for tasks and for comparisons."""
+"""The triggers that wait for jobs and for comparisons."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
-if TYPE_CHECKING:
-    from airflow_provider_drs.protocol.compare.wait import CompareWait
-    from airflow_provider_drs.protocol.jobs.wait import JobsWait
-    from airflow_provider_drs.protocol.polling import Pace
-
 
 class DrsJobsTrigger(DrsTrigger):
-    """Waits until tasks are as they should be, or one has failed, and fires one event.
+    """Waits until jobs are as they should be, or one has failed, and fires one event.
 
-    :param wanted: which tasks, and how they should be, as ``protocol.readiness.Wanted.to_dict`` writes it.
+    :param wanted: which jobs, and how they should be, as ``protocol.JobsCondition.to_dict`` writes it.
     :param record: what an operator knew when the wait began, handed back with the event.
 
     The other parameters are those of :class:`~airflow_provider_drs.triggers.base.DrsTrigger`.
@@ -34,7 +31,7 @@ class DrsJobsTrigger(DrsTrigger):
         poke_interval: float = 5.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        transient_error_timeout: float = 900.0,
+        transient_error_timeout: float | None = 900.0,
         silent_fail: bool = False,
         record: dict[str, Any] | None = None,
     ) -> None:
@@ -50,17 +47,15 @@ class DrsJobsTrigger(DrsTrigger):
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
 
-    def _new_wait(self, pace: Pace) -> JobsWait:
-        from airflow_provider_drs.protocol.jobs.calls import describe_jobs
-        from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
-        from airflow_provider_drs.protocol.settings import error_context
-
-        wanted = JobsCondition.from_dict(self.wanted)
-        return JobsWait(
+    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.JobsWait:
+        """Return the state machine of this wait."""
+        wanted = protocol.JobsCondition.from_dict(self.wanted)
+        return protocol.JobsWait(
             wanted,
-            pace,
+            self._pace(seed),
             transient_error_timeout=self.transient_error_timeout,
-            error_context=error_context(self.drs_conn_id, describe_jobs(wanted.job_ids)),
+            memory=protocol.JobsMemory.from_dict(memory or {}),
+            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_jobs(wanted.job_ids)),
         )
 
 
@@ -87,7 +82,7 @@ class DrsCompareTrigger(DrsTrigger):
         poke_interval: float = 10.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        transient_error_timeout: float = 900.0,
+        transient_error_timeout: float | None = 900.0,
         silent_fail: bool = False,
         deadline: float | None = None,
     ) -> None:
@@ -107,17 +102,14 @@ class DrsCompareTrigger(DrsTrigger):
             "deadline": self.deadline,
         }
 
-    def _new_wait(self, pace: Pace) -> CompareWait:
-        from airflow_provider_drs.protocol.compare.wait import CompareWait
-        from airflow_provider_drs.protocol.http.request import describe_job
-        from airflow_provider_drs.protocol.settings import error_context
-
-        return CompareWait(
+    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.CompareWait:
+        """Return the state machine of this wait."""
+        return protocol.CompareWait(
             self.job_id,
             self.compare,
             self.compare_id,
-            pace,
+            self._pace(seed),
             transient_error_timeout=self.transient_error_timeout,
-            error_context=error_context(self.drs_conn_id, describe_job(self.job_id)),
+            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
             deadline=self.deadline,
         )

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.airflow.waits import Ended, JumpingClock, run_task
 
 OTHER = "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
-
-
-def use_clock(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the classes about tasks live by ``clock`` too."""
-    from airflow_provider_drs.operators import compare, driving, jobs
-    from airflow_provider_drs.sensors import jobs as sensors
-
-    for module in (compare, driving, jobs, sensors):
-        monkeypatch.setattr(module, "time", clock)
 
 
 def run_job(kind: type[Any], mode: str, clock: JumpingClock, **kwargs: Any) -> Ended:

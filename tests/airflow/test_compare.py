@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs import exceptions
-from airflow_provider_drs.job_failures import DrsComparisonError
+from airflow_provider_drs.exceptions import DrsComparisonError
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import run_job, use_clock
+from tests.airflow.job_runs import run_job
 from tests.airflow.waits import A_TICK, JOB, JumpingClock
 
 CREATE, QUERY = "create-compare-task", "query-compare-result"
@@ -19,8 +19,8 @@ GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "
 
 
 @pytest.fixture(autouse=True)
-def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_clock(clock, monkeypatch)
+def _time(clock: JumpingClock) -> None:
+    """Every test here lives by the jumping clock."""
 
 
 @dataclass

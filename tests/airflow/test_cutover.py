@@ -15,7 +15,6 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 from airflow_provider_drs.cutover import cutover, reason_not_to_roll_back
 from airflow_provider_drs.protocol.switchover.record import Phase
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import use_clock
 from tests.airflow.waits import JOB, JumpingClock
 
 POST = "switch-vip"
@@ -23,8 +22,8 @@ START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP
 
 
 @pytest.fixture(autouse=True)
-def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_clock(clock, monkeypatch)
+def _time(clock: JumpingClock) -> None:
+    """Every test here lives by the jumping clock."""
 
 
 @dataclass

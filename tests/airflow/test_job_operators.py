@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs import exceptions
-from airflow_provider_drs.job_failures import DrsJobFailedError
+from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.operators.jobs import (
     DrsPauseJobOperator,
     DrsResumeJobOperator,
@@ -17,7 +17,7 @@ from airflow_provider_drs.operators.jobs import (
     DrsStopJobOperator,
 )
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import run_job, use_clock
+from tests.airflow.job_runs import run_job
 from tests.airflow.waits import JOB, JumpingClock
 
 START, PAUSE, RESUME, STOP = DrsStartJobOperator, DrsPauseJobOperator, DrsResumeJobOperator, DrsStopJobOperator
@@ -26,8 +26,8 @@ RUNNING, RELEASED = "INCRE_TRANSFER_STARTED", "RELEASE_RESOURCE_COMPLETE"
 
 
 @pytest.fixture(autouse=True)
-def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_clock(clock, monkeypatch)
+def _time(clock: JumpingClock) -> None:
+    """Every test here lives by the jumping clock."""
 
 
 @dataclass

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs import exceptions
-from airflow_provider_drs.job_failures import DrsJobFailedError
+from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor, DrsJobStatusSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import OTHER, run_job, use_clock
+from tests.airflow.job_runs import OTHER, run_job
 from tests.airflow.waits import JOB, MODES, JumpingClock
 
 HEALTHY = "INCRE_TRANSFER_STARTED"
 
 
 @pytest.fixture(autouse=True)
-def _time(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_clock(clock, monkeypatch)
+def _time(clock: JumpingClock) -> None:
+    """Every test here lives by the jumping clock."""
 
 
 @dataclass

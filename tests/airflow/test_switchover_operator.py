@@ -13,6 +13,7 @@ from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import JOB, Ended, JumpingClock, run_task
+from tests.protocol.scripted import ScriptedRuntime
 
 STATUS, POST = "get-switch-vip-status", "switch-vip"
 START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
@@ -345,30 +346,24 @@ def test_without_a_store_a_further_try_never_switches(running: bool) -> None:
     from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
     from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
     from airflow_provider_drs.protocol.switchover.record import Phase
-    from airflow_provider_drs.protocol.switchover.steps import Ask, Now
-    from airflow_provider_drs.protocol.switchover.switch import Order, switch
+    from airflow_provider_drs.protocol.switchover.switch import SwitchoverRequest, switch
 
     replies = {
         "batch-status": {JOB: JobState(JOB, "INCRE_TRANSFER_FAILED")},
         "batch-progress": {JOB: JobProgress(JOB, None, "-1")},
         "get-switch-vip-status": SwitchoverReply(JOB, START if running else COMPLETE),
     }
-    steps = switch(Order(JOB, "target", may_switch=False), None)
-    step = next(steps)
-    try:
-        while True:
-            wanted = replies[step.call.name] if isinstance(step, Ask) else 1000.0 if isinstance(step, Now) else None
-            step = steps.send(wanted)
-    except StopIteration as done:
-        record = done.value
+    runtime = ScriptedRuntime(lambda call: replies[call.name])
+    record = switch(SwitchoverRequest(JOB, "target", may_switch=False), None, runtime)
     assert record.phase is (Phase.ACCEPTED if running else Phase.LOST)
     assert record.attached is running
 
 
 def test_what_was_written_down_for_another_job_stops_the_task() -> None:
     from airflow_provider_drs.protocol.switchover.record import Phase, Record
-    from airflow_provider_drs.protocol.switchover.switch import Order, Refusal, switch
+    from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch
 
     for phase in (Phase.DONE, Phase.ACCEPTED, Phase.FAILED, Phase.UNKNOWN):
-        with pytest.raises(Refusal, match="Start a new DAG run"):
-            next(switch(Order(JOB, "source"), Record(JOB, "target", phase=phase)))
+        record = Record(JOB, "target", phase=phase)
+        with pytest.raises(NotSwitchedError, match="Start a new DAG run"):
+            switch(SwitchoverRequest(JOB, "source"), record, ScriptedRuntime(lambda call: None))

@@ -65,16 +65,16 @@ def test_what_needs_nothing_new_can_be_loaded_by_a_triggerer_of_version_0_1() ->
 def test_a_hundred_triggers_share_look_up_token_and_connections(
     drs: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.providers.common.compat import connection
+    from airflow_provider_drs.triggers import shared
 
     looked_up = []
-    look_up = connection.get_async_connection
+    look_up = shared.get_async_connection
 
     async def counted(conn_id: str) -> Any:
         looked_up.append(conn_id)
         return await look_up(conn_id)
 
-    monkeypatch.setattr(connection, "get_async_connection", counted)
+    monkeypatch.setattr(shared, "get_async_connection", counted)
     jobs = [f"{JOB[:-3]}{n:03}" for n in range(100)]
     for job in jobs:
         drs.add_job(Job(job, status_script=["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))

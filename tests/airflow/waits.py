@@ -81,11 +81,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     from airflow.sdk.bases import sensor as airflow_sensor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+    from airflow_provider_drs import task as our_task
     from airflow_provider_drs.clients.polling import streams as poll_streams
-    from airflow_provider_drs.operators import driving as our_driving
-    from airflow_provider_drs.operators import switchover as our_operator
     from airflow_provider_drs.sensors import base as our_sensor
-    from airflow_provider_drs.sensors import switchover as our_switchover_sensor
 
     clock = JumpingClock()
     decide = our_sensor.DrsSensor._get_next_poke_interval
@@ -101,8 +99,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
 
     monkeypatch.setattr(our_sensor.DrsSensor, "_get_next_poke_interval", decide_and_jump)
     monkeypatch.setattr(RuntimeTaskInstance, "get_first_reschedule_date", first_rescheduled)
-    ours = (our_sensor, our_switchover_sensor, our_operator, our_driving)
-    for module in (airflow_sensor, *ours):
+    for module in (airflow_sensor, our_task):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(poll_streams, "Clock", clock.of_streams)
     monkeypatch.setattr(airflow_sensor, "timezone", clock)

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from airflow_provider_drs.protocol.switchover.wait import KeepPolling, Pace, SwitchoverWait
+from airflow_provider_drs.protocol.polling import KeepPolling, Pace
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 from tests.protocol.switchover.test_wait import JOB, START, play
 
 INTERVALS = [0.3, 1.0, 5.0, 7.5, 60.0]

@@ -26,7 +26,7 @@ _SHOWN_IN = {
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedItem:
     """One thing that was compared.
 
     :param name: a type of object, a database, or ``database.table``.
@@ -48,7 +48,7 @@ class ComparePage:
     """
 
     status: str | None
-    items: tuple[Compared, ...] = ()
+    items: tuple[ComparedItem, ...] = ()
     differing: tuple[str, ...] = ()
     more: bool = False
 
@@ -150,9 +150,11 @@ def _page(answer: Mapping[str, Any], compare: str, compare_id: str, page: int) -
     return ComparePage(status or None, items, differing, more)
 
 
-def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[Compared, ...], tuple[str, ...], int, int]:
+def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
     overview = list(_objects(results.get("object_compare_overview")))
-    items = tuple(Compared(_name(x.get("object_type")), compare_text(x.get("object_compare_result"))) for x in overview)
+    items = tuple(
+        ComparedItem(_name(x.get("object_type")), compare_text(x.get("object_compare_result"))) for x in overview
+    )
     details = results.get("object_compare_details")
     by_type = details if isinstance(details, Mapping) else {}
     lists = [(kind, list(_objects(found))) for kind, found in by_type.items()]
@@ -165,18 +167,18 @@ def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[Compared, .
     return items, differing, max((len(found) for _, found in lists), default=0), 0
 
 
-def _data_page(results: Mapping[str, Any], compare: str) -> tuple[tuple[Compared, ...], tuple[str, ...], int, int]:
+def _data_page(results: Mapping[str, Any], compare: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
     what = "line" if compare == "lines" else "content"
     overview = list(_objects(results.get(f"{what}_compare_overview")))
     field = f"{what}_compare_result"
-    items = [Compared(_name(x.get("source_db_name")), compare_text(x.get(field))) for x in overview]
+    items = [ComparedItem(_name(x.get("source_db_name")), compare_text(x.get(field))) for x in overview]
     longest, counts = len(overview), [_count(results.get(f"{what}_compare_overview_count"))]
     for database in _objects(results.get(f"{what}_compare_details")):
         name = _name(database.get("source_db_name"))
         for part in (f"{what}_compare_detail", f"{what}_uncompare_detail"):
             tables = list(_objects(database.get(part)))
             items += [
-                Compared(f"{name}.{_name(x.get('source_table_name'))}", compare_text(x.get(field))) for x in tables
+                ComparedItem(f"{name}.{_name(x.get('source_table_name'))}", compare_text(x.get(field))) for x in tables
             ]
             longest = max(longest, len(tables))
             counts.append(_count(database.get(f"{part}_count")))

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import logging
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import random
 from typing import Any
 
-from airflow_provider_drs.protocol.compare.calls import Compared, ComparePage, query_compare_result
-from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError
-from airflow_provider_drs.protocol.http.request import Call
+from airflow_provider_drs.protocol.compare.calls import ComparedItem, ComparePage, query_compare_result
+from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError, Json
 from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import (
+    DEFAULT_TRANSIENT_ERROR_TIMEOUT,
     GiveUp,
     KeepPolling,
     LogLine,
+    Outcome,
     Pace,
     PollingWait,
     PollMemory,
     PollResult,
+    info,
     utc,
 )
 
-COMPARED = "compared"
 CONSISTENT = "CONSISTENT"
 CAN_NOT_COMPARE = "CAN_NOT_COMPARE"
 
@@ -39,14 +39,14 @@ _MALFORMED = frozenset(
 
 
 @dataclass(frozen=True)
-class ComparisonEnded(PollResult):
+class Compared(PollResult):
     """The comparison has ended; ``result`` is ``{compare_id, compared, not_consistent, done_at, polls}``."""
 
     result: Mapping[str, Any] = field(default_factory=dict)
 
-    def event(self) -> dict[str, Any]:
+    def event(self) -> Json:
         """Return ``{"outcome": "compared", "result": {...}}``."""
-        return {"outcome": COMPARED, "result": dict(self.result)}
+        return {"outcome": str(Outcome.COMPARED), "result": dict(self.result)}
 
 
 def is_unavailable(error: DrsError) -> bool:
@@ -75,10 +75,10 @@ class CompareWait(PollingWait):
         compare_id: str,
         pace: Pace,
         *,
-        transient_error_timeout: float | None = 900.0,
+        transient_error_timeout: float | None = DEFAULT_TRANSIENT_ERROR_TIMEOUT,
         error_context: str = "",
         deadline: float | None = None,
-        rng: Callable[[], float] = random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(
             f"Job {job_id}",
@@ -86,33 +86,26 @@ class CompareWait(PollingWait):
             PollMemory(),
             transient_error_timeout=transient_error_timeout,
             error_context=error_context,
+            deadline=deadline,
             rng=rng,
         )
         self.job_id = job_id
         self.compare = compare
         self.compare_id = compare_id
-        self.deadline = deadline
         self._page = 1
         self._status: str | None = None
-        self._items: dict[str, Compared] = {}
+        self._items: dict[str, ComparedItem] = {}
         self._differing: list[str] = []
-
-    def call(self) -> Call[ComparePage]:
-        """Return what the next poll asks."""
-        return query_compare_result(self.job_id, self.compare, self.compare_id, self._page)
 
     def query(self) -> CallQuery:
         """Return what the next poll asks; the pages one wait turns are no other's."""
-        return CallQuery(self.call(), shared=False)
+        return CallQuery(query_compare_result(self.job_id, self.compare, self.compare_id, self._page), shared=False)
 
     def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
-        """Take the reply to :meth:`question`."""
-        return self.answered(replies[0], at)
-
-    def answered(self, page: ComparePage, at: float) -> PollResult:
-        """Take the reply to :meth:`call`, which came at ``at`` (seconds since the epoch)."""
+        """Take the reply to :meth:`query`, which came at ``at`` (seconds since the epoch)."""
+        page: ComparePage = replies[0]
         self._count(at)
-        lines = self._recovered(at)
+        lines = self.patience.recovered(at)
         self._status = page.status or self._status
         for item in page.items:
             self._items[item.name] = _worse(self._items.get(item.name), item)
@@ -128,7 +121,7 @@ class CompareWait(PollingWait):
         lines += self._changes(status or ("over" if over else "running"))
         if over:
             if self._items:
-                return ComparisonEnded(tuple(lines), self._result(at))
+                return Compared(tuple(lines), self._result(at))
             return self._ends(lines, f"the comparison of {self.compare} has compared nothing")
         if status is not None and status not in _RUNNING_TASKS and status != _SUCCESSFUL:
             return self._ends(lines, f"the comparison of {self.compare} ended as {status}")
@@ -161,9 +154,9 @@ class CompareWait(PollingWait):
         if self.memory.last_seen == key:
             return []
         self.memory.last_seen = key
-        return [LogLine(logging.INFO, f"{self.subject}: comparison of {self.compare} is {key}")]
+        return [info(f"{self.subject}: comparison of {self.compare} is {key}")]
 
-    def _result(self, at: float) -> dict[str, Any]:
+    def _result(self, at: float) -> Json:
         bad = [item for item in self._items.values() if item.result != CONSISTENT]
         found = [{"name": item.name, "result": item.result} for item in bad]
         if bad:  # objects that differ are named beside their type
@@ -181,14 +174,8 @@ class CompareWait(PollingWait):
         return f"the comparison of {self.compare} did not end within the time-out"
 
     def _ends(self, lines: list[LogLine], message: str) -> GiveUp:
-        return GiveUp(tuple(lines), DrsError(message, error_context=self.error_context), max(self.pace.interval, 1.0))
-
-    def _late(self, at: float) -> bool:
-        return self.deadline is not None and at >= self.deadline
-
-    def _until_deadline(self, delay: float, at: float) -> float:
-        return delay if self.deadline is None else min(delay, max(self.deadline - at, 0.0))
+        return self._give_up(DrsError(message), lines)
 
 
-def _worse(known: Compared | None, found: Compared) -> Compared:
+def _worse(known: ComparedItem | None, found: ComparedItem) -> ComparedItem:
     return known if known is not None and known.result != CONSISTENT else found

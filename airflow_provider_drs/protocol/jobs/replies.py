@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseError, DrsRequestError
 from airflow_provider_drs.protocol.http.response import compare_text, display_text, fault_class
-from airflow_provider_drs.protocol.switchover.status import job_status
+from airflow_provider_drs.protocol.jobs.status import job_status
 
 T = TypeVar("T", bound="JobState | JobProgress | JobResult")
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+from airflow_provider_drs.protocol.jobs.status import HEALTHY
 from airflow_provider_drs.protocol.polling import duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.status import HEALTHY, SwitchoverState, switchover_state
+from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,24 @@
-"""What is written down about a switchover: before it, so that it is never asked for twice; after it, as evidence."""
+"""The record of a switchover: saved before DRS is asked, so that it is asked at most once; later it is the evidence.
+
+``Phase`` says how far a switchover has come, ``TRANSITIONS`` what may follow what. Nothing else assigns a phase.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
-from airflow_provider_drs.protocol.errors import DrsArgumentError
-from airflow_provider_drs.protocol.polling import utc
+from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError, Json
+from airflow_provider_drs.protocol.polling import Outcome, utc
 from airflow_provider_drs.protocol.switchover.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE, Freshness
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
-from airflow_provider_drs.protocol.switchover.wait import DONE, FAILED, UNDECIDED
 
 
 class Phase(StrEnum):
-    """How far a switchover has come."""
+    """How far a switchover has come; the ``outcome`` of the evidence."""
 
     READ = "read"
     INTENDED = "intended"
@@ -28,28 +30,73 @@ class Phase(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Step(Enum):
+    """What happens to a switchover."""
+
+    INTEND = "the guards hold; DRS is about to be asked"
+    JOIN = "a switchover that runs already is joined"
+    DOUBT = "a further try finds no record, so that nobody knows what the first one did"
+    ACCEPT = "DRS has accepted"
+    LOSE = "the response was lost"
+    REFUSE = "DRS has refused"
+    RESUME = "a further try reads what an earlier one saved"
+    SHOW = "the status shows that DRS has taken it"
+    COMPLETE = "DRS says that it is complete"
+    FAIL = "DRS says that it failed"
+    GIVE_UP = "nothing settles the outcome"
+
+
+TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
+    (Phase.READ, Step.INTEND): Phase.INTENDED,
+    (Phase.READ, Step.JOIN): Phase.ACCEPTED,
+    (Phase.READ, Step.DOUBT): Phase.LOST,
+    (Phase.INTENDED, Step.ACCEPT): Phase.ACCEPTED,
+    (Phase.INTENDED, Step.LOSE): Phase.LOST,
+    (Phase.INTENDED, Step.REFUSE): Phase.REFUSED,
+    (Phase.INTENDED, Step.RESUME): Phase.LOST,
+    (Phase.ACCEPTED, Step.RESUME): Phase.ACCEPTED,
+    (Phase.LOST, Step.RESUME): Phase.LOST,
+    (Phase.UNKNOWN, Step.RESUME): Phase.LOST,
+    (Phase.ACCEPTED, Step.SHOW): Phase.ACCEPTED,
+    (Phase.LOST, Step.SHOW): Phase.ACCEPTED,
+    (Phase.ACCEPTED, Step.COMPLETE): Phase.DONE,
+    (Phase.LOST, Step.COMPLETE): Phase.DONE,
+    (Phase.ACCEPTED, Step.FAIL): Phase.FAILED,
+    (Phase.LOST, Step.FAIL): Phase.FAILED,
+    (Phase.ACCEPTED, Step.GIVE_UP): Phase.UNKNOWN,
+    (Phase.LOST, Step.GIVE_UP): Phase.UNKNOWN,
+}
+
+_ENDS = {Outcome.DONE: Step.COMPLETE, Outcome.FAILED: Step.FAIL, Outcome.UNDECIDED: Step.GIVE_UP}
+_ACTOR = ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")
+
+
+class IllegalTransitionError(Exception):
+    """A step that cannot follow; a fault of this package."""
+
+
 @dataclass
 class Record:
-    """One switchover: the intent, what became of it, what it rests on. Plain JSON; times in seconds since the epoch.
+    """One switchover: the intent, what became of it, what that rests on. Plain JSON; times in seconds since the epoch.
 
     :param began_at: when the job's state was first read.
     :param guards: ``{"name", "ok", "value", "limit", "at"}`` of each guard.
     :param baseline: the status before it, None for none.
-    :param baseline_known: the answer it comes from was about the job; DRS's "empty result" says nothing either way.
-    :param posted_at: when it was asked for, written down before it was; None for one that was joined.
-    :param accepted_at: when DRS accepted it; None where the answer was lost.
+    :param baseline_known: the response it comes from named the job; DRS's "empty result" says nothing either way.
+    :param posted_at: when it was asked for, saved before it was; None for one that was joined.
+    :param accepted_at: when DRS accepted it; None where the response was lost.
     :param attached: it was running already, and was joined.
     :param observed: each change of the status: ``{"status", "at"}``.
     :param detection: seconds between the last poll that did not show the end and the one that did.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
-    :param who: dag_id, run_id, task_id, map_index, try_number, user.
+    :param actor: dag_id, run_id, task_id, map_index, try_number, user.
     """
 
     job_id: str
     mode: str
     phase: Phase = Phase.READ
     began_at: float = 0.0
-    guards: list[dict[str, Any]] = field(default_factory=list)
+    guards: list[Json] = field(default_factory=list)
     guarded_at: float | None = None
     baseline: str | None = None
     baseline_known: bool = False
@@ -60,18 +107,83 @@ class Record:
     error_code: str | None = None
     error_msg: str | None = None
     reason: str | None = None
-    observed: list[dict[str, Any]] = field(default_factory=list)
+    observed: list[Json] = field(default_factory=list)
     finished_at: float | None = None
     detection: float | None = None
     settle: float | None = DEFAULT_SETTLE
     decide_within: float = DEFAULT_DECIDE_WITHIN
     max_tries: int = 0
-    who: dict[str, Any] = field(default_factory=dict)
+    actor: Json = field(default_factory=dict)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether DRS may have switched, or may be switching, without the end being known."""
-        return self.phase in (Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN)
+    def apply(self, step: Step) -> None:
+        """Move to the phase that follows from ``step``.
+
+        :raises IllegalTransitionError: nothing follows.
+        """
+        try:
+            self.phase = TRANSITIONS[self.phase, step]
+        except KeyError:
+            raise IllegalTransitionError(f"{step.name} cannot follow the phase {self.phase}") from None
+
+    def intend(self, at: float) -> None:
+        """Note that DRS is about to be asked."""
+        self.apply(Step.INTEND)
+        self.posted_at = at
+
+    def join(self) -> None:
+        """Note that a running switchover is joined."""
+        self.apply(Step.JOIN)
+        self.attached = True
+
+    def doubt(self, reason: str) -> None:
+        """Note that nobody knows whether it was asked for, so that only the status may tell."""
+        self.apply(Step.DOUBT)
+        self.posted_at, self.reason = self.began_at - self.decide_within, reason
+
+    def accept(self, at: float) -> None:
+        """Note that DRS has accepted."""
+        self.apply(Step.ACCEPT)
+        self.accepted_at = at
+
+    def lose(self, reason: str) -> None:
+        """Note that the response was lost."""
+        self.apply(Step.LOSE)
+        self.reason = reason
+
+    def refuse(self, error: DrsError, at: float) -> None:
+        """Note that DRS has refused."""
+        self.apply(Step.REFUSE)
+        self.error_code, self.error_msg, self.reason = error.error_code, error.error_msg, error.message
+        self.finished_at = at
+
+    def resume(self, max_tries: int) -> None:
+        """Note that a further try takes it up."""
+        self.apply(Step.RESUME)
+        self.max_tries, self.finished_at, self.reason = max_tries, None, None
+
+    def show(self) -> None:
+        """Note that the status shows that DRS has taken it."""
+        self.apply(Step.SHOW)
+
+    def end(self, event: Mapping[str, Any]) -> None:
+        """Take the end of the wait as its event has it; an error leaves the switchover open."""
+        step = _ENDS.get(event["outcome"])
+        if step is None:
+            self.observe(event.get("observed", []))
+            return
+        seen = event["seen"]
+        self.apply(step)
+        self.status, self.error_code, self.error_msg = seen["status"], seen["error_code"], seen["error_msg"]
+        self.reason = event.get("reason")
+        self.finished_at, self.detection = seen["at"], seen["detection"]
+        self.observe(seen["observed"])
+
+    def observe(self, changes: list[Json]) -> None:
+        """Add what was seen of the status since: changes only, each once."""
+        for change in changes:
+            known = change in self.observed or (self.observed and self.observed[-1]["status"] == change["status"])
+            if not known:
+                self.observed.append(change)
 
     def freshness(self) -> Freshness:
         """Return what tells this switchover's outcome from an earlier one's."""
@@ -85,27 +197,7 @@ class Record:
             empty_since=self.baseline_known,
         )
 
-    def ended(self, event: Mapping[str, Any]) -> None:
-        """Take the end of the wait, as its verdict's event has it; an error leaves the switchover open."""
-        phases = {DONE: Phase.DONE, FAILED: Phase.FAILED, UNDECIDED: Phase.UNKNOWN}
-        if event["outcome"] not in phases:
-            self.observe(event.get("observed", []))
-            return
-        seen = event["seen"]
-        self.phase = phases[event["outcome"]]
-        self.status, self.error_code, self.error_msg = seen["status"], seen["error_code"], seen["error_msg"]
-        self.reason = event.get("reason")
-        self.finished_at, self.detection = seen["at"], seen["detection"]
-        self.observe(seen["observed"])
-
-    def observe(self, changes: list[dict[str, Any]]) -> None:
-        """Add what was seen of the status since: changes only, each once."""
-        for change in changes:
-            known = change in self.observed or (self.observed and self.observed[-1]["status"] == change["status"])
-            if not known:
-                self.observed.append(change)
-
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> Json:
         """Return the evidence: plain JSON for XCom, times in UTC, ISO 8601."""
         asked = self.began_at if self.posted_at is None else self.posted_at
         return {
@@ -116,7 +208,7 @@ class Record:
             "error_code": self.error_code,
             "error_msg": self.error_msg,
             "reason": self.reason,
-            **{name: self.who.get(name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")},
+            **{name: self.actor.get(name) for name in _ACTOR},
             "guards": self.guards,
             "baseline": self.baseline,
             "baseline_known": self.baseline_known,
@@ -134,14 +226,16 @@ class Record:
             },
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain JSON, to be written down."""
+    def to_dict(self) -> Json:
+        """Return the record as plain JSON, to be saved."""
         return {**asdict(self), "phase": str(self.phase)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
-        """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
+        """Rebuild what :meth:`to_dict` wrote, in this version or an earlier one; unknown fields are ignored."""
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        if "who" in data:  # up to 0.2
+            known["actor"] = data["who"]
         return cls(**{**known, "phase": Phase(data["phase"])})
 
 
@@ -172,7 +266,7 @@ def freshness_of(evidence: Any) -> Freshness:
         raise DrsArgumentError(message) from None
 
 
-def _started(attached: bool, observed: list[dict[str, Any]]) -> bool:
+def _started(attached: bool, observed: list[Json]) -> bool:
     return attached or any(switchover_state(change["status"]) is SwitchoverState.RUNNING for change in observed)
 
 

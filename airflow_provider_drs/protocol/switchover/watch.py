@@ -1,4 +1,4 @@
-"""Hearing all that DRS answers about a switchover, for those who make up their own minds about it."""
+"""Watching a job's switchovers: every reply as a snapshot, for those who judge it themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
+from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollingWait, PollMemory, PollResult
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
@@ -16,9 +16,9 @@ PAUSE_AFTER_ERROR = 60.0
 
 @dataclass(frozen=True)
 class Snapshot(PollResult):
-    """How things stood at one poll: whole, so that who comes late or misses one has lost nothing.
+    """How things stood at one poll: whole, so that a late subscriber, or one that misses some, has lost nothing.
 
-    :param reply: what DRS answered; None: an error came instead.
+    :param reply: the reply; None: an error came instead.
     :param at: when it came, seconds since the epoch.
     :param asked_at: when it was asked for.
     :param delay: seconds to the next.
@@ -40,20 +40,20 @@ class SwitchoverWatch(PollingWait):
 
     def __init__(self, job_id: str, pace: Pace) -> None:
         super().__init__(f"Job {job_id}", pace, PollMemory(), transient_error_timeout=None)
-        self._question = CallQuery(get_switchover_status(job_id))
+        self._query = CallQuery(get_switchover_status(job_id))
 
     def query(self) -> CallQuery:
         """Return what a poll asks."""
-        return self._question
+        return self._query
 
     def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Snapshot:
-        """Take the reply to :meth:`question`."""
+        """Take the reply to :meth:`query`."""
         self._count(at)
-        self._recovered(at)
+        self.patience.recovered(at)
         return Snapshot(reply=replies[0], at=at, asked_at=asked_at, delay=self.pace.delay(self.memory.polls))
 
     def failed(self, error: DrsError, at: float) -> Snapshot:
-        """Take an error in its stead."""
-        verdict = super().failed(error, at)
-        passes = isinstance(error, DrsTransientError) and isinstance(verdict, KeepPolling)
-        return Snapshot(error=error, at=at, asked_at=at, delay=verdict.delay if passes else PAUSE_AFTER_ERROR)  # type: ignore[attr-defined]
+        """Take an error instead of a reply."""
+        result = super().failed(error, at)
+        delay = result.delay if isinstance(result, KeepPolling) else PAUSE_AFTER_ERROR
+        return Snapshot(error=error, at=at, asked_at=at, delay=delay)

@@ -13,6 +13,8 @@ def count_lookups() -> list[str]:
     """Return a list that grows with the id of each connection that is looked up."""
     from airflow.providers.common.compat import connection
 
+    from airflow_provider_drs.triggers import shared
+
     asked: list[str] = []
     look_up = connection.get_async_connection
 
@@ -20,7 +22,7 @@ def count_lookups() -> list[str]:
         asked.append(conn_id)
         return await look_up(conn_id, *args, **kwargs)
 
-    connection.get_async_connection = counted
+    connection.get_async_connection = shared.get_async_connection = counted
     return asked
 
 

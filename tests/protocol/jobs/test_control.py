@@ -16,6 +16,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnreachableError,
     DrsWrongStateError,
 )
+from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.jobs.calls import resume_jobs, start_jobs, stop_jobs
 from airflow_provider_drs.protocol.jobs.control import (
     OLD_FAILURE_GRACE,
@@ -23,48 +24,33 @@ from airflow_provider_drs.protocol.jobs.control import (
     RESUME,
     START,
     STOP,
-    Order,
-    Taken,
+    JobActionRequest,
+    JobActionResult,
     control,
 )
 from airflow_provider_drs.protocol.jobs.replies import JobResult, JobState
-from airflow_provider_drs.protocol.switchover.steps import Ask, Now, Pause
+from tests.protocol.scripted import ScriptedRuntime
 from tests.protocol.strategies import JOB, thorough
 
 RUNNING, RELEASING = "INCRE_TRANSFER_STARTED", "RELEASE_RESOURCE_STARTED"
 
 
-class Service:
+class Service(ScriptedRuntime):
     """A DRS of one task: each request takes effect or not, and its answer arrives or not, as the script has it."""
 
     def __init__(self, status: str, after: str, *script: str) -> None:
         self.status, self.after, self.script = status, after, list(script)
         self.sent = self.taken = 0
-        self.now = 0.0
+        super().__init__(self.send, now=0.0)
 
-    def run(self, order: Order) -> Taken:
-        steps = control(order)
-        step = next(steps)
-        try:
-            while True:
-                outcome: Any = None
-                if isinstance(step, Ask):
-                    try:
-                        outcome = self._status() if step.call.name == "batch-status" else self._request()
-                    except DrsError as error:
-                        step = steps.throw(error)
-                        continue
-                elif isinstance(step, Now):
-                    outcome = self.now
-                elif isinstance(step, Pause):
-                    self.now += step.seconds
-                step = steps.send(outcome)
-        except StopIteration as done:
-            taken: Taken = done.value
-            return taken
+    def run(self, request: JobActionRequest) -> JobActionResult:
+        return control(request, self)
+
+    def send(self, call: Call[Any]) -> Any:
+        return self._status() if call.name == "batch-status" else self._request()
 
     def _status(self) -> dict[str, JobState]:
-        self.now += 1
+        self.time += 1
         return {JOB: JobState(JOB, self.status)}
 
     def _request(self) -> dict[str, JobResult]:
@@ -82,8 +68,8 @@ class Service:
         return {JOB: JobResult(JOB, True)}
 
 
-def stop(patience: float = 900.0) -> Order:
-    return Order(JOB, STOP, stop_jobs, patience, "here")
+def stop(patience: float = 900.0) -> JobActionRequest:
+    return JobActionRequest(JOB, STOP, stop_jobs, patience, "here")
 
 
 @thorough
@@ -105,18 +91,18 @@ def test_what_is_there_or_on_its_way_is_left_alone(status: str) -> None:
 
 def test_a_change_after_a_lost_answer_is_taken_for_ours() -> None:
     service = Service("CONFIGURATION", "WAITING_FOR_START", "lost after")
-    assert service.run(Order(JOB, START, start_jobs)).requested
+    assert service.run(JobActionRequest(JOB, START, start_jobs)).requested
     assert service.sent == 1
 
 
 def test_a_refusal_is_the_callers() -> None:
     with pytest.raises(DrsWrongStateError, match="DRS refuses resuming"):
-        Service("CONFIGURATION", "CONFIGURATION").run(Order(JOB, RESUME, resume_jobs))
+        Service("CONFIGURATION", "CONFIGURATION").run(JobActionRequest(JOB, RESUME, resume_jobs))
 
 
 def test_a_second_refusal_after_a_lost_answer_is_the_callers_unless_the_task_has_changed() -> None:
     with pytest.raises(DrsWrongStateError):
-        Service("CONFIGURATION", "CONFIGURATION", "lost before").run(Order(JOB, RESUME, resume_jobs))
+        Service("CONFIGURATION", "CONFIGURATION", "lost before").run(JobActionRequest(JOB, RESUME, resume_jobs))
 
 
 def test_patience_ends() -> None:
@@ -125,23 +111,24 @@ def test_patience_ends() -> None:
     busy = Service(RUNNING, RELEASING, *["busy"] * 99)
     with pytest.raises(DrsError, match="not one good answer"):
         busy.run(stop(patience=60.0))
-    assert busy.now < 120
+    assert busy.time < 120
 
 
 def test_an_error_that_does_not_pass_is_the_callers() -> None:
-    steps = control(stop())
-    assert isinstance(next(steps), Ask)
+    def refuse(call: Call[Any]) -> Any:
+        raise DrsPermissionError("no")
+
     with pytest.raises(DrsPermissionError):
-        steps.throw(DrsPermissionError("no"))
+        control(stop(), ScriptedRuntime(refuse))
 
 
 def test_the_failure_before_a_request_stands_for_a_while() -> None:
-    order = Order(JOB, RESUME, resume_jobs)
-    wanted = Taken("INCRE_TRANSFER_FAILED", True, 100.0).wanted(order, None)
+    order = JobActionRequest(JOB, RESUME, resume_jobs)
+    wanted = JobActionResult("INCRE_TRANSFER_FAILED", True, 100.0).wanted(order, None)
     assert not wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + OLD_FAILURE_GRACE - 1)
     assert wanted.is_failure("INCRE_TRANSFER_FAILED", 100.0 + OLD_FAILURE_GRACE)
     assert wanted.is_failure("START_JOB_FAILED", 100.0)
-    unasked = Taken("INCRE_TRANSFER_FAILED", False, 100.0).wanted(order, None)
+    unasked = JobActionResult("INCRE_TRANSFER_FAILED", False, 100.0).wanted(order, None)
     assert unasked.is_failure("INCRE_TRANSFER_FAILED", 100.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,30 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol.errors import (
-    DrsArgumentError,
     DrsBusyError,
     DrsJobNotFoundError,
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
-from airflow_provider_drs.protocol.jobs.wait import (
-    JobsCondition,
-    JobsFailed,
-    JobsMemory,
-    JobsWait,
-    Ready,
-    checked_statuses,
-    lag_limit,
-    usual_failures,
-)
-from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace
-from airflow_provider_drs.protocol.switchover.status import (
+from airflow_provider_drs.protocol.jobs.status import (
     FAILED_JOB_STATUSES,
     HEALTHY,
     STOPPED_JOB_STATUSES,
     JobStatus,
     job_status,
 )
+from airflow_provider_drs.protocol.jobs.wait import JobsFailed, JobsMemory, JobsWait, Ready
+from airflow_provider_drs.protocol.jobs.wanted import JobsCondition, usual_failures
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
 from tests.protocol.strategies import any_text, thorough
 
 A, B = "260e27fd-4976-44dc-9948-e1265e4jb201", "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
@@ -49,6 +39,10 @@ def said(status: str | None = HEALTHY, lag: float | None = 0.0, job_id: str = A,
     return [{job_id: JobState(job_id, status, **more)}, {job_id: JobProgress(job_id, lag)}]
 
 
+def take(wait: JobsWait, replies: list[dict[str, Any]], at: float) -> PollResult:
+    return wait.take(replies, at, at)
+
+
 samples = st.tuples(
     st.sampled_from([HEALTHY, HEALTHY, HEALTHY, "PAUSING", "NODE_UPGRADE", None]) | any_text,
     st.sampled_from([0.0, 0.0, 0.0, 5.0, None]),
@@ -58,12 +52,12 @@ samples = st.tuples(
 @thorough
 @given(st.lists(st.none() | samples, max_size=20), st.integers(1, 4), st.booleans())
 def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
-    history: list[Any], needed: int, ignore_if_unawaited: bool
+    history: list[Any], needed: int, carried: bool
 ) -> None:
     wait = JobsWait(wanted(stable_samples=needed), Pace(), rng=lambda: 0.0)
     row = 0
     for at, sample in enumerate(history):
-        if ignore_if_unawaited:  # as reschedule mode carries it from process to process
+        if carried:  # as reschedule mode carries it from process to process
             memory = JobsMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
             wait = JobsWait(wait.wanted, Pace(), memory=memory, rng=lambda: 0.0)
         if sample is None:
@@ -71,7 +65,7 @@ def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
         elif job_status(sample[0] or "") in FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES:
             continue
         else:
-            verdict = wait.answered(said(*sample), at)
+            verdict = wait.take(said(*sample), at, at)
             row = row + 1 if sample == (HEALTHY, 0.0) else 0
         assert isinstance(verdict, Ready) == (row >= needed)
         if isinstance(verdict, Ready):
@@ -82,8 +76,8 @@ def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
 
 @pytest.mark.parametrize("status", sorted(FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES))
 def test_a_failed_or_stopped_job_ends_the_wait(status: str) -> None:
-    verdict = JobsWait(wanted(A, B), Pace()).answered(
-        [*said(), *said(status, job_id=B, error_code="DRS.M1", error_msg="why")], 0.0
+    verdict = take(
+        JobsWait(wanted(A, B), Pace()), [*said(), *said(status, job_id=B, error_code="DRS.M1", error_msg="why")], 0.0
     )
     assert isinstance(verdict, JobsFailed)
     assert verdict.event() == {
@@ -94,17 +88,17 @@ def test_a_failed_or_stopped_job_ends_the_wait(status: str) -> None:
 
 @pytest.mark.parametrize("status", sorted(set(JobStatus) - FAILED_JOB_STATUSES - STOPPED_JOB_STATUSES - {HEALTHY}))
 def test_any_other_status_is_waited_out(status: str) -> None:
-    assert isinstance(JobsWait(wanted(), Pace()).answered(said(status), 0.0), KeepPolling)
+    assert isinstance(JobsWait(wanted(), Pace()).take(said(status), 0.0, 0.0), KeepPolling)
 
 
 def test_a_job_that_is_not_listed_or_refused() -> None:
-    missing = JobsWait(wanted(A, B), Pace(), error_context="here").answered(said(), 0.0)
+    missing = JobsWait(wanted(A, B), Pace(), error_context="here").take(said(), 0.0, 0.0)
     assert isinstance(missing, GiveUp)
     assert isinstance(missing.error, DrsJobNotFoundError)
     assert B in str(missing.error)
     assert A not in str(missing.error)
     busy = JobsWait(wanted(), Pace())
-    verdict = busy.answered(said(None, error_code="DRS.M01504"), 0.0)
+    verdict = busy.take(said(None, error_code="DRS.M01504"), 0.0, 0.0)
     assert isinstance(verdict, KeepPolling)
     assert busy.memory.trouble_since == 0.0
     assert busy.memory.polls == 1
@@ -112,68 +106,37 @@ def test_a_job_that_is_not_listed_or_refused() -> None:
 
 def test_a_failure_of_before_passes_for_a_while() -> None:
     wait = JobsWait(wanted(passing_status="INCRE_TRANSFER_FAILED", passing_until=60.0), Pace())
-    assert isinstance(wait.answered(said("INCRE_TRANSFER_FAILED"), 59.0), KeepPolling)
-    assert isinstance(wait.answered(said("FULL_TRANSFER_FAILED"), 59.0), JobsFailed)
-    assert isinstance(wait.answered(said("INCRE_TRANSFER_FAILED"), 60.0), JobsFailed)
+    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 59.0, 59.0), KeepPolling)
+    assert isinstance(wait.take(said("FULL_TRANSFER_FAILED"), 59.0, 59.0), JobsFailed)
+    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 60.0, 60.0), JobsFailed)
 
 
 def test_the_deadline_ends_the_wait_and_shortens_the_last_pause() -> None:
     wait = JobsWait(wanted(deadline=100.0), Pace(30.0), rng=lambda: 1.0)
-    verdict = wait.answered(said("PAUSING"), 90.0)
+    verdict = wait.take(said("PAUSING"), 90.0, 90.0)
     assert isinstance(verdict, KeepPolling)
     assert verdict.delay == 10.0
-    late = wait.answered(said("PAUSING"), 100.0)
+    late = wait.take(said("PAUSING"), 100.0, 100.0)
     assert isinstance(late, GiveUp)
     assert "at last" in str(late.error)
     assert "PAUSING" in str(late.error)
     assert isinstance(wait.failed(DrsBusyError("busy"), 100.0), GiveUp)
-    assert isinstance(wait.answered(said(), 101.0), Ready)
+    assert isinstance(wait.take(said(), 101.0, 101.0), Ready)
 
 
 def test_one_line_a_change_whatever_the_lag_does() -> None:
     wait = JobsWait(wanted(A, B, max_lag=5.0, stable_samples=2), Pace())
     lines = []
     for lag in (90.0, 80.0, 70.0, 3.0, 2.0):
-        lines += [line.text for line in wait.answered([*said(lag=lag), *said(job_id=B)], 0.0).lines]
+        lines += [line.text for line in take(wait, [*said(lag=lag), *said(job_id=B)], 0.0).lines]
     assert len(lines) == 3
     assert f"1 of 2 ready, waiting for {A} (lag over 5 seconds)" in lines[0]
     assert "2 times in a row" in lines[1]
 
 
-def test_wanted_as_json() -> None:
-    there = wanted(A, B, deadline=5.0, passing_status="PAUSING")
-    assert JobsCondition.from_dict({**json.loads(json.dumps(there.to_dict())), "of_a_later_version": 1}) == there
-
-
 def test_calls_for_more_than_a_hundred_jobs() -> None:
     ids = [f"job-{number}" for number in range(250)]
-    calls = JobsWait(wanted(*ids), Pace()).calls()
+    calls = JobsWait(wanted(*ids), Pace()).query().calls()
     assert [call.name for call in calls] == ["batch-status", "batch-progress"] * 3
     assert [len((call.body or {})["jobs"]) for call in calls[::2]] == [100, 100, 50]
-    assert len(JobsWait(wanted(*ids, needs_lag=False), Pace()).calls()) == 3
-
-
-def test_stopped_is_a_failure_unless_it_is_wanted() -> None:
-    assert set(usual_failures((HEALTHY,))) == STOPPED_JOB_STATUSES | FAILED_JOB_STATUSES
-    assert not STOPPED_JOB_STATUSES & set(usual_failures(("RELEASE_RESOURCE_COMPLETE",)))
-
-
-@pytest.mark.parametrize(
-    ("value", "limit"), [(None, None), ("None", None), (0, 0.0), ("2.5", 2.5), (timedelta(minutes=1), 60.0)]
-)
-def test_lag_limits(value: object, limit: float | None) -> None:
-    assert lag_limit(value) == limit
-
-
-@pytest.mark.parametrize("value", ["soon", -1, "-1", True, float("nan"), "inf", [], 10**400])
-def test_what_is_no_lag_limit(value: object) -> None:
-    with pytest.raises(DrsArgumentError, match="max_lag"):
-        lag_limit(value)
-
-
-def test_statuses_of_one_spelling() -> None:
-    assert checked_statuses("x", "PAUSEING, STARTJOB_FAILED") == ("PAUSING", "START_JOB_FAILED")
-    assert checked_statuses("x", ["NEW_ONE", "NEW_ONE"]) == ("NEW_ONE",)
-    for wrong in ("", [], None, [None], {"a": 1}, 7):
-        with pytest.raises(DrsArgumentError, match="x must be"):
-            checked_statuses("x", wrong)
+    assert len(JobsWait(wanted(*ids, needs_lag=False), Pace()).query().calls()) == 3

@@ -21,11 +21,10 @@ from airflow_provider_drs.protocol.errors import (
 from airflow_provider_drs.protocol.http import response as answers
 from airflow_provider_drs.protocol.http.auth_flow import Send, exchange
 from airflow_provider_drs.protocol.http.request import Call, Token
-from airflow_provider_drs.protocol.switchover.finishing import finish
+from airflow_provider_drs.protocol.polling import LogLine, Pace
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
-from airflow_provider_drs.protocol.switchover.steps import Ask, Keep, Now, Pause
-from airflow_provider_drs.protocol.switchover.switch import Order, Refusal, switch
-from airflow_provider_drs.protocol.switchover.wait import Pace, SwitchoverWait
+from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch, wait_for_end
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 from airflow_provider_drs.simulator.drs.routes import route
 from airflow_provider_drs.simulator.drs.service import Drs, Request
 from airflow_provider_drs.simulator.drs.state import JobBook
@@ -76,15 +75,15 @@ class World:
     """The service, the clock, the faults to come, and what a worker wrote down."""
 
     history: History
-    now: float = 1_790_000_000.0
-    kept: dict[str, Any] | None = None
+    time: float = 1_790_000_000.0
+    saved: dict[str, Any] | None = None
     taken_at: float | None = None
     until_killed: int | None = None
     crashes: list[int] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.book = JobBook(lambda: self.now)
+        self.book = JobBook(lambda: self.time)
         self.book.add(self.history.job)
         self.drs = Drs(self.book, Tokens())
         self.steps = list(self.history.steps)
@@ -100,17 +99,17 @@ class World:
             if self.until_killed < 0:
                 raise KilledError
 
-    def call(self, call: Call[Any]) -> Any:
+    def send(self, call: Call[Any]) -> Any:
         self.live()
         step = self.steps.pop(0) if self.steps else Step()
         generator = exchange(call, "https://drs", "en-us")
         next(generator)
         wanted = generator.send(Token(TOKEN, PROJECT))
         assert isinstance(wanted, Send)
-        self.now += step.there
+        self.time += step.there
         answer = self._answer(wanted, step)
         self.live()
-        self.now += step.back
+        self.time += step.back
         if answer is None:
             raise DrsUnreachableError("DRS cut the connection")
         try:
@@ -139,17 +138,33 @@ class World:
         before = len(self.book.switched(JOB))
         said = _now(self.drs.answer(asked))
         if len(self.book.switched(JOB)) > before:
-            self.taken_at = self.now
+            self.taken_at = self.time
         if step.fault == "lost after":
             return None
         spoiled = {"500 after": (500, b""), "html after": (200, b"<html>"), "half after": (200, said.body[:7])}
         status, body = spoiled.get(step.fault, (said.status, said.body))
         return answers.HttpResponse(status, {}, body)
 
+    def now(self) -> float:
+        return self.time
+
+    monotonic = now
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def log(self, line: LogLine) -> None:
+        pass
+
+    def save(self, record: Record) -> None:
+        self.live()
+        self.saved = record.to_dict()
+        self.live()
+
     def truth(self) -> str | None:
         """Return how the switchover has ended by now; None while it has not, and where none was taken."""
         job = self.history.job
-        if self.taken_at is None or self.now < self.taken_at + job.start_after + job.start_lasts:
+        if self.taken_at is None or self.time < self.taken_at + job.start_after + job.start_lasts:
             return None
         return job.final
 
@@ -165,12 +180,14 @@ def _now(coroutine: Any) -> Any:
 
 def one_try(world: World, history: History, clears: int = 0) -> str:
     """Run the operator's steps once, as a worker would; return how the task ended."""
-    kept = Record.from_dict(world.kept) if world.kept else None
-    order = Order(JOB, "target", settle=history.settle, decide_within=120.0, patience=300.0, max_tries=clears)
+    saved = Record.from_dict(world.saved) if world.saved else None
+    request = SwitchoverRequest(
+        JOB, "target", settle=history.settle, decide_within=120.0, transient_error_timeout=300.0, max_tries=clears
+    )
     try:
-        record = _drive(world, switch(order, kept))
-    except Refusal as refusal:
-        return {DrsGuardError: "guard", DrsSwitchoverRefusedError: "refused"}[type(refusal.error)]
+        record = switch(request, saved, world)
+    except NotSwitchedError as stopped:
+        return {DrsGuardError: "guard", DrsSwitchoverRefusedError: "refused"}[type(stopped.error)]
     except DrsError:  # it cannot be asked; nothing was
         return "unavailable"
     if record.phase in (Phase.DONE, Phase.FAILED):
@@ -180,41 +197,17 @@ def one_try(world: World, history: History, clears: int = 0) -> str:
         Pace(5.0),
         transient_error_timeout=300.0,
         freshness=record.freshness(),
-        deadline=world.now + 600,
+        deadline=world.time + 600,
         rng=lambda: 1.0,
     )
-    verdict = _drive(world, finish(wait, record, polls=2000))
+    verdict = wait_for_end(wait, record, world, max_polls=2000)
     assert verdict is not None, "the wait never ends"
     ended = verdict.event()
-    record.ended(ended)
+    record.end(ended)
     world.live()
-    world.kept = record.to_dict()
+    world.saved = record.to_dict()
     world.live()
     return {"error": "unavailable"}.get(ended["outcome"], str(record.phase))
-
-
-def _drive(world: World, steps: Any) -> Any:
-    try:
-        step = next(steps)
-        while True:
-            outcome: Any = None
-            if isinstance(step, Ask):
-                try:
-                    outcome = world.call(step.call)
-                except DrsError as error:
-                    step = steps.throw(error)
-                    continue
-            elif isinstance(step, Keep):
-                world.live()
-                world.kept = step.record.to_dict()
-                world.live()
-            elif isinstance(step, Now):
-                outcome = world.now
-            elif isinstance(step, Pause):
-                world.now += step.seconds
-            step = steps.send(outcome)
-    except StopIteration as done:
-        return done.value
 
 
 seconds = st.sampled_from([0.0, 0.3, 1.0, 2.0, 4.0, 9.0, 20.0, 31.0, 70.0])
@@ -262,7 +255,7 @@ def test_exactly_once_and_never_a_false_end(history: History) -> None:
         assert outcome in ("done", "failed", "unknown", "refused", "guard", "unavailable", "killed")
         if outcome in ("done", "failed", "unknown"):
             break
-        world.now += pause
+        world.time += pause
     event(outcome)
     if not world.book.switched(JOB):
         assert outcome not in ("done", "failed") or not shows_start

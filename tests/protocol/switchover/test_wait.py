@@ -9,19 +9,9 @@ from unittest.mock import ANY
 import pytest
 
 from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult, duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.wait import (
-    Done,
-    GiveUp,
-    KeepPolling,
-    Memory,
-    Pace,
-    PollResult,
-    SwitchoverFailed,
-    SwitchoverWait,
-    duration,
-    utc,
-)
+from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 CHILD = "5dc1c1b3-d4b5-47ad-b0d4-d2a5c2cjb201"
@@ -41,7 +31,7 @@ def waiting(interval: float = 5.0, rng: float = 1.0, **options: Any) -> Switchov
 
 
 def tell(wait: SwitchoverWait, event: Event, at: float) -> PollResult:
-    return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.answered(event, at)
+    return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.take([event], at, at)
 
 
 def play(wait: SwitchoverWait, *events: tuple[float, Event]) -> list[PollResult]:
@@ -83,7 +73,7 @@ def test_a_switchover_that_fails() -> None:
 
 
 def test_the_first_poll_can_be_the_last() -> None:
-    verdict = waiting().answered(COMPLETE, T0)
+    verdict = tell(waiting(), COMPLETE, T0)
     assert isinstance(verdict, Done)
     assert verdict.result["first_polled_at"] == verdict.result["done_at"] == utc(T0)
     assert verdict.result["polls"] == 1
@@ -91,8 +81,8 @@ def test_the_first_poll_can_be_the_last() -> None:
 
 def test_the_first_poll_is_the_first_one_also_at_the_beginning_of_time() -> None:
     wait = waiting()
-    wait.answered(START, 0.0)
-    verdict = wait.answered(COMPLETE, 5.0)
+    tell(wait, START, 0.0)
+    verdict = tell(wait, COMPLETE, 5.0)
     assert isinstance(verdict, Done)
     assert verdict.result["first_polled_at"] == "1970-01-01T00:00:00+00:00"
 
@@ -121,7 +111,7 @@ def test_a_status_seen_again_after_another_is_a_change() -> None:
 
 @pytest.mark.parametrize("status", ["SWITCH_VIP_PAUSED", "success", "failed", "switch_vip_complete", "COMPLETE"])
 def test_a_status_that_is_not_documented_ends_the_wait_and_is_named(status: str) -> None:
-    verdict = waiting().answered(SwitchoverReply(JOB, status), T0)
+    verdict = tell(waiting(), SwitchoverReply(JOB, status), T0)
     assert isinstance(verdict, GiveUp)
     assert type(verdict.error) is errors.DrsUnknownStatusError
     assert repr(status) in str(verdict.error)
@@ -139,7 +129,7 @@ OTHER_IDS = [
 
 @pytest.mark.parametrize("reply", OTHER_IDS)
 def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: SwitchoverReply) -> None:
-    verdict = waiting().answered(reply, T0)
+    verdict = tell(waiting(), reply, T0)
     assert isinstance(verdict, GiveUp)
     assert type(verdict.error) is errors.DrsJobMismatchError
     text = str(verdict.error)
@@ -154,7 +144,7 @@ def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: Switcho
 )
 def test_without_verification_any_id_will_do(status: str | None, end: type[PollResult]) -> None:
     for job_id in (CHILD, None, ""):
-        verdict = waiting(verify_job_id=False).answered(SwitchoverReply(job_id, status), T0)
+        verdict = tell(waiting(verify_job_id=False), SwitchoverReply(job_id, status), T0)
         assert type(verdict) is end
         if isinstance(verdict, Done):
             assert verdict.result["job_id"] == JOB
@@ -181,8 +171,8 @@ def test_an_error_that_does_not_pass_ends_the_wait_at_once(cls: type[errors.DrsE
 def test_every_end_in_an_error_says_what_it_is_about() -> None:
     wait = waiting(error_context="here", transient_error_timeout=0)
     ends = [
-        wait.answered(SwitchoverReply(JOB, "x"), T0),
-        wait.answered(SwitchoverReply(CHILD, None), T0),
+        tell(wait, SwitchoverReply(JOB, "x"), T0),
+        tell(wait, SwitchoverReply(CHILD, None), T0),
         wait.failed(errors.DrsPermissionError("no"), T0),
         wait.failed(DOWN, T0),
     ]
@@ -201,8 +191,8 @@ def test_an_error_that_may_pass_is_waited_out(cls: type[errors.DrsError]) -> Non
 def test_a_caller_who_carries_on_after_the_end_does_not_poll_in_a_hot_loop(interval: float) -> None:
     wait = waiting(interval, transient_error_timeout=0)
     ends = [
-        wait.answered(SwitchoverReply(JOB, "x"), T0),
-        wait.answered(SwitchoverReply(CHILD, None), T0),
+        tell(wait, SwitchoverReply(JOB, "x"), T0),
+        tell(wait, SwitchoverReply(CHILD, None), T0),
         wait.failed(errors.DrsPermissionError("no"), T0),
         wait.failed(DOWN, T0),
     ]
@@ -213,7 +203,7 @@ def test_a_caller_who_carries_on_after_the_end_does_not_poll_in_a_hot_loop(inter
 
 def test_a_wait_in_progress_is_no_event() -> None:
     with pytest.raises(TypeError):
-        waiting().answered(START, T0).event()
+        tell(waiting(), START, T0).event()
 
 
 def test_the_memory_is_plain_json_and_knows_everything() -> None:
@@ -221,13 +211,24 @@ def test_the_memory_is_plain_json_and_knows_everything() -> None:
     play(wait, (0, START), (5, DOWN), (15, DOWN))
     stored = json.loads(json.dumps(wait.memory.to_dict()))
     observed = [{"status": "SWITCH_VIP_START", "at": utc(T0)}]
-    known = Memory(3, T0, "SWITCH_VIP_START", T0 + 5, 2, observed, T0, True)
-    assert Memory.from_dict(stored) == wait.memory == known
+    known = SwitchoverMemory(
+        trouble_since=T0 + 5,
+        trouble_polls=2,
+        polls=3,
+        first_polled_at=T0,
+        last_seen="SWITCH_VIP_START",
+        observed=observed,
+        last_good_at=T0,
+        started=True,
+    )
+    assert SwitchoverMemory.from_dict(stored) == wait.memory == known
 
 
 def test_a_memory_of_another_version_is_read_as_far_as_it_goes() -> None:
-    assert Memory.from_dict({}) == Memory()
-    assert Memory.from_dict({"polls": 4, "mood": "good", "last_seen": ""}) == Memory(polls=4, last_seen="")
+    assert SwitchoverMemory.from_dict({}) == SwitchoverMemory()
+    assert SwitchoverMemory.from_dict({"polls": 4, "mood": "good", "last_seen": ""}) == SwitchoverMemory(
+        polls=4, last_seen=""
+    )
 
 
 @pytest.mark.parametrize(

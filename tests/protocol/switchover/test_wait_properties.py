@@ -9,17 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.wait import (
-    Done,
-    GiveUp,
-    KeepPolling,
-    Memory,
-    Pace,
-    PollResult,
-    SwitchoverFailed,
-    SwitchoverWait,
-)
+from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
 from tests.protocol.strategies import thorough
 from tests.protocol.switchover.test_wait import CHILD, JOB, T0, Event, tell, waiting
 
@@ -51,7 +43,7 @@ def test_whatever_comes_success_is_only_what_drs_says_about_this_job(
     for number, (passed, event) in enumerate(history, 1):
         at += passed
         # In reschedule mode every poll is made by another process.
-        wait.memory = Memory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
+        wait.memory = SwitchoverMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
         verdict = tell(wait, event, at)
         assert wait.memory.polls == number
         if isinstance(verdict, KeepPolling | GiveUp):
@@ -80,12 +72,12 @@ def test_whatever_comes_success_is_only_what_drs_says_about_this_job(
 @thorough
 @given(histories.filter(len))
 def test_two_processes_wait_as_one_would(history: list[tuple[float, Event]]) -> None:
-    one, memory, at = waiting(), Memory(), T0
+    one, memory, at = waiting(), SwitchoverMemory(), T0
     for passed, event in history:
         at += passed
         another = waiting(memory=memory)
         assert describe(tell(another, event, at)) == describe(tell(one, event, at))
-        memory = Memory.from_dict(json.loads(json.dumps(another.memory.to_dict())))
+        memory = SwitchoverMemory.from_dict(json.loads(json.dumps(another.memory.to_dict())))
 
 
 def describe(verdict: PollResult) -> tuple[type[PollResult], dict[str, Any]]:

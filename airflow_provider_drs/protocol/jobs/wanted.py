@@ -1,0 +1,108 @@
+"""How jobs should be: the statuses and the lag that a wait is for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_drs.protocol.errors import DrsArgumentError, Json, one_line
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+from airflow_provider_drs.protocol.jobs.status import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, job_status
+from airflow_provider_drs.protocol.polling import duration
+
+
+@dataclass(frozen=True)
+class JobsCondition:
+    """How jobs should be. Plain JSON apart from its tuples.
+
+    :param job_ids: the jobs.
+    :param targets: the statuses each may be in.
+    :param failures: the statuses that end the wait as failed; one that is a target too does not.
+    :param needs_lag: the lag must be known.
+    :param max_lag: seconds it may be at most; None: any lag that is known.
+    :param stable_samples: polls in a row that must find all jobs so.
+    :param passing_status: a failure that is not one until ``passing_until``, seconds since the epoch: a resumed job may
+        still report its previous failure for a while.
+    :param deadline: seconds since the epoch after which to give up; None: never.
+    """
+
+    job_ids: tuple[str, ...]
+    targets: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    needs_lag: bool = False
+    max_lag: float | None = None
+    stable_samples: int = 1
+    passing_status: str | None = None
+    passing_until: float = 0.0
+    deadline: float | None = None
+
+    def to_dict(self) -> Json:
+        """Return it as plain JSON."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: [str(x) for x in value] if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> JobsCondition:
+        """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        tuples: dict[str, Any] = {x: tuple(value) for x, value in known.items() if isinstance(value, list)}
+        return cls(**(known | tuples))
+
+    def unmet(self, state: JobState, progress: JobProgress | None) -> str:
+        """Return what a job still lacks, in words that change only with it; "" for nothing."""
+        if state.status not in self.targets:
+            return state.status or "no status"
+        if not self.needs_lag:
+            return ""
+        lag = progress.lag if progress else None
+        if lag is None:
+            return "lag not known"
+        if self.max_lag is not None and lag > self.max_lag:
+            return f"lag over {duration(self.max_lag)}"
+        return ""
+
+    def is_failure(self, status: str | None, at: float) -> bool:
+        """Tell whether ``status`` ends the wait as failed."""
+        if status not in self.failures or status in self.targets:
+            return False
+        return status != self.passing_status or at >= self.passing_until
+
+
+def lag_limit(value: object) -> float | None:
+    """Return ``max_lag`` in seconds, as it came out of a template; None for no limit.
+
+    :raises DrsArgumentError: it is no timedelta and no number of seconds from 0 on.
+    """
+    if value is None or value == "None":  # what a template makes of None
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    number = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+    if not math.isfinite(number) or number < 0:
+        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {one_line(repr(value), 80)}")
+    return number
+
+
+def checked_statuses(name: str, value: object) -> tuple[str, ...]:
+    """Return statuses in the one spelling; a string is one or, with commas, several.
+
+    :raises DrsArgumentError: there is none, or one is no text.
+    """
+    given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    listed = list(given) if isinstance(given, (list, tuple, set, frozenset)) else []
+    if not listed or not all(isinstance(status, str) and status for status in listed):
+        raise DrsArgumentError(f"{name} must be one or more job statuses, not {one_line(repr(value), 80)}")
+    return tuple(dict.fromkeys(job_status(str(status)) for status in listed))
+
+
+def usual_failures(targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the statuses that end a wait for ``targets``: the failed ones, and the stopped unless wanted."""
+    stops = STOPPED_JOB_STATUSES.intersection(targets)
+    return tuple(sorted(FAILED_JOB_STATUSES | (frozenset() if stops else STOPPED_JOB_STATUSES)))

@@ -1,0 +1,103 @@
+"""One poll, one wait and one repeated call, for whoever lends a clock and sends the requests.
+
+Tasks lend real ones, tests scripted ones. The polls that a triggerer shares do the same on an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
+from airflow_provider_drs.protocol.http.request import Call
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, LogLine, Patience, PollingWait, PollResult
+
+_R = TypeVar("_R")
+
+
+class Runtime(Protocol):
+    """What waits, switchovers and job control need from the outside."""
+
+    def send(self, call: Call[_R]) -> _R:
+        """Make one call and return its reply.
+
+        :raises DrsError: what came instead.
+        """
+
+    def now(self) -> float:
+        """Return the time, seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that only goes forward."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def log(self, line: LogLine) -> None:
+        """Write a line to the task's log."""
+
+
+def poll(wait: PollingWait, runtime: Runtime) -> PollResult:
+    """Make one poll: send what the wait asks, hand it the replies or the error, and log what it says."""
+    asked_at = runtime.now()
+    try:
+        replies = [runtime.send(call) for call in wait.query().calls()]
+    except DrsError as error:
+        result = wait.failed(error, runtime.now())
+    else:
+        result = wait.take(replies, runtime.now(), asked_at)
+    for line in result.lines:
+        runtime.log(line)
+    return result
+
+
+def wait_until_over(
+    wait: PollingWait,
+    runtime: Runtime,
+    *,
+    max_polls: int | None = None,
+    after_poll: Callable[[PollResult], bool] | None = None,
+) -> PollResult | None:
+    """Poll until the wait is over.
+
+    :param max_polls: stop after so many polls; None: never.
+    :param after_poll: called after each poll; stop where it returns True.
+    :return: the result that is an end, None where it stopped before.
+    """
+    polls = 0
+    while True:
+        result = poll(wait, runtime)
+        polls += 1
+        stop = after_poll is not None and after_poll(result)
+        if not isinstance(result, KeepPolling):
+            return result
+        if stop or polls == max_polls:
+            return None
+        runtime.sleep(result.delay)
+
+
+def call_with_retry(call: Call[_R], runtime: Runtime, patience: Patience) -> _R:
+    """Make a call that may go out more than once until there is a good reply; return it.
+
+    :raises DrsUnavailableError: the patience is at its end.
+    :raises DrsError: any error that a repeated request cannot mend.
+    """
+    while True:
+        try:
+            return runtime.send(call)
+        except DrsTransientError as error:
+            failure = error
+        sit_out(failure, runtime, patience)
+
+
+def sit_out(error: DrsTransientError, runtime: Runtime, patience: Patience) -> None:
+    """Log trouble and sleep as the patience has it.
+
+    :raises DrsUnavailableError: the patience is at its end.
+    """
+    result = patience.failed(error, runtime.now())
+    for line in result.lines:
+        runtime.log(line)
+    if isinstance(result, GiveUp):
+        raise result.error
+    runtime.sleep(result.delay)

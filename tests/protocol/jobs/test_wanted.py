@@ -1,0 +1,44 @@
+"""Which condition a wait for jobs has, and how it is read out of arguments."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_drs.protocol.errors import DrsArgumentError
+from airflow_provider_drs.protocol.jobs.status import FAILED_JOB_STATUSES, HEALTHY, STOPPED_JOB_STATUSES
+from airflow_provider_drs.protocol.jobs.wanted import JobsCondition, checked_statuses, lag_limit, usual_failures
+from tests.protocol.jobs.test_wait import A, B, wanted
+
+
+def test_wanted_as_json() -> None:
+    there = wanted(A, B, deadline=5.0, passing_status="PAUSING")
+    assert JobsCondition.from_dict({**json.loads(json.dumps(there.to_dict())), "of_a_later_version": 1}) == there
+
+
+def test_stopped_is_a_failure_unless_it_is_wanted() -> None:
+    assert set(usual_failures((HEALTHY,))) == STOPPED_JOB_STATUSES | FAILED_JOB_STATUSES
+    assert not STOPPED_JOB_STATUSES & set(usual_failures(("RELEASE_RESOURCE_COMPLETE",)))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [(None, None), ("None", None), (0, 0.0), ("2.5", 2.5), (timedelta(minutes=1), 60.0)]
+)
+def test_lag_limits(value: object, limit: float | None) -> None:
+    assert lag_limit(value) == limit
+
+
+@pytest.mark.parametrize("value", ["soon", -1, "-1", True, float("nan"), "inf", [], 10**400])
+def test_what_is_no_lag_limit(value: object) -> None:
+    with pytest.raises(DrsArgumentError, match="max_lag"):
+        lag_limit(value)
+
+
+def test_statuses_of_one_spelling() -> None:
+    assert checked_statuses("x", "PAUSEING, STARTJOB_FAILED") == ("PAUSING", "START_JOB_FAILED")
+    assert checked_statuses("x", ["NEW_ONE", "NEW_ONE"]) == ("NEW_ONE",)
+    for wrong in ("", [], None, [None], {"a": 1}, 7):
+        with pytest.raises(DrsArgumentError, match="x must be"):
+            checked_statuses("x", wrong)
