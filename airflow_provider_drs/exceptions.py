@@ -7,63 +7,25 @@ those, and a wait that could not ask DRS knows nothing that may be skipped.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_drs.protocol.errors import (
-    DrsArgumentError,
-    DrsAuthenticationError,
-    DrsBusyError,
-    DrsConfigError,
-    DrsError,
-    DrsGuardError,
-    DrsInvalidResponseError,
-    DrsJobMismatchError,
-    DrsJobNotFoundError,
-    DrsPermissionError,
-    DrsRedirectError,
-    DrsRequestError,
-    DrsServerError,
-    DrsSwitchoverRefusedError,
-    DrsThrottledError,
-    DrsTlsError,
-    DrsTokenRefusedError,
-    DrsTransientError,
-    DrsUnavailableError,
-    DrsUnknownStatusError,
-    DrsUnreachableError,
-    DrsWrongStateError,
-)
+from airflow_provider_drs.lazy import lazy_names
 
-__all__ = [
-    "DrsArgumentError",
-    "DrsAuthenticationError",
-    "DrsBusyError",
-    "DrsComparisonError",
-    "DrsConfigError",
-    "DrsError",
-    "DrsGuardError",
-    "DrsInvalidResponseError",
-    "DrsJobFailedError",
-    "DrsJobMismatchError",
-    "DrsJobNotFoundError",
-    "DrsPermissionError",
-    "DrsRedirectError",
-    "DrsRequestError",
-    "DrsServerError",
-    "DrsSwitchoverFailedError",
-    "DrsSwitchoverRefusedError",
-    "DrsSwitchoverUnknownError",
-    "DrsThrottledError",
-    "DrsTlsError",
-    "DrsTokenRefusedError",
-    "DrsTransientError",
-    "DrsUnavailableError",
-    "DrsUnknownStatusError",
-    "DrsUnreachableError",
-    "DrsWrongStateError",
-]
+if TYPE_CHECKING:
+    from airflow_provider_drs.protocol.errors import *
+
+__getattr__ = lazy_names(
+    "airflow_provider_drs.protocol",
+    {
+        "errors": "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
+        "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsPermissionError "
+        "DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
+        "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
+        "DrsUnreachableError DrsWrongStateError",
+    },
+)
 
 
 class DrsSwitchoverFailedError(AirflowFailException):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from airflow_provider_drs.protocol.errors import DrsError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.protocol.errors import DrsError
 
 
 class Observer:
