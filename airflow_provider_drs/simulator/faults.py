@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer, drs_error, json_answer
 from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
+from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
 
@@ -19,7 +19,7 @@ _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service 
 class Ending(Enum):
     """How the connection ends after a fault."""
 
-    ANSWERED = "answered"
+    NORMAL = "normal"
     RESET = "reset"  # TCP RST, nothing is sent
     CUT = "cut"  # the headers and half the body are sent, then the connection is closed
 
@@ -28,16 +28,16 @@ class Ending(Enum):
 class Fault:
     """One thing that goes wrong with a call; made by the constructors, whose names the command line and JSON use.
 
-    With ``takes_effect`` the call is made as if nothing were wrong (a switchover begins, a scripted status is used up)
-    and only its answer suffers; otherwise the call itself never happens and ``answer`` stands in, or a refusal of the
-    jobs it names with the code ``refuses_with``.
+    With ``takes_effect`` DRS executes the call (a switchover begins, a scripted status is used up) and only its
+    response suffers. Otherwise the call never happens: ``response`` is sent instead, or a refusal, with the code
+    ``refuses_with``, of each job that the call names.
     """
 
     name: str
-    answer: Answer | None = None
+    response: Response | None = None
     takes_effect: bool = False
     delay: float = 0.0
-    ending: Ending = Ending.ANSWERED
+    ending: Ending = Ending.NORMAL
     refuses_with: str | None = None
 
     @classmethod
@@ -45,7 +45,7 @@ class Fault:
         """HTTP 429; ``retry_after`` is Retry-After: seconds or an HTTP date."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         refusal = drs_error("APIG.0308")
-        return cls("too_many", Answer(429, refusal.body, {**refusal.headers, **headers}))
+        return cls("too_many", Response(429, refusal.body, {**refusal.headers, **headers}))
 
     @classmethod
     def status(
@@ -57,59 +57,59 @@ class Fault:
     ) -> Fault:
         """An HTTP status, with the error body of DRS when ``error_code`` is given and an empty body otherwise."""
         if error_code is None:
-            return cls("status", Answer(_http_status(code), b"", dict(headers or {})))
+            return cls("status", Response(_http_status(code), b"", dict(headers or {})))
         body = {"error_code": error_code, "error_msg": error_msg}
-        return cls("status", json_answer(body, _http_status(code), headers))
+        return cls("status", json_response(body, _http_status(code), headers))
 
     @classmethod
     def slow(cls, seconds: float) -> Fault:
-        """The normal answer, ``seconds`` late."""
+        """The normal response, ``seconds`` late."""
         if not isinstance(seconds, (int, float)) or seconds < 0:
             raise ValueError(f"slow takes seconds from 0 on, not {seconds!r}")
         return cls("slow", takes_effect=True, delay=seconds)
 
     @classmethod
     def reset(cls) -> Fault:
-        """A TCP reset before any byte of an answer; the call does not take effect."""
+        """A TCP reset before any byte of a response; the call does not take effect."""
         return cls("reset", ending=Ending.RESET)
 
     @classmethod
     def lost(cls) -> Fault:
-        """The call takes effect, then the connection is reset before any byte of an answer."""
+        """The call takes effect, then the connection is reset before any byte of a response."""
         return cls("lost", takes_effect=True, ending=Ending.RESET)
 
     @classmethod
     def cut(cls) -> Fault:
-        """The call takes effect, but of its answer only the headers and half the body come."""
+        """The call takes effect, but of its response only the headers and half the body come."""
         return cls("cut", takes_effect=True, ending=Ending.CUT)
 
     @classmethod
     def wrong_json(cls) -> Fault:
         """HTTP 200 with JSON that breaks off in the middle, complete as far as HTTP is concerned."""
         return cls(
-            "wrong_json", Answer(200, b'{"id": "260e27fd", "status": "SWITCH_', {"Content-Type": "application/json"})
+            "wrong_json", Response(200, b'{"id": "260e27fd", "status": "SWITCH_', {"Content-Type": "application/json"})
         )
 
     @classmethod
     def html(cls, code: int = 200) -> Fault:
-        """A page of HTML, as a gateway answers."""
-        return cls("html", Answer(_http_status(code), _HTML, {"Content-Type": "text/html; charset=utf-8"}))
+        """A page of HTML, as a gateway sends."""
+        return cls("html", Response(_http_status(code), _HTML, {"Content-Type": "text/html; charset=utf-8"}))
 
     @classmethod
     def empty(cls, code: int = 200) -> Fault:
         """No body at all."""
-        return cls("empty", Answer(_http_status(code)))
+        return cls("empty", Response(_http_status(code)))
 
     @classmethod
     def json(cls, value: Any, code: int = 200) -> Fault:
         """Any JSON value."""
-        return cls("json", json_answer(value, _http_status(code)))
+        return cls("json", json_response(value, _http_status(code)))
 
     @classmethod
     def raw(cls, body: bytes | str, code: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
         """Any bytes as the body; a string is sent as UTF-8."""
         content = body.encode() if isinstance(body, str) else body
-        return cls("raw", Answer(_http_status(code), content, dict(headers or {})))
+        return cls("raw", Response(_http_status(code), content, dict(headers or {})))
 
     @classmethod
     def expired_token(cls) -> Fault:
@@ -119,7 +119,7 @@ class Fault:
     @classmethod
     def plain_401(cls) -> Fault:
         """HTTP 401 without a DRS error code."""
-        return cls("plain_401", Answer(401, b"Unauthorized", {"Content-Type": "text/plain"}))
+        return cls("plain_401", Response(401, b"Unauthorized", {"Content-Type": "text/plain"}))
 
     @classmethod
     def no_permission(cls) -> Fault:
@@ -139,7 +139,7 @@ class Fault:
     @classmethod
     def redirect(cls, to: str, code: int = 302) -> Fault:
         """A redirect to the address ``to``."""
-        return cls("redirect", Answer(_http_status(code), b"", {"Location": str(to)}))
+        return cls("redirect", Response(_http_status(code), b"", {"Location": str(to)}))
 
     @classmethod
     def named(cls, name: str, *args: Any, **kwargs: Any) -> Fault:

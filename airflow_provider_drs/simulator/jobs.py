@@ -1,4 +1,4 @@
-"""A simulated DRS task as its owner describes it: what it is called and how it behaves."""
+"""A simulated DRS job as its owner describes it: what it is called and how it behaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMPLETE: Final = "SWITCH_VIP_COMPLETE"
 FAILED: Final = "SWITCH_VIP_FAILED"
 
 #: Items of a script beside texts and None (null): the field is left out; in a ``status_script`` error DRS.M00002; in a
-#: ``task_status_script`` the job is left out of the answer.
+#: ``task_status_script`` the job is left out of the response.
 ABSENT: Final = "ABSENT"
 EMPTY: Final = "EMPTY"
 MISSING: Final = "MISSING"
@@ -26,10 +26,10 @@ Lag = int | float | str | None
 
 @dataclass
 class Job:
-    """One DRS task and how it behaves. Times are in seconds.
+    """One DRS job and how it behaves. Times are in seconds.
 
-    **The switchover.** What ``get-switch-vip-status`` answers follows ``status_script`` if there is one: one item for
-    each call that the job itself answers (a fault uses up none), the last for ever. An item is a status, None,
+    **The switchover.** The status in ``get-switch-vip-status`` follows ``status_script`` if there is one: one item for
+    each call that the job itself serves (a fault uses up none), the last for ever. An item is a status, None,
     ``"ABSENT"`` or ``"EMPTY"``. Otherwise it follows the clock: ``leftover`` (the result of an earlier switchover) or,
     with none, ``no_switchover`` (``"empty"``, ``"null"`` or ``"absent"``) until a switchover is accepted, or from when
     the job was added with ``running=True``; ``start_after`` later SWITCH_VIP_START for ``start_lasts``; then ``final``.
@@ -37,10 +37,10 @@ class Job:
 
     ``error_code`` and ``error_msg`` go with any status but START and COMPLETE, and with the refusal of
     ``on_switch="refused"`` (there DRS.M01504 unless given). A job that is not INCRE_TRANSFER_STARTED refuses to switch
-    with HTTP 400 DRS.M00304 unless ``switch_in_any_status``. ``answers_as`` is the id put in the answers of the two
-    calls, as a cross-AZ parent may answer with the id of its child.
+    with HTTP 400 DRS.M00304 unless ``switch_in_any_status``. ``answers_as`` is the id put in the responses of the two
+    calls, as a cross-AZ parent may report the id of its child.
 
-    **The task.** Its status is ``status``; or that of ``task_status_series``: pairs of seconds since the job was added
+    **Its status and lag.** The status is ``status``; or that of ``task_status_series``: pairs of seconds since the job was added
     and the status from then on; or of ``task_status_script``: one item for each ``batch-status`` that shows the job,
     the last for ever (a status, None, ``"ABSENT"``, or ``"MISSING"``: not among the results). The lag in
     ``batch-progress`` is ``"0"`` in INCRE_TRANSFER_STARTED and ``"-1"`` in any other status, or follows ``lag_series``

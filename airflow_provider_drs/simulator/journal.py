@@ -1,4 +1,4 @@
-"""What was asked of the simulator and what it answered, without anything secret."""
+"""What was asked of the simulator and what it responded, without anything secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Entry:
     """One request.
 
     ``at`` is when it arrived (seconds since the epoch), ``path`` is as it came over the wire, ``status`` the HTTP
-    status of the answer, or None while there is none yet and when the connection was cut instead. ``body`` is the
+    status of the response, or None while there is none yet and when the connection was cut instead. ``body`` is the
     JSON object that was sent, if one was. ``token_id`` tells one token from another: it is the beginning of the
     SHA-256 of X-Auth-Token. Header names are in lower case; passwords and tokens are masked everywhere. ``answered``
     becomes true once the simulator is through with the request.
@@ -69,8 +69,8 @@ class Journal:
         self._places = itertools.count()
         self._changed = threading.Condition()
 
-    def arrived(self, entry: Entry) -> int:
-        """Write down a request; returns its place, for `answered`."""
+    def add_request(self, entry: Entry) -> int:
+        """Write down a request; returns its place, for `add_status`."""
         with self._changed:
             place = next(self._places)
             self._entries[place] = entry
@@ -79,7 +79,7 @@ class Journal:
             self._changed.notify_all()
             return place
 
-    def answered(self, place: int, status: int | None) -> None:
+    def add_status(self, place: int, status: int | None) -> None:
         """Write down how a request ended: the HTTP status, or None when the connection was cut."""
         with self._changed:
             if place in self._entries:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from airflow_provider_drs.simulator.drs.service import Drs
-from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
 from airflow_provider_drs.simulator.iam import Account, Iam, OutsideIam
 from airflow_provider_drs.simulator.jobs import Job
@@ -67,7 +67,7 @@ class Simulator:
         self.ca_file: str | None = None
         self._directory = directory
         self._outside_iam = iam.rstrip("/") if iam else None
-        self._jobs, self._faults, self._journal = JobBook(clock), FaultQueue(), Journal()
+        self._jobs, self._faults, self._journal = JobStore(clock), FaultQueue(), Journal()
         for job in jobs:
             self._jobs.add(job)
         account = Account(user, password, domain, project_name, project_id)
@@ -129,7 +129,7 @@ class Simulator:
         self._own_iam().token_lifetime = seconds
 
     def add_job(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id and begin its life anew."""
+        """Add a job, or replace the one with the same id and begin its state anew."""
         self._jobs.add(job)
 
     def switched(self, job_id: str) -> list[str]:

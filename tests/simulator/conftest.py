@@ -38,11 +38,11 @@ class Api:
         return self.session.request(method, self.simulator.url + path, headers=headers, **kwargs)
 
     def log_in(self, body: dict[str, Any] | None = None) -> requests.Response:
-        answer = self.session.post(
+        response = self.session.post(
             f"{self.simulator.auth_url}/auth/tokens", json=body or token_request(self.simulator), timeout=10
         )
-        self.token = answer.headers.get("X-Subject-Token")
-        return answer
+        self.token = response.headers.get("X-Subject-Token")
+        return response
 
     def status(self, job_id: str = JOB_ID, **kwargs: Any) -> requests.Response:
         return self.request("GET", f"{self.jobs}/{job_id}/get-switch-vip-status", **kwargs)

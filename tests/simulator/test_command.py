@@ -73,10 +73,10 @@ def test_it_prints_how_to_reach_it_and_ends_at_a_signal(tmp_path: Path, end: int
             log_in = {"auth": {"identity": identity, "scope": scope}}
             token = session.post(f"{printed['IAM']}/auth/tokens", json=log_in, timeout=10).headers["X-Subject-Token"]
             address = f"{printed['DRS']}/v3/{ready['project_id']}/jobs/j1/get-switch-vip-status"
-            answers = [session.get(address, headers={"X-Auth-Token": token}, timeout=10) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [429, 202, 202]
-        assert answers[1].json() == {"id": "j1", "status": None}
-        assert answers[2].json() == {"id": "j1", "status": "ODD", "error_code": "E1", "error_msg": "no, not now"}
+            responses = [session.get(address, headers={"X-Auth-Token": token}, timeout=10) for _ in range(3)]
+        assert [response.status_code for response in responses] == [429, 202, 202]
+        assert responses[1].json() == {"id": "j1", "status": None}
+        assert responses[2].json() == {"id": "j1", "status": "ODD", "error_code": "E1", "error_msg": "no, not now"}
     assert printed["stderr"] == ""
 
 

@@ -46,10 +46,10 @@ def test_a_fault_answers_in_the_calls_place(
     simulator: Simulator, api: Api, fault: Fault, status: int, headers: dict[str, str], content: bytes
 ) -> None:
     simulator.fault(STATUS, fault)
-    answer = api.status()
-    assert answer.status_code == status
-    assert headers.items() <= answer.headers.items()
-    assert content in answer.content
+    response = api.status()
+    assert response.status_code == status
+    assert headers.items() <= response.headers.items()
+    assert content in response.content
     assert simulator.calls(STATUS)[-1].status == status
     assert api.status().json()["status"] == SCRIPT[0]  # over, and no item of the script was used up
 
@@ -152,10 +152,10 @@ def test_cut_sends_the_headers_and_half_the_body(tls: bool) -> None:
         api.log_in()
         whole = api.status().content
         simulator.fault(STATUS, Fault.cut())
-        answer = api.status(stream=True)
-        assert int(answer.headers["Content-Length"]) == len(whole)
+        response = api.status(stream=True)
+        assert int(response.headers["Content-Length"]) == len(whole)
         with pytest.raises(requests.exceptions.ChunkedEncodingError, match=f"{len(whole) // 2} bytes read"):
-            answer.content  # noqa: B018 - reading is what fails
+            response.content  # noqa: B018 - reading is what fails
         assert simulator.calls(STATUS)[-1].status is None
         api.session.close()
 

@@ -19,10 +19,10 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def control(api: Api, call: str, **changes: Any) -> Any:
     """Make a call for one job and give its result; checks the code that is documented for success."""
-    answer = api.call(call, {"jobs": [{**BODIES[call], **changes}]})
-    assert answer.status_code == (202 if call in ("batch-starting", "batch-jobs") else 200)
-    assert answer.json()["count"] == 1
-    return answer.json()["results"][0]
+    response = api.call(call, {"jobs": [{**BODIES[call], **changes}]})
+    assert response.status_code == (202 if call in ("batch-starting", "batch-jobs") else 200)
+    assert response.json()["count"] == 1
+    return response.json()["results"][0]
 
 
 def seen_every(clock: Clock, api: Api, seconds: float, times: int) -> list[str]:
@@ -156,8 +156,8 @@ def test_a_bad_body_is_refused_as_a_whole(
     simulator: Simulator, api: Api, call: str, changes: dict[str, Any], code: str
 ) -> None:
     simulator.add_job(Job(JOB_ID, status="CONFIGURATION"))
-    answer = api.call(call, {"jobs": [BODIES[call], {**BODIES[call], **changes}]})
-    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+    response = api.call(call, {"jobs": [BODIES[call], {**BODIES[call], **changes}]})
+    assert (response.status_code, response.json()["error_code"]) == (400, code)
     assert simulator.controlled(JOB_ID) == []
 
 

@@ -1,4 +1,4 @@
-"""Where the documentation of DRS contradicts itself, the other reading: a change to every answer of DRS."""
+"""Where the documentation of DRS contradicts itself, the other reading: a change to every response of DRS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer
+from airflow_provider_drs.simulator.responses import Response
 
 #: 200 where 202 is documented, and the reverse.
 SUCCESS_CODE: Final = "success_code"
@@ -26,8 +26,8 @@ _OTHER_STATUS: Final = {PAUSEING: "PAUSING", STARTJOB_FAILED: "START_JOB_FAILED"
 _STATUS_FIELDS: Final = frozenset({"status", "transfer_status"})
 
 
-def contradictor(chosen: Iterable[str]) -> Callable[[Answer], Answer]:
-    """What turns an answer into one that reads the documentation the other way.
+def contradictor(chosen: Iterable[str]) -> Callable[[Response], Response]:
+    """What turns a response into one that reads the documentation the other way.
 
     :param chosen: some of `CONTRADICTIONS`; raises ValueError for any other
     """
@@ -38,14 +38,14 @@ def contradictor(chosen: Iterable[str]) -> Callable[[Answer], Answer]:
     fields = _OTHER_FIELD if ERROR_FIELD in names else {}
     statuses = {documented: name for name, documented in _OTHER_STATUS.items() if name in names}
 
-    def contradict(answer: Answer) -> Answer:
+    def contradict(response: Response) -> Response:
         if not names:
-            return answer
-        body = answer.body
+            return response
+        body = response.body
         if (fields or statuses) and body:
             body = json.dumps(_changed(json.loads(body), fields, statuses), ensure_ascii=False).encode()
-        code = _OTHER_CODE.get(answer.status, answer.status) if SUCCESS_CODE in names else answer.status
-        return replace(answer, status=code, body=body)
+        code = _OTHER_CODE.get(response.status, response.status) if SUCCESS_CODE in names else response.status
+        return replace(response, status=code, body=body)
 
     return contradict
 

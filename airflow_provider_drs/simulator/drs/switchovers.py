@@ -1,4 +1,4 @@
-"""The switchovers of one simulated task over time. No sockets; the time is handed in."""
+"""The switchovers of one simulated job over time. No sockets; the time is handed in."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import Enum
 from airflow_provider_drs.simulator.jobs import BEFORE_ANY_SWITCHOVER, START, Job
 
 
-class Switching(Enum):
+class SwitchResult(Enum):
     """What became of the request for a switchover."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # by the job's ``on_switch``
     BUSY = "busy"  # one is under way
-    WRONG_STATUS = "wrong status"  # the task does not replicate increments
+    WRONG_STATUS = "wrong status"  # the job does not replicate increments
 
 
 class Switchovers:
@@ -38,23 +38,23 @@ class Switchovers:
             return script[min(self._script_at, len(script)) - 1]
         return self._timed_status(now)
 
-    def switch(self, mode: str, now: float, replicates: bool) -> Switching:
+    def switch(self, mode: str, now: float, replicates: bool) -> SwitchResult:
         """Ask for a switchover; a job with a script is never busy, so that a second request is seen as what it is.
 
-        :param replicates: whether the task is in the one status a switchover is documented for
+        :param replicates: whether the job is in the one status a switchover is documented for
         """
         if not replicates and not self._job.switch_in_any_status:
-            return Switching.WRONG_STATUS
+            return SwitchResult.WRONG_STATUS
         if self._job.on_switch == "refused":
-            return Switching.REFUSED
+            return SwitchResult.REFUSED
         if self._under_way(now):
-            return Switching.BUSY
+            return SwitchResult.BUSY
         if self._accepted_at is not None:
             self._before = self._job.final
         self._accepted_at = now
         self._script_after_at = 0
         self.modes.append(mode)
-        return Switching.ACCEPTED
+        return SwitchResult.ACCEPTED
 
     def _under_way(self, now: float) -> bool:
         job = self._job

@@ -16,7 +16,7 @@ from aiohttp import web
 # Tokens of the public cloud are kilobytes long; aiohttp refuses header fields above 8 kB unless told otherwise.
 _MAX_HEADER: Final = 64 * 1024
 _BACKLOG: Final = 1024
-#: How long an answer that is under way may still take at the end; a slow one is not waited for.
+#: How long a response that is under way may still take at the end; a slow one is not waited for.
 _SHUTDOWN_SECONDS: Final = 0.1
 #: Bounds what takes milliseconds, so that a fault here cannot hang a test run.
 _THREAD_SECONDS: Final = 30

@@ -1,4 +1,4 @@
-"""The status and the lag of one simulated task over time, and what job control does to them. No sockets, no clock."""
+"""The status and the lag of one simulated job over time, and what job control does to them. No sockets, no clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RUNNING_FROM_START: Final = ("STARTJOBING", "FULL_TRANSFER_STARTED", REPLICATIN
 #: control -> status in which it is accepted -> the statuses that follow, of which the last stays.
 _FOLLOWING: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "start": {"CONFIGURATION": _RUNNING_FROM_START, "WAITING_FOR_START": _RUNNING_FROM_START},
-    # PAUSING is all that is documented of a paused task.
+    # PAUSING is all that is documented of a paused job.
     "pause": {"FULL_TRANSFER_STARTED": ("PAUSING",), REPLICATING: ("PAUSING",)},
     # What was wrong stands for a while: who asks at once is told of a failure that is over.
     "retry": {
@@ -32,7 +32,7 @@ _CAN_DELETE: Final = frozenset({"CREATE_FAILED", RELEASED, "RELEASE_CHILD_TRANSF
 _SPELLINGS: Final = {"PAUSEING": "PAUSING", "STARTJOB_FAILED": "START_JOB_FAILED"}
 
 
-class Task:
+class JobLifecycle:
     """What the status and the lag of ``job`` are from the moment ``now`` on, at which it was added.
 
     ``controls`` are the job controls that were accepted, in order; ``deleted`` says that the last one deleted it.
@@ -47,7 +47,7 @@ class Task:
         self._path: list[tuple[float, str]] = []  # since when which status, after a job control
 
     def status(self, now: float) -> str:
-        """The status the task is in; uses up nothing of a script, of which the last real status given out counts."""
+        """The status the job is in; uses up nothing of a script, of which the last real status given out counts."""
         if self._path:
             return str(_latest(self._path, now, self._path[0][1]))
         if self._job.task_status_script is not None:
@@ -77,7 +77,7 @@ class Task:
         return None if lag is None else str(lag)
 
     def control(self, name: str, now: float, not_before: float = 0.0) -> str | None:
-        """Start, pause, retry, terminate, force_terminate or delete the task.
+        """Start, pause, retry, terminate, force_terminate or delete the job.
 
         :param not_before: when a start is to take place, seconds since the epoch
         :return: None when accepted, otherwise the error code
