@@ -1,16 +1,14 @@
-"""What can go wrong with a call, as values, and the queue of what is to go wrong next."""
+"""Faults: what can go wrong with a call, and the queue of the faults that are planned."""
 
 from __future__ import annotations
 
-import json as json_module
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, Call
 from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
@@ -108,6 +106,8 @@ class Fault:
     @classmethod
     def raw(cls, body: bytes | str, code: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
         """Any bytes as the body; a string is sent as UTF-8."""
+        if not isinstance(body, (bytes, str)):
+            raise ValueError(f"raw takes bytes or a string, not {body!r}")
         content = body.encode() if isinstance(body, str) else body
         return cls("raw", Response(_http_status(code), content, dict(headers or {})))
 
@@ -189,10 +189,10 @@ class PlannedFault:
     times: int | None = 1
 
     def __post_init__(self) -> None:
-        """Refuse a call that does not exist, which would wait for ever without a word."""
-        if self.call not in (*CALL_NAMES, ANY_DRS_CALL):
-            raise ValueError(f"no call is named {self.call!r}; there are {', '.join(CALL_NAMES)} and {ANY_DRS_CALL}")
-        if self.fault.refuses_with is not None and self.call in (TOKENS, VALIDATE_TOKEN):
+        """Refuse a call that does not exist: its fault would never occur."""
+        if self.call not in (*Call, ANY_DRS_CALL):
+            raise ValueError(f"no call is named {self.call!r}; there are {', '.join(Call)} and {ANY_DRS_CALL}")
+        if self.fault.refuses_with is not None and self.call in (Call.TOKENS, Call.VALIDATE_TOKEN):
             raise ValueError(f"{self.fault.name} is a fault of calls of DRS, not of {self.call}")
         if self.times is not None and (not isinstance(self.times, int) or self.times < 1):
             raise ValueError(f"times is a number from 1 on, or None for ever, not {self.times!r}")
@@ -205,63 +205,26 @@ class PlannedFault:
         arguments = {key: value for key, value in values.items() if key not in ("call", "name", "times")}
         return cls(values["call"], Fault.named(str(values["name"]), **arguments), values.get("times", 1))
 
-    @classmethod
-    def from_text(cls, text: str) -> PlannedFault:
-        """From the command line: ``CALL=NAME[:arg[,arg...]][xN]``, with ``x*`` for ever; raises ValueError.
-
-        The argument of ``json``, ``raw`` and ``redirect`` goes to the end, commas included.
-        """
-        match = re.fullmatch(r"([^=]+)=(\w+?)(?::(.*?))?(?:x(\d+|\*))?", text, re.DOTALL)
-        if match is None:
-            raise ValueError(f"a fault is written CALL=NAME[:arg][xN], not {text!r}")
-        call, name, argument, times = match.groups()
-        fault = Fault.named(name, *_arguments(name, argument))
-        return cls(call, fault, None if times == "*" else int(times or 1))
-
-
-def _arguments(name: str, text: str | None) -> list[Any]:
-    if text is None:
-        return []
-    if name == "json":
-        try:
-            return [json_module.loads(text)]
-        except json_module.JSONDecodeError as error:
-            raise ValueError(f"json: {error}") from None
-    if name in ("raw", "redirect"):
-        return [text]
-    if name == "too_many":  # an HTTP date has a comma
-        return [int(text) if text.isdecimal() else text]
-    return [_number(part) for part in text.split(",")]
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
 
 class FaultQueue:
-    """The faults that are still to come; safe to use from several threads."""
+    """The planned faults; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._planned: list[tuple[PlannedFault, int | None]] = []
         self._lock = threading.Lock()
 
     def add(self, planned: PlannedFault) -> None:
-        """Put a fault behind those that are there for the same call."""
+        """Add a fault after those that are planned for the same call."""
         with self._lock:
             self._planned.append((planned, planned.times))
 
     def clear(self) -> None:
-        """Forget every fault that is still to come."""
+        """Remove every planned fault."""
         with self._lock:
             self._planned.clear()
 
     def take(self, call: str, is_drs: bool) -> Fault | None:
-        """The fault for a call that has just come, if any: one planned for its name goes before one for any call."""
+        """Take the fault for a request, if one is planned: first one for the call's name, then one for any call."""
         with self._lock:
             for wanted in (call, ANY_DRS_CALL) if is_drs else (call,):
                 for place, (planned, left) in enumerate(self._planned):

@@ -21,11 +21,11 @@ _REFUSED: Final = "The request you have made requires authentication."
 
 
 class TokenCheckError(Exception):
-    """The outside IAM could not be asked."""
+    """The outside IAM could not be reached, or sent something unusable."""
 
 
 class TokenCheck(Protocol):
-    """Says what a token is good for."""
+    """Finds the project of a token."""
 
     async def project_of(self, token: str) -> str | None:
         """The id of the token's project, "" for a token without one; None when the token is not valid."""
@@ -181,13 +181,13 @@ class Iam:
 
 
 class OutsideIam:
-    """Validates tokens against another Keystone, asking it each time.
+    """Validates tokens against another Keystone, with one request for each call.
 
-    A token is sent as its own witness, so that no administrator's token is needed.
+    A token authenticates the request about itself, so no administrator's token is needed.
 
     :param auth_url: the address up to and including ``/v3``
     :param verify: a file of certificates to trust, or None for those of the system; ValueError if it cannot be used
-    :param timeout: seconds for one question
+    :param timeout: seconds for one request
     """
 
     def __init__(self, auth_url: str, verify: str | None = None, timeout: float = 10.0) -> None:
@@ -199,7 +199,7 @@ class OutsideIam:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def project_of(self, token: str) -> str | None:
-        """See `TokenCheck.project_of`; raises TokenCheckError when the other Keystone gives no usable response."""
+        """See `TokenCheck.project_of`; raises TokenCheckError when the other Keystone sends no usable response."""
         headers = {"X-Auth-Token": token, "X-Subject-Token": token}
         try:
             async with (

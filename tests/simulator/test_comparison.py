@@ -21,9 +21,9 @@ ASKED = {
 }
 
 
-def create(api: Api, kind: str, **info: Any) -> Any:
+def create(api: Api, kind: str, **info: object) -> Any:
     if kind == "objects":
-        body: dict[str, Any] = {"object_level_compare_type": "objects"}
+        body: dict[str, object] = {"object_level_compare_type": "objects"}
     else:
         body = {"data_level_compare_info": {"conflict_policy": "cancel", "compare_type": kind, **info}}
     response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
@@ -188,7 +188,7 @@ def test_a_comparison_it_does_not_know_has_no_result(simulator: Simulator, api: 
         ({"job_id": None, "object_level_compare_type": "objects"}, "DRS.M00201"),
     ],
 )
-def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, Any], code: str) -> None:
+def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, object], code: str) -> None:
     response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
     assert (response.status_code, response.json()["error_code"]) == (400, code)
     assert listed(api) == []

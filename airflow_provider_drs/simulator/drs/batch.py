@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_drs.simulator.drs.bodies import job_ids, on_page
-from airflow_provider_drs.simulator.drs.lifecycle import REPLICATING
 from airflow_provider_drs.simulator.drs.state import JobStore
-from airflow_provider_drs.simulator.jobs import ABSENT, MISSING, Job
+from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.responses import Response, json_response, present, refusal
+from airflow_provider_drs.simulator.statuses import JobStatus, ScriptItem
 
 #: Milliseconds since the epoch: when every job was created.
 CREATED_AT: Final = 1_767_225_600_000
@@ -37,10 +37,10 @@ class BatchReads:
                 results.append({"id": job_id, **refusal(self._jobs.gone(job_id), language, "error_message")})
                 continue
             status = self._jobs.next_status(job_id)
-            if status == MISSING:
+            if status == ScriptItem.MISSING:
                 continue
             result: dict[str, Any] = {"id": job_id, "status": status, **_failure(job, status, "error_message")}
-            if status == ABSENT:
+            if status == ScriptItem.ABSENT:
                 del result["status"]
             results.append(result)
         return json_response({"count": len(ids), "results": results})
@@ -56,7 +56,7 @@ class BatchReads:
             status, lag = self._jobs.status(job_id), self._jobs.next_lag(job_id)
             shown: dict[str, Any] = {
                 "job_id": job_id,
-                "progress": "100" if status == REPLICATING else "0",
+                "progress": "100" if status == JobStatus.REPLICATING else "0",
                 "incre_trans_delay": lag,
                 "task_mode": job.task_type,
                 "transfer_status": status,
@@ -64,7 +64,7 @@ class BatchReads:
                 "remaining_time": "0",
                 **_failure(job, status, "error_msg"),
             }
-            if lag == ABSENT:
+            if lag == ScriptItem.ABSENT:
                 del shown["incre_trans_delay"]
             results.append(shown)
         return json_response({"count": len(results), "results": results}, 202)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs import routes as calls
 from airflow_provider_drs.simulator.drs.batch import CREATED_AT, BatchReads, shown_name
 from airflow_provider_drs.simulator.drs.bodies import (
     RefusedError,
@@ -20,12 +19,13 @@ from airflow_provider_drs.simulator.drs.bodies import (
 from airflow_provider_drs.simulator.drs.comparison import Comparisons
 from airflow_provider_drs.simulator.drs.contradictions import contradictor
 from airflow_provider_drs.simulator.drs.job_control import JobControl
-from airflow_provider_drs.simulator.drs.routes import Route
+from airflow_provider_drs.simulator.drs.routes import Call, Route
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.drs.switchovers import SwitchResult
 from airflow_provider_drs.simulator.iam import TokenCheck, TokenCheckError
-from airflow_provider_drs.simulator.jobs import ABSENT, COMPLETE, EMPTY, START, Job
+from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.responses import LANGUAGES, Response, drs_error, json_response, present, refusal
+from airflow_provider_drs.simulator.statuses import ScriptItem, SwitchoverStatus
 
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
 
@@ -47,7 +47,7 @@ class Drs:
     """The calls of DRS.
 
     :param language: of error texts for requests that do not say X-Language
-    :param contradictions: see `contradictions.CONTRADICTIONS`
+    :param contradictions: see `contradictions.Contradiction`
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Drs:
         self._contradict = contradictor(contradictions)
         reads, control, comparisons = BatchReads(jobs), JobControl(jobs), Comparisons(jobs)
         #: The calls that name no job in their path.
-        self._collection: dict[str, Callable[[dict[str, Any], str], Response]] = {
-            calls.LIST_JOBS: self._list,
-            calls.BATCH_STATUS: reads.status,
-            calls.BATCH_PROGRESS: reads.progress,
-            calls.BATCH_DETAIL: reads.detail,
-            calls.CREATE_COMPARE_TASK: comparisons.create,
-            calls.QUERY_COMPARE_RESULT: comparisons.result,
-            calls.BATCH_STARTING: control.start,
-            calls.BATCH_PAUSE_TASK: control.pause,
-            calls.BATCH_RETRY_TASK: control.retry,
-            calls.BATCH_JOBS: control.delete,
+        self._collection: dict[Call, Callable[[dict[str, Any], str], Response]] = {
+            Call.LIST_JOBS: self._list,
+            Call.BATCH_STATUS: reads.status,
+            Call.BATCH_PROGRESS: reads.progress,
+            Call.BATCH_DETAIL: reads.detail,
+            Call.CREATE_COMPARE_TASK: comparisons.create,
+            Call.QUERY_COMPARE_RESULT: comparisons.result,
+            Call.BATCH_STARTING: control.start,
+            Call.BATCH_PAUSE_TASK: control.pause,
+            Call.BATCH_RETRY_TASK: control.retry,
+            Call.BATCH_JOBS: control.delete,
         }
 
     async def respond(self, request: Request, refuse_with: str | None = None) -> Response:
@@ -87,7 +87,7 @@ class Drs:
 
     async def _respond(self, request: Request, language: str, refuse_with: str | None) -> Response:
         route = request.route
-        if route.call == calls.OTHER:
+        if route.call == Call.OTHER:
             if not route.allow:
                 return drs_error("APIG.0101", language)
             wrong = drs_error("APIG.0101", language, status=405)
@@ -100,7 +100,7 @@ class Drs:
         job = self._jobs.get(route.job_id or "")
         if job is None:
             raise RefusedError(self._jobs.gone(route.job_id or ""))
-        return self._switch(job, request.json(), language) if route.call == calls.SWITCH_VIP else self._status(job)
+        return self._switch(job, request.json(), language) if route.call == Call.SWITCH_VIP else self._status(job)
 
     async def _authorize(self, request: Request) -> None:
         token = request.headers.get("x-auth-token", "")
@@ -115,12 +115,12 @@ class Drs:
 
     def _status(self, job: Job) -> Response:
         status = self._jobs.next_switchover_status(job.job_id)
-        if status == EMPTY:
+        if status == ScriptItem.EMPTY:
             raise RefusedError("DRS.M00002")
         reply: dict[str, Any] = {"id": job.answers_as or job.job_id}
-        if status != ABSENT:
+        if status != ScriptItem.ABSENT:
             reply["status"] = status
-        if status not in (START, COMPLETE, ABSENT, None):
+        if status not in (SwitchoverStatus.START, SwitchoverStatus.COMPLETE, ScriptItem.ABSENT, None):
             reply |= present(error_code=job.error_code, error_msg=job.error_msg)
         return json_response(reply)
 
@@ -165,11 +165,11 @@ def _refused_inside(request: Request, code: str, language: str) -> Response:
     body = request.json()
     if "jobs" not in body:
         return json_response(refusal(code, language), 202)
-    if request.route.call in (calls.BATCH_STATUS, calls.BATCH_PROGRESS, calls.BATCH_DETAIL):
+    if request.route.call in (Call.BATCH_STATUS, Call.BATCH_PROGRESS, Call.BATCH_DETAIL):
         ids = job_ids(body)
     else:
         ids = [job["job_id"] for job in job_objects(body)]
-    name = "job_id" if request.route.call == calls.BATCH_PROGRESS else "id"
+    name = "job_id" if request.route.call == Call.BATCH_PROGRESS else "id"
     return json_response({"count": len(ids), "results": [{name: job_id, **outcome} for job_id in ids]}, 202)
 
 

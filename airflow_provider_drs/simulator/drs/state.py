@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_drs.simulator.drs.lifecycle import REPLICATING, JobLifecycle
+from airflow_provider_drs.simulator.drs.lifecycle import JobLifecycle
 from airflow_provider_drs.simulator.drs.switchovers import Switchovers, SwitchResult
 from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.statuses import JobStatus
 
 
 @dataclass
@@ -19,7 +20,7 @@ class _JobState:
 
 
 class JobStore:
-    """The jobs by their ids; safe to use from several threads. All but `add`, `get` and `gone` want a job it has."""
+    """The jobs by their ids; safe to use from several threads. All but `add`, `get` and `gone` need a known id."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -27,7 +28,7 @@ class JobStore:
         self._lock = threading.Lock()
 
     def add(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id and begin its state anew."""
+        """Add a job, or replace the one with the same id, which starts from the beginning."""
         now = self.clock()
         with self._lock:
             self._states[job.job_id] = _JobState(job, Switchovers(job, now), JobLifecycle(job, now))
@@ -66,7 +67,7 @@ class JobStore:
         now = self.clock()
         with self._lock:
             state = self._states[job_id]
-            return state.switchovers.switch(mode, now, state.lifecycle.status(now) == REPLICATING)
+            return state.switchovers.switch(mode, now, state.lifecycle.status(now) == JobStatus.REPLICATING)
 
     def status(self, job_id: str) -> str:
         """The status of the job, without using up an item of a script."""

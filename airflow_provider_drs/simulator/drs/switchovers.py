@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from airflow_provider_drs.simulator.jobs import BEFORE_ANY_SWITCHOVER, START, Job
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.statuses import BEFORE_ANY_SWITCHOVER, SwitchoverStatus
 
 
 class SwitchResult(Enum):
-    """What became of the request for a switchover."""
+    """The result of a request for a switchover."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # by the job's ``on_switch``
@@ -17,7 +18,7 @@ class SwitchResult(Enum):
 
 
 class Switchovers:
-    """What the switchover status of ``job`` is from the moment ``now`` on, at which it was added."""
+    """The switchover status of ``job`` from the moment ``now``, at which it was added."""
 
     def __init__(self, job: Job, now: float) -> None:
         self.modes: list[str] = []
@@ -39,7 +40,7 @@ class Switchovers:
         return self._timed_status(now)
 
     def switch(self, mode: str, now: float, replicates: bool) -> SwitchResult:
-        """Ask for a switchover; a job with a script is never busy, so that a second request is seen as what it is.
+        """Ask for a switchover; a job with a script is never busy, so that a second request is accepted and counted.
 
         :param replicates: whether the job is in the one status a switchover is documented for
         """
@@ -67,4 +68,4 @@ class Switchovers:
         elapsed = -1.0 if self._accepted_at is None else now - self._accepted_at
         if self._accepted_at is None or elapsed < job.start_after:
             return BEFORE_ANY_SWITCHOVER[job.no_switchover] if self._before is None else self._before
-        return START if elapsed < job.start_after + job.start_lasts else job.final
+        return SwitchoverStatus.START if elapsed < job.start_after + job.start_lasts else job.final

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from airflow_provider_drs.simulator.drs import routes as calls
-from airflow_provider_drs.simulator.drs.routes import Route, route
+from airflow_provider_drs.simulator.drs.routes import Call, Route, route
 from airflow_provider_drs.simulator.drs.service import Drs, Request
 from airflow_provider_drs.simulator.faults import Ending, FaultQueue
 from airflow_provider_drs.simulator.iam import Iam, keystone_error, version_document
@@ -67,11 +66,11 @@ class HttpApp:
             return _to_aiohttp(self._controls.respond(request.method, path, request.query, body))
 
         found = route(request.method, path)
-        place = self._journal.add_request(self._entry(request, path, found, body))
+        number = self._journal.add_request(self._entry(request, path, found, body))
         fault = self._faults.take(found.call, found.is_drs)
         if fault is None:
             response = await self._respond(found, request, body)
-            return self._send(response, place, request)
+            return self._send(response, number, request)
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.response is not None:
@@ -81,16 +80,16 @@ class HttpApp:
         else:
             response = Response(200)
         if fault.ending is Ending.RESET:
-            self._journal.add_status(place, None)
+            self._journal.add_status(number, None)
             return _reset(request)
         if fault.ending is Ending.CUT:
-            self._journal.add_status(place, None)
+            self._journal.add_status(number, None)
             return await _cut(request, response)
-        return self._send(response, place, request)
+        return self._send(response, number, request)
 
-    def _send(self, response: Response, place: int, request: web.Request) -> web.Response:
+    def _send(self, response: Response, number: int, request: web.Request) -> web.Response:
         gone = request.transport is None or request.transport.is_closing()
-        self._journal.add_status(place, None if gone else response.status)
+        self._journal.add_status(number, None if gone else response.status)
         return _to_aiohttp(response)
 
     async def _respond(
@@ -104,11 +103,11 @@ class HttpApp:
         if found.allow:
             refusal = keystone_error(405, "The method is not allowed for the requested URL.")
             return Response(405, refusal.body, {**refusal.headers, "Allow": ", ".join(found.allow)})
-        if found.call == calls.OTHER:
+        if found.call == Call.OTHER:
             return drs_error("APIG.0101")
         if self._iam is None:
             return keystone_error(404, "Tokens come from another IAM.")
-        if found.call == calls.TOKENS:
+        if found.call == Call.TOKENS:
             return self._iam.issue(_json(body), self._base_url())
         return self._iam.validate(headers.get("x-auth-token"), headers.get("x-subject-token"), self._base_url())
 
