@@ -5,7 +5,7 @@
     with Simulator(jobs=[Job("260e27fd-4976-44dc-9948-e1265e4jb201", running=True)]) as simulator:
         connection = simulator.connection()
 
-It stands alone on purpose: nothing of the provider's own reading of DRS is used here, so that it can contradict it.
+It uses nothing of the rest of the provider, so that a misreading of DRS there shows in the tests.
 """
 
 from airflow_provider_drs.simulator.faults import Fault

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from airflow_provider_drs.simulator.drs.contradictions import CONTRADICTIONS
+from airflow_provider_drs.simulator.drs.contradictions import Contradiction
 from airflow_provider_drs.simulator.faults import FAULT_NAMES, PlannedFault
-from airflow_provider_drs.simulator.job_text import job_from_text
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.server import Simulator
 from airflow_provider_drs.simulator.serving.certificates import MissingTrustmeError, is_loopback
+from airflow_provider_drs.simulator.short_form import values_of
 
 _PROGRAM = "drs-simulator"
 _BAD_INPUT = 2
@@ -104,12 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-tls", action="store_true", help="serve http")
     parser.add_argument("--directory", help="for ca.pem, server.pem and connection.json (default: a temporary one)")
     parser.add_argument("--job", action="append", default=[], type=_job, metavar="ID[,KEY=VALUE...]",
-                        help="a job; items of a list stand between |, as in lag_series=0:-1|5:0")  # fmt: skip
+                        help="a job; the keys and values are those of --jobs")  # fmt: skip
     parser.add_argument("--jobs", action="append", default=[], metavar="FILE",
                         help='JSON: a list of jobs, or {"jobs": [...], "faults": [...]}')  # fmt: skip
-    parser.add_argument("--fault", action="append", default=[], type=_fault, metavar="CALL=NAME[:ARG][xN]",
-                        help="let the next N (default 1, * for ever) calls go wrong")  # fmt: skip
-    parser.add_argument("--contradiction", action="append", default=[], choices=CONTRADICTIONS,
+    parser.add_argument("--fault", action="append", default=[], type=_fault, metavar="CALL,NAME[,KEY=VALUE...]",
+                        help="let a call go wrong, with times=2 twice, with times=null for ever")  # fmt: skip
+    parser.add_argument("--contradiction", action="append", default=[], choices=list(Contradiction),
                         help="where to read the documentation of DRS the other way; may be given often")  # fmt: skip
     parser.add_argument("--iam", metavar="URL", help="validate tokens against this Keystone (address up to /v3)")
     parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
@@ -130,14 +130,14 @@ def _port(text: str) -> int:
 
 def _job(text: str) -> Job:
     try:
-        return job_from_text(text)
+        return Job.from_dict(values_of(text, "job_id"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _fault(text: str) -> PlannedFault:
     try:
-        return PlannedFault.from_text(text)
+        return PlannedFault.from_dict(values_of(text, "call", "name"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -178,7 +178,7 @@ def _ended_by_signal() -> Iterator[threading.Event]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read and that is there as a whole or not at all."""
+    """Write a file that only its owner may read. It appears complete or not at all."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.touch(mode=0o600)
     unfinished.write_text(text, encoding="utf-8")

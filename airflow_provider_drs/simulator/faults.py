@@ -1,17 +1,15 @@
-"""What can go wrong with a call, as values, and the queue of what is to go wrong next."""
+"""Faults: what can go wrong with a call, and the queue of the faults that are planned."""
 
 from __future__ import annotations
 
-import json as json_module
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer, drs_error, json_answer
-from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, TOKENS, VALIDATE_TOKEN
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, Call
+from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
 
@@ -19,7 +17,7 @@ _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service 
 class Ending(Enum):
     """How the connection ends after a fault."""
 
-    ANSWERED = "answered"
+    NORMAL = "normal"
     RESET = "reset"  # TCP RST, nothing is sent
     CUT = "cut"  # the headers and half the body are sent, then the connection is closed
 
@@ -28,16 +26,16 @@ class Ending(Enum):
 class Fault:
     """One thing that goes wrong with a call; made by the constructors, whose names the command line and JSON use.
 
-    With ``takes_effect`` the call is made as if nothing were wrong (a switchover begins, a scripted status is used up)
-    and only its answer suffers; otherwise the call itself never happens and ``answer`` stands in, or a refusal of the
-    jobs it names with the code ``refuses_with``.
+    With ``takes_effect`` DRS executes the call (a switchover begins, a scripted status is used up) and only its
+    response suffers. Otherwise the call never happens: ``response`` is sent instead, or a refusal, with the code
+    ``refuses_with``, of each job that the call names.
     """
 
     name: str
-    answer: Answer | None = None
+    response: Response | None = None
     takes_effect: bool = False
     delay: float = 0.0
-    ending: Ending = Ending.ANSWERED
+    ending: Ending = Ending.NORMAL
     refuses_with: str | None = None
 
     @classmethod
@@ -45,7 +43,7 @@ class Fault:
         """HTTP 429; ``retry_after`` is Retry-After: seconds or an HTTP date."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         refusal = drs_error("APIG.0308")
-        return cls("too_many", Answer(429, refusal.body, {**refusal.headers, **headers}))
+        return cls("too_many", Response(429, refusal.body, {**refusal.headers, **headers}))
 
     @classmethod
     def status(
@@ -57,59 +55,61 @@ class Fault:
     ) -> Fault:
         """An HTTP status, with the error body of DRS when ``error_code`` is given and an empty body otherwise."""
         if error_code is None:
-            return cls("status", Answer(_http_status(code), b"", dict(headers or {})))
+            return cls("status", Response(_http_status(code), b"", dict(headers or {})))
         body = {"error_code": error_code, "error_msg": error_msg}
-        return cls("status", json_answer(body, _http_status(code), headers))
+        return cls("status", json_response(body, _http_status(code), headers))
 
     @classmethod
     def slow(cls, seconds: float) -> Fault:
-        """The normal answer, ``seconds`` late."""
+        """The normal response, ``seconds`` late."""
         if not isinstance(seconds, (int, float)) or seconds < 0:
             raise ValueError(f"slow takes seconds from 0 on, not {seconds!r}")
         return cls("slow", takes_effect=True, delay=seconds)
 
     @classmethod
     def reset(cls) -> Fault:
-        """A TCP reset before any byte of an answer; the call does not take effect."""
+        """A TCP reset before any byte of a response; the call does not take effect."""
         return cls("reset", ending=Ending.RESET)
 
     @classmethod
     def lost(cls) -> Fault:
-        """The call takes effect, then the connection is reset before any byte of an answer."""
+        """The call takes effect, then the connection is reset before any byte of a response."""
         return cls("lost", takes_effect=True, ending=Ending.RESET)
 
     @classmethod
     def cut(cls) -> Fault:
-        """The call takes effect, but of its answer only the headers and half the body come."""
+        """The call takes effect, but of its response only the headers and half the body come."""
         return cls("cut", takes_effect=True, ending=Ending.CUT)
 
     @classmethod
     def wrong_json(cls) -> Fault:
         """HTTP 200 with JSON that breaks off in the middle, complete as far as HTTP is concerned."""
         return cls(
-            "wrong_json", Answer(200, b'{"id": "260e27fd", "status": "SWITCH_', {"Content-Type": "application/json"})
+            "wrong_json", Response(200, b'{"id": "260e27fd", "status": "SWITCH_', {"Content-Type": "application/json"})
         )
 
     @classmethod
     def html(cls, code: int = 200) -> Fault:
-        """A page of HTML, as a gateway answers."""
-        return cls("html", Answer(_http_status(code), _HTML, {"Content-Type": "text/html; charset=utf-8"}))
+        """A page of HTML, as a gateway sends."""
+        return cls("html", Response(_http_status(code), _HTML, {"Content-Type": "text/html; charset=utf-8"}))
 
     @classmethod
     def empty(cls, code: int = 200) -> Fault:
         """No body at all."""
-        return cls("empty", Answer(_http_status(code)))
+        return cls("empty", Response(_http_status(code)))
 
     @classmethod
     def json(cls, value: Any, code: int = 200) -> Fault:
         """Any JSON value."""
-        return cls("json", json_answer(value, _http_status(code)))
+        return cls("json", json_response(value, _http_status(code)))
 
     @classmethod
     def raw(cls, body: bytes | str, code: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
         """Any bytes as the body; a string is sent as UTF-8."""
+        if not isinstance(body, (bytes, str)):
+            raise ValueError(f"raw takes bytes or a string, not {body!r}")
         content = body.encode() if isinstance(body, str) else body
-        return cls("raw", Answer(_http_status(code), content, dict(headers or {})))
+        return cls("raw", Response(_http_status(code), content, dict(headers or {})))
 
     @classmethod
     def expired_token(cls) -> Fault:
@@ -119,7 +119,7 @@ class Fault:
     @classmethod
     def plain_401(cls) -> Fault:
         """HTTP 401 without a DRS error code."""
-        return cls("plain_401", Answer(401, b"Unauthorized", {"Content-Type": "text/plain"}))
+        return cls("plain_401", Response(401, b"Unauthorized", {"Content-Type": "text/plain"}))
 
     @classmethod
     def no_permission(cls) -> Fault:
@@ -139,7 +139,7 @@ class Fault:
     @classmethod
     def redirect(cls, to: str, code: int = 302) -> Fault:
         """A redirect to the address ``to``."""
-        return cls("redirect", Answer(_http_status(code), b"", {"Location": str(to)}))
+        return cls("redirect", Response(_http_status(code), b"", {"Location": str(to)}))
 
     @classmethod
     def named(cls, name: str, *args: Any, **kwargs: Any) -> Fault:
@@ -189,10 +189,10 @@ class PlannedFault:
     times: int | None = 1
 
     def __post_init__(self) -> None:
-        """Refuse a call that does not exist, which would wait for ever without a word."""
-        if self.call not in (*CALL_NAMES, ANY_DRS_CALL):
-            raise ValueError(f"no call is named {self.call!r}; there are {', '.join(CALL_NAMES)} and {ANY_DRS_CALL}")
-        if self.fault.refuses_with is not None and self.call in (TOKENS, VALIDATE_TOKEN):
+        """Refuse a call that does not exist: its fault would never occur."""
+        if self.call not in (*Call, ANY_DRS_CALL):
+            raise ValueError(f"no call is named {self.call!r}; there are {', '.join(Call)} and {ANY_DRS_CALL}")
+        if self.fault.refuses_with is not None and self.call in (Call.TOKENS, Call.VALIDATE_TOKEN):
             raise ValueError(f"{self.fault.name} is a fault of calls of DRS, not of {self.call}")
         if self.times is not None and (not isinstance(self.times, int) or self.times < 1):
             raise ValueError(f"times is a number from 1 on, or None for ever, not {self.times!r}")
@@ -205,63 +205,26 @@ class PlannedFault:
         arguments = {key: value for key, value in values.items() if key not in ("call", "name", "times")}
         return cls(values["call"], Fault.named(str(values["name"]), **arguments), values.get("times", 1))
 
-    @classmethod
-    def from_text(cls, text: str) -> PlannedFault:
-        """From the command line: ``CALL=NAME[:arg[,arg...]][xN]``, with ``x*`` for ever; raises ValueError.
-
-        The argument of ``json``, ``raw`` and ``redirect`` goes to the end, commas included.
-        """
-        match = re.fullmatch(r"([^=]+)=(\w+?)(?::(.*?))?(?:x(\d+|\*))?", text, re.DOTALL)
-        if match is None:
-            raise ValueError(f"a fault is written CALL=NAME[:arg][xN], not {text!r}")
-        call, name, argument, times = match.groups()
-        fault = Fault.named(name, *_arguments(name, argument))
-        return cls(call, fault, None if times == "*" else int(times or 1))
-
-
-def _arguments(name: str, text: str | None) -> list[Any]:
-    if text is None:
-        return []
-    if name == "json":
-        try:
-            return [json_module.loads(text)]
-        except json_module.JSONDecodeError as error:
-            raise ValueError(f"json: {error}") from None
-    if name in ("raw", "redirect"):
-        return [text]
-    if name == "too_many":  # an HTTP date has a comma
-        return [int(text) if text.isdecimal() else text]
-    return [_number(part) for part in text.split(",")]
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
 
 class FaultQueue:
-    """The faults that are still to come; safe to use from several threads."""
+    """The planned faults; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._planned: list[tuple[PlannedFault, int | None]] = []
         self._lock = threading.Lock()
 
     def add(self, planned: PlannedFault) -> None:
-        """Put a fault behind those that are there for the same call."""
+        """Add a fault after those that are planned for the same call."""
         with self._lock:
             self._planned.append((planned, planned.times))
 
     def clear(self) -> None:
-        """Forget every fault that is still to come."""
+        """Remove every planned fault."""
         with self._lock:
             self._planned.clear()
 
     def take(self, call: str, is_drs: bool) -> Fault | None:
-        """The fault for a call that has just come, if any: one planned for its name goes before one for any call."""
+        """Take the fault for a request, if one is planned: first one for the call's name, then one for any call."""
         with self._lock:
             for wanted in (call, ANY_DRS_CALL) if is_drs else (call,):
                 for place, (planned, left) in enumerate(self._planned):

@@ -14,18 +14,18 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from airflow_provider_drs.simulator.answers import Answer, json_answer
+from airflow_provider_drs.simulator.responses import Response, json_response
 
 _TITLES: Final = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 _REFUSED: Final = "The request you have made requires authentication."
 
 
 class TokenCheckError(Exception):
-    """The outside IAM could not be asked."""
+    """The outside IAM could not be reached, or sent something unusable."""
 
 
 class TokenCheck(Protocol):
-    """Says what a token is good for."""
+    """Finds the project of a token."""
 
     async def project_of(self, token: str) -> str | None:
         """The id of the token's project, "" for a token without one; None when the token is not valid."""
@@ -59,11 +59,11 @@ class _Token:
     project_id: str
 
 
-def keystone_error(status: int, message: str) -> Answer:
+def keystone_error(status: int, message: str) -> Response:
     """An error as Keystone writes it."""
     headers = {"WWW-Authenticate": "Keystone"} if status == 401 else {}
     error = {"code": status, "message": message, "title": _TITLES[status]}
-    return json_answer({"error": error}, status, headers)
+    return json_response({"error": error}, status, headers)
 
 
 class Iam:
@@ -91,7 +91,7 @@ class Iam:
         found = self._valid(token)
         return found.project_id if found else None
 
-    def issue(self, body: Any, base_url: str) -> Answer:
+    def issue(self, body: Any, base_url: str) -> Response:
         """``POST /v3/auth/tokens``: 201 with the token in X-Subject-Token, 400 for a malformed request, or 401."""
         try:
             identity = body["auth"]["identity"]
@@ -111,16 +111,16 @@ class Iam:
         with self._lock:
             self._tokens[token] = issued
             self.issued.append(token)
-        return json_answer(self._document(issued, base_url), 201, {"X-Subject-Token": token, "Vary": "X-Auth-Token"})
+        return json_response(self._document(issued, base_url), 201, {"X-Subject-Token": token, "Vary": "X-Auth-Token"})
 
-    def validate(self, auth_token: str | None, subject_token: str | None, base_url: str) -> Answer:
+    def validate(self, auth_token: str | None, subject_token: str | None, base_url: str) -> Response:
         """``GET /v3/auth/tokens``: 401 for a bad token of the caller, 404 for a bad token that is asked about."""
         if auth_token is None or self._valid(auth_token) is None:
             return keystone_error(401, _REFUSED)
         subject = self._valid(subject_token) if subject_token else None
         if subject_token is None or subject is None:
             return keystone_error(404, "Could not find token.")
-        return json_answer(self._document(subject, base_url), 200, {"X-Subject-Token": subject_token})
+        return json_response(self._document(subject, base_url), 200, {"X-Subject-Token": subject_token})
 
     def _valid(self, token: str) -> _Token | None:
         with self._lock:
@@ -181,13 +181,13 @@ class Iam:
 
 
 class OutsideIam:
-    """Validates tokens against another Keystone, asking it each time.
+    """Validates tokens against another Keystone, with one request for each call.
 
-    A token is sent as its own witness, so that no administrator's token is needed.
+    A token authenticates the request about itself, so no administrator's token is needed.
 
     :param auth_url: the address up to and including ``/v3``
     :param verify: a file of certificates to trust, or None for those of the system; ValueError if it cannot be used
-    :param timeout: seconds for one question
+    :param timeout: seconds for one request
     """
 
     def __init__(self, auth_url: str, verify: str | None = None, timeout: float = 10.0) -> None:
@@ -199,23 +199,23 @@ class OutsideIam:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def project_of(self, token: str) -> str | None:
-        """See `TokenCheck.project_of`; raises TokenCheckError when the other Keystone gives no usable answer."""
+        """See `TokenCheck.project_of`; raises TokenCheckError when the other Keystone sends no usable response."""
         headers = {"X-Auth-Token": token, "X-Subject-Token": token}
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.get(self._address, headers=headers, ssl=self._ssl, allow_redirects=False) as answer,
+                session.get(self._address, headers=headers, ssl=self._ssl, allow_redirects=False) as response,
             ):
-                if answer.status in (401, 403, 404):
+                if response.status in (401, 403, 404):
                     return None
-                if answer.status != 200:
-                    raise TokenCheckError(f"{self._address} answered {answer.status}")
-                return str(json.loads(await answer.read())["token"].get("project", {}).get("id", ""))
+                if response.status != 200:
+                    raise TokenCheckError(f"{self._address} sent HTTP {response.status}")
+                return str(json.loads(await response.read())["token"].get("project", {}).get("id", ""))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TokenCheckError(f"{self._address}: {type(error).__name__}") from error
 
 
-def version_document(base_url: str) -> Answer:
+def version_document(base_url: str) -> Response:
     """``GET /v3``: what keystoneauth reads to discover the version of IAM."""
     version = {
         "id": "v3.14",
@@ -224,7 +224,7 @@ def version_document(base_url: str) -> Answer:
         "links": [{"rel": "self", "href": f"{base_url}/v3/"}],
         "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
     }
-    return json_answer({"version": version})
+    return json_response({"version": version})
 
 
 def _service(kind: str, url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was asked of the simulator and what it answered, without anything secret."""
+"""What was asked of the simulator and what it responded, without anything secret."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Entry:
     """One request.
 
     ``at`` is when it arrived (seconds since the epoch), ``path`` is as it came over the wire, ``status`` the HTTP
-    status of the answer, or None while there is none yet and when the connection was cut instead. ``body`` is the
+    status of the response, or None while there is none yet and when the connection was cut instead. ``body`` is the
     JSON object that was sent, if one was. ``token_id`` tells one token from another: it is the beginning of the
     SHA-256 of X-Auth-Token. Header names are in lower case; passwords and tokens are masked everywhere. ``answered``
-    becomes true once the simulator is through with the request.
+    becomes true once the simulator has finished with the request.
     """
 
     at: float
@@ -43,14 +43,14 @@ class Entry:
 
 
 def token_id(token: str | None) -> str | None:
-    """A short name for a token from which it cannot be had back; None for no token."""
+    """A short name for a token, which does not reveal it; None for no token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()[:12] if token else None
 
 
 def masked(value: Any, secret: bool = False) -> Any:
     """A copy of a JSON value without its passwords and tokens; ``secret``: what stands under it is one."""
     if isinstance(value, Mapping):
-        # "password" is also the object around the user in a request for a token: who asks stays legible.
+        # "password" is also the object around the user in a request for a token. The user stays legible.
         return {
             name: masked(inner, bool(_SECRET_NAME.search(name)) or (secret and name != "user"))
             for name, inner in value.items()
@@ -66,24 +66,24 @@ class Journal:
     def __init__(self, limit: int = 200_000) -> None:
         self._limit = limit
         self._entries: dict[int, Entry] = {}
-        self._places = itertools.count()
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
 
-    def arrived(self, entry: Entry) -> int:
-        """Write down a request; returns its place, for `answered`."""
+    def add_request(self, entry: Entry) -> int:
+        """Add a request; returns its number, for `add_status`."""
         with self._changed:
-            place = next(self._places)
-            self._entries[place] = entry
+            number = next(self._numbers)
+            self._entries[number] = entry
             if len(self._entries) > self._limit:
                 del self._entries[next(iter(self._entries))]
             self._changed.notify_all()
-            return place
+            return number
 
-    def answered(self, place: int, status: int | None) -> None:
-        """Write down how a request ended: the HTTP status, or None when the connection was cut."""
+    def add_status(self, number: int, status: int | None) -> None:
+        """Add how a request ended: the HTTP status, or None when the connection was cut."""
         with self._changed:
-            if place in self._entries:
-                self._entries[place] = replace(self._entries[place], status=status, answered=True)
+            if number in self._entries:
+                self._entries[number] = replace(self._entries[number], status=status, answered=True)
             self._changed.notify_all()
 
     def entries(self, call: str | None = None) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""The simulator as one object: it serves in a thread of its own, and its owner scripts and watches it."""
+"""The simulator as one object: it serves in its own thread; its user scripts it and reads its journal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from airflow_provider_drs.simulator.drs.service import Drs
-from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
 from airflow_provider_drs.simulator.iam import Account, Iam, OutsideIam
 from airflow_provider_drs.simulator.jobs import Job
@@ -27,12 +27,12 @@ _CONNECTION_FIELDS: Final = ("conn_type", "host", "login", "password", "port", "
 class Simulator:
     """IAM and DRS on one port; a context manager that serves while it is entered.
 
-    :param tls: serve HTTPS with a certificate of an own CA, made at start
+    :param tls: serve HTTPS with a certificate of its own CA, made at start
     :param host: the address to bind to
     :param port: 0 takes a free one
     :param directory: where ``ca.pem`` and ``server.pem`` go; default is a temporary directory, removed at the end
     :param token_lifetime: seconds
-    :param iam: address (up to ``/v3``) of an outside Keystone that validates the tokens, in place of the own IAM
+    :param iam: address (up to ``/v3``) of an outside Keystone that validates the tokens, instead of the own IAM
     :param iam_verify: file of certificates to trust when asking it, default those of the system
     :param language: of error texts for requests without X-Language: ``en-us`` or ``zh-cn``
     :param jobs: the jobs that are there from the start
@@ -67,7 +67,7 @@ class Simulator:
         self.ca_file: str | None = None
         self._directory = directory
         self._outside_iam = iam.rstrip("/") if iam else None
-        self._jobs, self._faults, self._journal = JobBook(clock), FaultQueue(), Journal()
+        self._jobs, self._faults, self._journal = JobStore(clock), FaultQueue(), Journal()
         for job in jobs:
             self._jobs.add(job)
         account = Account(user, password, domain, project_name, project_id)
@@ -96,7 +96,7 @@ class Simulator:
 
     @property
     def auth_url(self) -> str:
-        """Where tokens come from: the own IAM, or the outside one."""
+        """Where tokens come from: the simulator's own IAM, or the outside one."""
         return self._outside_iam or f"{self.url}/v3"
 
     def connection(self, **overrides: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Simulator:
         self._own_iam().token_lifetime = seconds
 
     def add_job(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id and begin its life anew."""
+        """Add a job, or replace the one with the same id, which starts from the beginning."""
         self._jobs.add(job)
 
     def switched(self, job_id: str) -> list[str]:
@@ -152,7 +152,7 @@ class Simulator:
         self._faults.add(PlannedFault(call, fault, times))
 
     def clear_faults(self) -> None:
-        """Forget every fault that is still to come."""
+        """Remove every planned fault."""
         self._faults.clear()
 
     def revoke_tokens(self) -> None:
@@ -160,7 +160,7 @@ class Simulator:
         self._own_iam().revoke_all()
 
     def issued_tokens(self) -> list[str]:
-        """Every token issued so far, for tests that search logs for them; raises RuntimeError with an outside IAM."""
+        """Every token issued so far, to search logs for them; raises RuntimeError with an outside IAM."""
         return list(self._own_iam().issued)
 
     def _own_iam(self) -> Iam:
@@ -183,7 +183,7 @@ class Simulator:
         """Block until there are ``count`` requests of a call, and return them.
 
         :param timeout: seconds, after which TimeoutError is raised
-        :param answered: count only requests that the simulator is through with
+        :param answered: count only requests that the simulator has finished with
         """
         return self._journal.wait_for(call, count, timeout, answered)
 

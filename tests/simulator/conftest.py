@@ -37,32 +37,32 @@ class Api:
         headers = {"X-Auth-Token": self.token, **kwargs.pop("headers", {})}
         return self.session.request(method, self.simulator.url + path, headers=headers, **kwargs)
 
-    def log_in(self, body: dict[str, Any] | None = None) -> requests.Response:
-        answer = self.session.post(
+    def log_in(self, body: object = None) -> requests.Response:
+        response = self.session.post(
             f"{self.simulator.auth_url}/auth/tokens", json=body or token_request(self.simulator), timeout=10
         )
-        self.token = answer.headers.get("X-Subject-Token")
-        return answer
+        self.token = response.headers.get("X-Subject-Token")
+        return response
 
     def status(self, job_id: str = JOB_ID, **kwargs: Any) -> requests.Response:
         return self.request("GET", f"{self.jobs}/{job_id}/get-switch-vip-status", **kwargs)
 
-    def switch(self, job_id: str = JOB_ID, mode: Any = "source") -> requests.Response:
+    def switch(self, job_id: str = JOB_ID, mode: object = "source") -> requests.Response:
         return self.request("POST", f"{self.jobs}/{job_id}/switch-vip", json={"mode": mode})
 
-    def list(self, **body: Any) -> requests.Response:
+    def list(self, **body: object) -> requests.Response:
         return self.request("POST", self.jobs, json={"cur_page": 1, "per_page": 10, "db_use_type": "sync", **body})
 
-    def call(self, name: str, body: Any, **kwargs: Any) -> requests.Response:
+    def call(self, name: str, body: object, **kwargs: Any) -> requests.Response:
         """A call that names no job in its path."""
         method = "DELETE" if name == "batch-jobs" else "POST"
         return self.request(method, f"{self.jobs}/{name}", json=body, **kwargs)
 
-    def task_status(self, job_id: str = JOB_ID) -> Any:
+    def task_status(self, job_id: str = JOB_ID) -> str | None:
         """What batch-status shows as a job's status."""
         return self.call("batch-status", {"jobs": [job_id]}).json()["results"][0]["status"]
 
-    def lag(self, job_id: str = JOB_ID) -> Any:
+    def lag(self, job_id: str = JOB_ID) -> str | None:
         """What batch-progress shows as a job's lag."""
         return self.call("batch-progress", {"jobs": [job_id]}).json()["results"][0]["incre_trans_delay"]
 
@@ -71,7 +71,7 @@ class Api:
         return f"/v3/{self.simulator.project_id}/jobs"
 
 
-def token_request(simulator: Simulator, scope: Any = None, **user: Any) -> dict[str, Any]:
+def token_request(simulator: Simulator, scope: object = None, **user: object) -> dict[str, object]:
     who = {"name": simulator.user, "password": simulator.password, "domain": {"name": simulator.domain}, **user}
     who = {key: value for key, value in who.items() if value is not None}
     return {

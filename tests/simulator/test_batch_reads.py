@@ -34,9 +34,9 @@ def test_five_are_shown_unless_more_are_asked_for(simulator: Simulator, api: Api
         simulator.add_job(Job(job_id))
 
     def shown(**page: object) -> list[str]:
-        answer = api.call(call, {"jobs": ids, **({"page_req": page} if page else {})}).json()
-        assert answer["count"] == 100
-        return [result["id"] for result in answer["results"]]
+        response = api.call(call, {"jobs": ids, **({"page_req": page} if page else {})}).json()
+        assert response["count"] == 100
+        return [result["id"] for result in response["results"]]
 
     assert shown() == ids[:5]
     assert shown(cur_page=2) == ids[5:10]
@@ -59,8 +59,8 @@ def test_five_are_shown_unless_more_are_asked_for(simulator: Simulator, api: Api
 )
 def test_jobs_are_a_list_of_at_most_100_ids(api: Api, body: object, code: str) -> None:
     for call in READS:
-        answer = api.call(call, body)
-        assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+        response = api.call(call, body)
+        assert (response.status_code, response.json()["error_code"]) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_job_it_does_not_know_is_an_error_among_the_rest(api: Api) -> None:
         ("batch-detail", "id", "error_message"),
         ("batch-progress", "job_id", "error_msg"),
     ):
-        answer = api.call(call, {"jobs": ["nobody", JOB_ID]})
-        nobody, known = answer.json()["results"]
-        assert answer.ok
+        response = api.call(call, {"jobs": ["nobody", JOB_ID]})
+        nobody, known = response.json()["results"]
+        assert response.ok
         assert nobody == {name: "nobody", "error_code": "DRS.M05003", text: "Task does not exist."}
         assert known[name] == JOB_ID
 

@@ -51,8 +51,8 @@ def test_it_prints_how_to_reach_it_and_ends_at_a_signal(tmp_path: Path, end: int
     directory, ready_file = tmp_path / "made", tmp_path / "ready.json"
     with running(
         *("--directory", str(directory), "--ready-file", str(ready_file), "--password", "it's"),
-        *("--job", "j1,status_script=null|ODD,error_code=E1,error_msg=no, not now", "--token-lifetime", "60"),
-        *("--fault", "get-switch-vip-status=too_many:3x1", "--contradiction", "success_code"),
+        *("--job", 'j1,status_script=[null, "ODD"],error_code=E1,error_msg=no, not now', "--token-lifetime", "60"),
+        *("--fault", "get-switch-vip-status,too_many,retry_after=3", "--contradiction", "success_code"),
         end=end,
     ) as printed:
         connection = json.loads(printed["AIRFLOW_CONN_DRS_DEFAULT"])
@@ -73,10 +73,10 @@ def test_it_prints_how_to_reach_it_and_ends_at_a_signal(tmp_path: Path, end: int
             log_in = {"auth": {"identity": identity, "scope": scope}}
             token = session.post(f"{printed['IAM']}/auth/tokens", json=log_in, timeout=10).headers["X-Subject-Token"]
             address = f"{printed['DRS']}/v3/{ready['project_id']}/jobs/j1/get-switch-vip-status"
-            answers = [session.get(address, headers={"X-Auth-Token": token}, timeout=10) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [429, 202, 202]
-        assert answers[1].json() == {"id": "j1", "status": None}
-        assert answers[2].json() == {"id": "j1", "status": "ODD", "error_code": "E1", "error_msg": "no, not now"}
+            responses = [session.get(address, headers={"X-Auth-Token": token}, timeout=10) for _ in range(3)]
+        assert [response.status_code for response in responses] == [429, 202, 202]
+        assert responses[1].json() == {"id": "j1", "status": None}
+        assert responses[2].json() == {"id": "j1", "status": "ODD", "error_code": "E1", "error_msg": "no, not now"}
     assert printed["stderr"] == ""
 
 
@@ -122,8 +122,8 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(tmp_path: Path, caps
         ["--job", "a,lag_series=5"],
         ["--contradiction", "nothing"],
         ["--job", "a,b"],
-        ["--fault", "tokens=nothing"],
-        ["--fault", "nothing=reset"],
+        ["--fault", "tokens,nothing"],
+        ["--fault", "nothing,reset"],
     ],
 )
 def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,23 +21,23 @@ ASKED = {
 }
 
 
-def create(api: Api, kind: str, **info: Any) -> Any:
+def create(api: Api, kind: str, **info: object) -> Any:
     if kind == "objects":
-        body: dict[str, Any] = {"object_level_compare_type": "objects"}
+        body: dict[str, object] = {"object_level_compare_type": "objects"}
     else:
         body = {"data_level_compare_info": {"conflict_policy": "cancel", "compare_type": kind, **info}}
-    answer = api.call("create-compare-task", {"job_id": JOB_ID, **body})
-    assert answer.status_code == 200
-    assert answer.json()["job_id"] == JOB_ID
+    response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
+    assert response.status_code == 200
+    assert response.json()["job_id"] == JOB_ID
     level = "object" if kind == "objects" else "data"
-    return answer.json()[f"{level}_level_compare_create_result"]
+    return response.json()[f"{level}_level_compare_create_result"]
 
 
 def result(api: Api, kind: str | None = None, task_id: str = "", page: int = 1, per_page: int = 10) -> Any:
     body = {"job_id": JOB_ID, "current_page": page, "per_page": per_page}
-    answer = api.call("query-compare-result", {**body, **({ASKED[kind]: task_id} if kind else {})})
-    assert answer.status_code == 200
-    return answer.json()
+    response = api.call("query-compare-result", {**body, **({ASKED[kind]: task_id} if kind else {})})
+    assert response.status_code == 200
+    return response.json()
 
 
 def listed(api: Api) -> list[tuple[str, str]]:
@@ -46,11 +46,11 @@ def listed(api: Api) -> list[tuple[str, str]]:
     return [(task["compare_type"], task["compare_task_status"]) for task in listed["compare_task_list"]]
 
 
-def tables(answer: Any, what: str) -> dict[str, str]:
-    """Table -> result, from the answer about lines or contents."""
+def tables(response: Any, what: str) -> dict[str, str]:
+    """Table -> result, from the response about lines or contents."""
     return {
         f"{database['source_db_name']}.{table['source_table_name']}": table[f"{what}_compare_result"]
-        for database in answer[f"{what}_compare_results"][f"{what}_compare_details"]
+        for database in response[f"{what}_compare_results"][f"{what}_compare_details"]
         for part in (f"{what}_compare_detail", f"{what}_uncompare_detail")
         for table in database.get(part, [])
     }
@@ -77,8 +77,8 @@ def test_a_comparison_of_data_runs_and_names_the_tables(
 
 def test_contents_tell_apart_what_cannot_be_compared(simulator: Simulator, api: Api, clock: Clock) -> None:
     simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_results=RESULTS))
-    answer = result(api, "contents", create(api, "contents")["compare_task_id"])
-    shop = answer["content_compare_results"]["content_compare_details"][0]
+    response = result(api, "contents", create(api, "contents")["compare_task_id"])
+    shop = response["content_compare_results"]["content_compare_details"][0]
     assert [table["source_table_name"] for table in shop["content_uncompare_detail"]] == ["log"]
     assert shop["content_uncompare_detail_count"] == 1
 
@@ -106,8 +106,8 @@ def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api
 def test_objects_and_data_can_be_asked_for_at_once(api: Api) -> None:
     info = {"conflict_policy": "keep", "compare_type": "lines"}
     body = {"job_id": JOB_ID, "object_level_compare_type": "objects", "data_level_compare_info": info}
-    answer = api.call("create-compare-task", body).json()
-    ids = {answer[f"{level}_level_compare_create_result"]["compare_task_id"] for level in ("object", "data")}
+    response = api.call("create-compare-task", body).json()
+    ids = {response[f"{level}_level_compare_create_result"]["compare_task_id"] for level in ("object", "data")}
     assert len(ids) == 2
     assert listed(api) == [("objects", "RUNNING"), ("lines", "RUNNING")]
 
@@ -115,9 +115,9 @@ def test_objects_and_data_can_be_asked_for_at_once(api: Api) -> None:
 @pytest.mark.parametrize("final", ["FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"])
 def test_a_comparison_can_end_without_a_result(simulator: Simulator, api: Api, final: str) -> None:
     simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_final=final))
-    answer = result(api, "lines", create(api, "lines")["compare_task_id"])
+    response = result(api, "lines", create(api, "lines")["compare_task_id"])
     assert listed(api) == [("lines", final)]
-    assert tables(answer, "line") == {"demo.orders": "FAILED_TO_COMPARE"}
+    assert tables(response, "line") == {"demo.orders": "FAILED_TO_COMPARE"}
 
 
 def test_a_comparison_can_begin_later_and_of_some_tables_only(simulator: Simulator, api: Api, clock: Clock) -> None:
@@ -153,12 +153,12 @@ def test_results_come_in_pages(simulator: Simulator, api: Api) -> None:
 def test_a_comparison_can_be_refused_as_a_whole(simulator: Simulator, api: Api) -> None:
     simulator.add_job(Job(JOB_ID, compare_refused="DRS.M00304"))
     body = {"job_id": JOB_ID, "object_level_compare_type": "objects"}
-    answer = api.call("create-compare-task", body)
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "DRS.M00304")
+    response = api.call("create-compare-task", body)
+    assert (response.status_code, response.json()["error_code"]) == (400, "DRS.M00304")
     text = "Not supported for this kind of task."
     simulator.add_job(Job(JOB_ID, compare_refused="DRS.M09999", compare_refused_msg=text))
-    answer = api.call("create-compare-task", body)
-    assert (answer.status_code, answer.json()) == (400, {"error_code": "DRS.M09999", "error_msg": text})
+    response = api.call("create-compare-task", body)
+    assert (response.status_code, response.json()) == (400, {"error_code": "DRS.M09999", "error_msg": text})
     assert listed(api) == []
 
 
@@ -188,9 +188,9 @@ def test_a_comparison_it_does_not_know_has_no_result(simulator: Simulator, api: 
         ({"job_id": None, "object_level_compare_type": "objects"}, "DRS.M00201"),
     ],
 )
-def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, Any], code: str) -> None:
-    answer = api.call("create-compare-task", {"job_id": JOB_ID, **body})
-    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, object], code: str) -> None:
+    response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
+    assert (response.status_code, response.json()["error_code"]) == (400, code)
     assert listed(api) == []
 
 

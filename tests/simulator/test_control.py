@@ -75,9 +75,9 @@ def test_the_journal_is_read_and_does_not_list_the_control_api(api: Api) -> None
     ],
 )
 def test_what_is_wrong_is_said(api: Api, method: str, path: str, body: bytes, status: int) -> None:
-    answer = api.request(method, f"/_sim/{path}", data=body)
-    assert answer.status_code == status
-    assert answer.json()["error"]
+    response = api.request(method, f"/_sim/{path}", data=body)
+    assert response.status_code == status
+    assert response.json()["error"]
 
 
 def own_address() -> str | None:

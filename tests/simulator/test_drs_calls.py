@@ -8,8 +8,8 @@ from .conftest import JOB_ID, Api, Clock
 
 
 def shown(api: Api) -> str:
-    answer = api.status()
-    return str(answer.json().get("error_code") or answer.json()["status"])
+    response = api.status()
+    return str(response.json().get("error_code") or response.json()["status"])
 
 
 def test_a_switchover_begins_runs_and_ends_by_the_clock(simulator: Simulator, api: Api, clock: Clock) -> None:
@@ -59,9 +59,9 @@ def test_no_switchover_yet_is_answered_in_three_ways(
     simulator: Simulator, api: Api, no_switchover: str, status: int, body: object
 ) -> None:
     simulator.add_job(Job(JOB_ID, no_switchover=no_switchover))
-    answer = api.status()
-    assert answer.status_code == status
-    assert answer.json() == body or answer.json()["error_code"] == "DRS.M00002"
+    response = api.status()
+    assert response.status_code == status
+    assert response.json() == body or response.json()["error_code"] == "DRS.M00002"
 
 
 def test_a_script_goes_on_with_each_call_and_its_last_item_stays(simulator: Simulator, api: Api) -> None:
@@ -145,17 +145,17 @@ def test_a_second_switchover_is_refused_while_one_is_under_way(simulator: Simula
     ],
 )
 def test_a_bad_body_is_refused_and_switches_nothing(simulator: Simulator, api: Api, body: bytes, code: str) -> None:
-    answer = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=body)
-    assert answer.status_code == 400
-    assert answer.json()["error_code"] == code
-    assert answer.json()["error_msg"]
+    response = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=body)
+    assert response.status_code == 400
+    assert response.json()["error_code"] == code
+    assert response.json()["error_msg"]
     assert simulator.switched(JOB_ID) == []
 
 
 def test_a_body_that_says_it_is_not_json_is_refused(api: Api) -> None:
     headers = {"Content-Type": "text/plain"}
-    answer = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=b'{"mode": "source"}', headers=headers)
-    assert answer.json()["error_code"] == "DRS.M00200"
+    response = api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip", data=b'{"mode": "source"}', headers=headers)
+    assert response.json()["error_code"] == "DRS.M00200"
 
 
 def test_jobs_are_listed_by_use_name_status_and_page(simulator: Simulator, api: Api) -> None:
@@ -184,13 +184,13 @@ def test_jobs_are_listed_by_use_name_status_and_page(simulator: Simulator, api: 
     ],
 )
 def test_the_lists_required_fields_are_checked(api: Api, change: dict[str, object], code: str) -> None:
-    answer = api.list(**change)
-    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+    response = api.list(**change)
+    assert (response.status_code, response.json()["error_code"]) == (400, code)
 
 
 def test_an_unknown_job_is_404(api: Api) -> None:
-    for answer in (api.status("nobody"), api.switch("nobody")):
-        assert (answer.status_code, answer.json()["error_code"]) == (404, "DRS.M05003")
+    for response in (api.status("nobody"), api.switch("nobody")):
+        assert (response.status_code, response.json()["error_code"]) == (404, "DRS.M05003")
 
 
 def test_an_id_is_taken_from_the_path_as_it_is_quoted(simulator: Simulator, api: Api) -> None:
@@ -205,8 +205,8 @@ def test_tokens_are_missing_unknown_expired_revoked_or_of_another_project(
     simulator: Simulator, api: Api, clock: Clock
 ) -> None:
     def refused() -> tuple[int, str]:
-        answer = api.status()
-        return answer.status_code, answer.json()["error_code"]
+        response = api.status()
+        return response.status_code, response.json()["error_code"]
 
     good, api.token = api.token, None
     assert refused() == (403, "DRS.M00100")
@@ -241,36 +241,3 @@ def test_error_texts_follow_x_language(api: Api) -> None:
     english = api.status("nobody").json()["error_msg"]
     assert english == "Task does not exist."
     assert api.status("nobody", headers={"X-Language": "zh-cn"}).json()["error_msg"] == "任务不存在。"
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"job_id": ""},
-        {"job_id": "a", "task_status_script": []},
-        {"job_id": "a", "task_status_series": [[0, "CREATING"], [0, "CONFIGURATION"]]},
-        {"job_id": "a", "task_status_series": [[-1, "CREATING"]]},
-        {"job_id": "a", "task_status_series": ["CREATING"]},
-        {"job_id": "a", "task_status_script": ["A"], "task_status_series": [[0, "B"]]},
-        {"job_id": "a", "lag_script": [True]},
-        {"job_id": "a", "lag_series": [[0, []]]},
-        {"job_id": "a", "lag_script": [1], "lag_series": [[0, 1]]},
-        {"job_id": "a", "transition": [None]},
-        {"job_id": "a", "transition_seconds": -1},
-        {"job_id": "a", "compare_results": {"a.b": 1}},
-        {"job_id": "a", "compare_results": None},
-        {"job_id": "a", "status_script": []},
-        {"job_id": "a", "status_script": [1]},
-        {"job_id": "a", "start_lasts": -1},
-        {"job_id": "a", "start_lasts": "3"},
-        {"job_id": "a", "no_switchover": "none"},
-        {"job_id": "a", "on_switch": "maybe"},
-        {"job_id": "a", "running": "yes"},
-        {"job_id": "a", "final": None},
-        {"job_id": "a", "colour": "red"},
-        {},
-    ],
-)
-def test_a_job_that_makes_no_sense_is_refused(values: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        Job.from_dict(values)

@@ -128,8 +128,8 @@ class TestOutsideIam:
         with Simulator(iam=outside.auth_url, iam_verify=outside.ca_file, jobs=jobs) as running:
             api = Api(running)
             with Api(outside).session as session:
-                answer = session.post(f"{outside.auth_url}/auth/tokens", json=_log_in(outside), timeout=10)
-                api.token = answer.headers["X-Subject-Token"]
+                response = session.post(f"{outside.auth_url}/auth/tokens", json=_log_in(outside), timeout=10)
+                api.token = response.headers["X-Subject-Token"]
             with api.session:
                 yield api
 
@@ -156,8 +156,8 @@ class TestOutsideIam:
 
     def test_an_iam_that_cannot_be_asked_is_an_error_of_the_service(self, outside: Simulator, inside: Api) -> None:
         with outside.down():
-            answer = inside.status()
-        assert (answer.status_code, answer.json()["error_code"]) == (500, "DRS.M00004")
+            response = inside.status()
+        assert (response.status_code, response.json()["error_code"]) == (500, "DRS.M00004")
 
 
 def _log_in(simulator: Simulator) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from airflow_provider_drs.simulator.faults import FAULT_NAMES, PlannedFault
+from airflow_provider_drs.simulator.faults import FAULT_NAMES
 
 from .conftest import JOB_ID, Api
 
@@ -46,10 +46,10 @@ def test_a_fault_answers_in_the_calls_place(
     simulator: Simulator, api: Api, fault: Fault, status: int, headers: dict[str, str], content: bytes
 ) -> None:
     simulator.fault(STATUS, fault)
-    answer = api.status()
-    assert answer.status_code == status
-    assert headers.items() <= answer.headers.items()
-    assert content in answer.content
+    response = api.status()
+    assert response.status_code == status
+    assert headers.items() <= response.headers.items()
+    assert content in response.content
     assert simulator.calls(STATUS)[-1].status == status
     assert api.status().json()["status"] == SCRIPT[0]  # over, and no item of the script was used up
 
@@ -152,10 +152,10 @@ def test_cut_sends_the_headers_and_half_the_body(tls: bool) -> None:
         api.log_in()
         whole = api.status().content
         simulator.fault(STATUS, Fault.cut())
-        answer = api.status(stream=True)
-        assert int(answer.headers["Content-Length"]) == len(whole)
+        response = api.status(stream=True)
+        assert int(response.headers["Content-Length"]) == len(whole)
         with pytest.raises(requests.exceptions.ChunkedEncodingError, match=f"{len(whole) // 2} bytes read"):
-            answer.content  # noqa: B018 - reading is what fails
+            response.content  # noqa: B018 - reading is what fails
         assert simulator.calls(STATUS)[-1].status is None
         api.session.close()
 
@@ -185,50 +185,6 @@ def test_a_simulator_can_go_down_and_come_back(simulator: Simulator, api: Api) -
     with simulator.down(), pytest.raises(requests.ConnectionError):
         api.status()
     assert api.status().ok
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("tokens=reset", PlannedFault("tokens", Fault.reset())),
-        ("tokens=plain_401x2", PlannedFault("tokens", Fault.plain_401(), 2)),
-        (f"{STATUS}=too_many:3x*", PlannedFault(STATUS, Fault.too_many(3), None)),
-        (
-            "*=too_many:Wed, 21 Oct 2026 07:28:00 GMT",
-            PlannedFault("*", Fault.too_many("Wed, 21 Oct 2026 07:28:00 GMT")),
-        ),
-        ("*=status:400,DRS.M01503,slow down", PlannedFault("*", Fault.status(400, "DRS.M01503", "slow down"))),
-        ("batch-starting=busyx3", PlannedFault("batch-starting", Fault.busy(), 3)),
-        ("*=slow:0.5", PlannedFault("*", Fault.slow(0.5))),
-        ('*=json:{"a": [1, 2]}', PlannedFault("*", Fault.json({"a": [1, 2]}))),
-        (
-            "*=redirect:https://elsewhere.example:444/",
-            PlannedFault("*", Fault.redirect("https://elsewhere.example:444/")),
-        ),
-    ],
-)
-def test_faults_are_written_on_the_command_line(text: str, expected: PlannedFault) -> None:
-    assert PlannedFault.from_text(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "tokens",
-        "nothing=reset",
-        "tokens=nothing",
-        "tokens=resetx0",
-        "tokens=reset:1",
-        "tokens=status",
-        "tokens=status:999",
-        "tokens=slow:-1",
-        "tokens=json:{",
-        "tokens=busy",
-    ],
-)
-def test_a_fault_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        PlannedFault.from_text(text)
 
 
 def test_every_constructor_has_a_name_that_json_can_use() -> None:

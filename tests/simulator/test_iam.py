@@ -12,10 +12,10 @@ from .conftest import Api, Clock, token_request
 
 
 def test_a_token_request_is_answered_as_keystone_does(simulator: Simulator, api: Api, clock: Clock) -> None:
-    answer = api.log_in()
-    token = answer.json()["token"]
-    assert answer.status_code == 201
-    assert answer.headers["X-Subject-Token"]
+    response = api.log_in()
+    token = response.json()["token"]
+    assert response.status_code == 201
+    assert response.headers["X-Subject-Token"]
     assert token["methods"] == ["password"]
     assert token["user"]["name"] == simulator.user
     assert token["user"]["domain"]["name"] == simulator.domain
@@ -50,10 +50,10 @@ def test_a_project_can_be_named_by_id_and_with_a_domain_and_a_user_by_id(simulat
     ],
 )
 def test_what_iam_does_not_know_is_401(simulator: Simulator, api: Api, scope: object, user: dict[str, object]) -> None:
-    answer = api.log_in(token_request(simulator, scope, **user))
-    assert answer.status_code == 401
-    assert answer.json()["error"]["title"] == "Unauthorized"
-    assert "X-Subject-Token" not in answer.headers
+    response = api.log_in(token_request(simulator, scope, **user))
+    assert response.status_code == 401
+    assert response.json()["error"]["title"] == "Unauthorized"
+    assert "X-Subject-Token" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_what_iam_does_not_know_is_401(simulator: Simulator, api: Api, scope: ob
     ],
 )
 def test_a_malformed_token_request_is_400(api: Api, body: bytes) -> None:
-    answer = api.request("POST", "/v3/auth/tokens", data=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == 400
+    response = api.request("POST", "/v3/auth/tokens", data=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == 400
 
 
 def test_a_token_without_a_project_opens_no_job(simulator: Simulator, api: Api) -> None:
@@ -84,10 +84,10 @@ def test_validation_tells_a_bad_caller_from_a_bad_subject(api: Api, clock: Clock
         return api.request("GET", "/v3/auth/tokens", headers={"X-Subject-Token": subject}).status_code
 
     good = api.token
-    answer = api.request("GET", "/v3/auth/tokens", headers={"X-Subject-Token": good})
-    assert answer.status_code == 200
-    assert answer.headers["X-Subject-Token"] == good
-    assert answer.json()["token"]["project"]["id"] == api.simulator.project_id
+    response = api.request("GET", "/v3/auth/tokens", headers={"X-Subject-Token": good})
+    assert response.status_code == 200
+    assert response.headers["X-Subject-Token"] == good
+    assert response.json()["token"]["project"]["id"] == api.simulator.project_id
     assert validate("wrong") == 404
     api.token = "wrong"
     assert validate(good) == 401
@@ -116,6 +116,6 @@ def test_keystoneauth_discovers_and_logs_in(simulator: Simulator) -> None:
 
 def test_a_wrong_method_at_iam_is_405(api: Api) -> None:
     for method, path in (("DELETE", "/v3/auth/tokens"), ("POST", "/v3")):
-        answer = api.request(method, path)
-        assert answer.status_code == 405
-        assert answer.headers["Allow"]
+        response = api.request(method, path)
+        assert response.status_code == 405
+        assert response.headers["Allow"]

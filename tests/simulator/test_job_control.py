@@ -9,7 +9,7 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 
 from .conftest import JOB_ID, Api, Clock
 
-BODIES: dict[str, dict[str, Any]] = {
+BODIES: dict[str, dict[str, object]] = {
     "batch-starting": {"job_id": JOB_ID},
     "batch-pause-task": {"job_id": JOB_ID, "pause_mode": "target"},
     "batch-retry-task": {"job_id": JOB_ID},
@@ -17,16 +17,16 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def control(api: Api, call: str, **changes: Any) -> Any:
+def control(api: Api, call: str, **changes: object) -> Any:
     """Make a call for one job and give its result; checks the code that is documented for success."""
-    answer = api.call(call, {"jobs": [{**BODIES[call], **changes}]})
-    assert answer.status_code == (202 if call in ("batch-starting", "batch-jobs") else 200)
-    assert answer.json()["count"] == 1
-    return answer.json()["results"][0]
+    response = api.call(call, {"jobs": [{**BODIES[call], **changes}]})
+    assert response.status_code == (202 if call in ("batch-starting", "batch-jobs") else 200)
+    assert response.json()["count"] == 1
+    return response.json()["results"][0]
 
 
-def seen_every(clock: Clock, api: Api, seconds: float, times: int) -> list[str]:
-    seen = []
+def seen_every(clock: Clock, api: Api, seconds: float, times: int) -> list[str | None]:
+    seen: list[str | None] = []
     for _ in range(times):
         seen.append(api.task_status())
         clock.now += seconds
@@ -57,7 +57,7 @@ def test_an_accepted_control_changes_the_status_by_the_clock(
     api: Api,
     clock: Clock,
     call: str,
-    changes: dict[str, Any],
+    changes: dict[str, object],
     before: str,
     step: float,
     after: list[str],
@@ -79,7 +79,7 @@ def test_an_accepted_control_changes_the_status_by_the_clock(
     ],
 )
 def test_a_control_in_the_wrong_status_is_refused_inside_a_2xx(
-    simulator: Simulator, api: Api, call: str, changes: dict[str, Any], status: str
+    simulator: Simulator, api: Api, call: str, changes: dict[str, object], status: str
 ) -> None:
     simulator.add_job(Job(JOB_ID, status=status))
     refused = control(api, call, **changes)
@@ -153,11 +153,11 @@ def test_a_stopped_job_can_be_deleted_and_is_then_gone(simulator: Simulator, api
     ],
 )
 def test_a_bad_body_is_refused_as_a_whole(
-    simulator: Simulator, api: Api, call: str, changes: dict[str, Any], code: str
+    simulator: Simulator, api: Api, call: str, changes: dict[str, object], code: str
 ) -> None:
     simulator.add_job(Job(JOB_ID, status="CONFIGURATION"))
-    answer = api.call(call, {"jobs": [BODIES[call], {**BODIES[call], **changes}]})
-    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+    response = api.call(call, {"jobs": [BODIES[call], {**BODIES[call], **changes}]})
+    assert (response.status_code, response.json()["error_code"]) == (400, code)
     assert simulator.controlled(JOB_ID) == []
 
 

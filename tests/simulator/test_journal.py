@@ -72,7 +72,7 @@ def test_wait_for_gives_up(simulator: Simulator) -> None:
 def test_the_journal_forgets_the_oldest_beyond_its_limit(simulator: Simulator, api: Api) -> None:
     entry = simulator.journal[0]
     journal = Journal(limit=2)
-    places = [journal.arrived(entry) for _ in range(3)]
+    places = [journal.add_request(entry) for _ in range(3)]
     for place in places:
-        journal.answered(place, 200 + place)
+        journal.add_status(place, 200 + place)
     assert [kept.status for kept in journal.entries()] == [201, 202]

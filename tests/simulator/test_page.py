@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_drs.simulator import Job
-from airflow_provider_drs.simulator.drs.contradictions import CONTRADICTIONS
-from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, CALL_NAMES, OTHER
+from airflow_provider_drs.simulator.drs.contradictions import Contradiction
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, Call
 from airflow_provider_drs.simulator.faults import FAULT_NAMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
@@ -17,8 +17,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
     "names",
     [
         {known.name for known in fields(Job)} - {"job_id"},
-        {*CALL_NAMES, ANY_DRS_CALL} - {OTHER},
-        CONTRADICTIONS,
+        {*Call, ANY_DRS_CALL} - {Call.OTHER},
+        set(Contradiction),
         FAULT_NAMES,
     ],
     ids=["fields of a job", "calls", "contradictions", "faults"],

@@ -1,62 +1,62 @@
-"""The calls that read many tasks at once: their status, their progress with the lag, and their details."""
+"""The calls that read many jobs at once: their status, their progress with the lag, and their details."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer, json_answer, present, refusal
 from airflow_provider_drs.simulator.drs.bodies import job_ids, on_page
-from airflow_provider_drs.simulator.drs.state import JobBook
-from airflow_provider_drs.simulator.drs.tasks import REPLICATING
-from airflow_provider_drs.simulator.jobs import ABSENT, MISSING, Job
+from airflow_provider_drs.simulator.drs.state import JobStore
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.responses import Response, json_response, present, refusal
+from airflow_provider_drs.simulator.statuses import JobStatus, ScriptItem
 
-#: Milliseconds since the epoch: when every task was created.
+#: Milliseconds since the epoch: when every job was created.
 CREATED_AT: Final = 1_767_225_600_000
 _CREATED_TEXT: Final = datetime.fromtimestamp(CREATED_AT / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def shown_name(job: Job) -> str:
-    """What the task is called."""
+    """What the job is called."""
     return job.name or f"DRS-{job.job_id[:8]}"
 
 
 class BatchReads:
     """``batch-status``, ``batch-progress`` and ``batch-detail``; a job it does not know has an error among the rest."""
 
-    def __init__(self, book: JobBook) -> None:
-        self._book = book
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
 
-    def status(self, body: dict[str, Any], language: str) -> Answer:
+    def status(self, body: dict[str, Any], language: str) -> Response:
         """``batch-status``, 200: a page of ``{"id", "status", "error_code"?, "error_message"?}``."""
         ids = job_ids(body)
         results = []
         for job_id in on_page(body, ids):
-            job = self._book.get(job_id)
+            job = self._jobs.get(job_id)
             if job is None:
-                results.append({"id": job_id, **refusal(self._book.gone(job_id), language, "error_message")})
+                results.append({"id": job_id, **refusal(self._jobs.gone(job_id), language, "error_message")})
                 continue
-            status = self._book.next_status(job_id)
-            if status == MISSING:
+            status = self._jobs.next_status(job_id)
+            if status == ScriptItem.MISSING:
                 continue
             result: dict[str, Any] = {"id": job_id, "status": status, **_failure(job, status, "error_message")}
-            if status == ABSENT:
+            if status == ScriptItem.ABSENT:
                 del result["status"]
             results.append(result)
-        return json_answer({"count": len(ids), "results": results})
+        return json_response({"count": len(ids), "results": results})
 
-    def progress(self, body: dict[str, Any], language: str) -> Answer:
+    def progress(self, body: dict[str, Any], language: str) -> Response:
         """``batch-progress``, 202: for every job asked for, its lag among others."""
         results = []
         for job_id in job_ids(body):
-            job = self._book.get(job_id)
+            job = self._jobs.get(job_id)
             if job is None:
-                results.append({"job_id": job_id, **refusal(self._book.gone(job_id), language)})
+                results.append({"job_id": job_id, **refusal(self._jobs.gone(job_id), language)})
                 continue
-            status, lag = self._book.status(job_id), self._book.next_lag(job_id)
+            status, lag = self._jobs.status(job_id), self._jobs.next_lag(job_id)
             shown: dict[str, Any] = {
                 "job_id": job_id,
-                "progress": "100" if status == REPLICATING else "0",
+                "progress": "100" if status == JobStatus.REPLICATING else "0",
                 "incre_trans_delay": lag,
                 "task_mode": job.task_type,
                 "transfer_status": status,
@@ -64,22 +64,22 @@ class BatchReads:
                 "remaining_time": "0",
                 **_failure(job, status, "error_msg"),
             }
-            if lag == ABSENT:
+            if lag == ScriptItem.ABSENT:
                 del shown["incre_trans_delay"]
             results.append(shown)
-        return json_answer({"count": len(results), "results": results}, 202)
+        return json_response({"count": len(results), "results": results}, 202)
 
-    def detail(self, body: dict[str, Any], language: str) -> Answer:
-        """``batch-detail``, 200: a page of tasks, more of each than the list of jobs shows."""
+    def detail(self, body: dict[str, Any], language: str) -> Response:
+        """``batch-detail``, 200: a page of jobs, more of each than the list of jobs shows."""
         ids = job_ids(body)
         results = []
         for job_id in on_page(body, ids):
-            job = self._book.get(job_id)
+            job = self._jobs.get(job_id)
             if job is None:
-                results.append({"id": job_id, **refusal(self._book.gone(job_id), language, "error_message")})
+                results.append({"id": job_id, **refusal(self._jobs.gone(job_id), language, "error_message")})
             else:
-                results.append(_detailed(job, self._book.status(job_id)))
-        return json_answer({"count": len(ids), "results": results})
+                results.append(_detailed(job, self._jobs.status(job_id)))
+        return json_response({"count": len(ids), "results": results})
 
 
 def _failure(job: Job, status: str | None, text_field: str) -> dict[str, str]:

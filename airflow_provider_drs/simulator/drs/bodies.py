@@ -1,4 +1,4 @@
-"""Reading the bodies of DRS calls: what is wrong with one is a refusal with the documented code."""
+"""Reading the bodies of DRS calls: a mistake in one is refused with the documented code."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer, json_answer, refusal
 from airflow_provider_drs.simulator.drs.bodies import RefusedError, milliseconds, number, one_of, required, text
-from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.responses import Response, json_response, refusal
 
 _CONSISTENT: Final = "CONSISTENT"
 _INCONSISTENT: Final = "INCONSISTENT"
@@ -53,11 +53,11 @@ class _Comparison:
 class Comparisons:
     """The comparisons that were created, and the two calls about them."""
 
-    def __init__(self, book: JobBook) -> None:
-        self._book = book
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
         self._made: dict[str, _Comparison] = {}
 
-    def create(self, body: dict[str, Any], language: str) -> Answer:
+    def create(self, body: dict[str, Any], language: str) -> Response:
         """``create-compare-task``, 200: the id of the comparison of objects, of data, or of both."""
         job = self._job(body)
         info = body.get("data_level_compare_info")
@@ -79,13 +79,13 @@ class Comparisons:
         reply: dict[str, Any] = {"job_id": job.job_id}
         for field, kind, begins, tables, policy in wanted:
             reply[field] = self._make(job, kind, begins, tables, policy, language)
-        return json_answer(reply)
+        return json_response(reply)
 
-    def result(self, body: dict[str, Any], language: str) -> Answer:
+    def result(self, body: dict[str, Any], language: str) -> Response:
         """``query-compare-result``, 200: the results asked for and the list of this job's comparisons."""
         job = self._job(body)
         page, per_page = number(body, "current_page", 1), number(body, "per_page", 1)
-        now = self._book.clock()
+        now = self._jobs.clock()
         listed = [made for made in self._made.values() if made.job.job_id == job.job_id]
         reply: dict[str, Any] = {"job_id": job.job_id}
         for asked, field, kind, shape in (
@@ -104,13 +104,13 @@ class Comparisons:
             "compare_task_list": [_listed(made, now) for made in _page(listed, page, per_page)],
             "compare_task_list_count": len(listed),
         }
-        return json_answer(reply)
+        return json_response(reply)
 
     def _job(self, body: dict[str, Any]) -> Job:
         job_id = text(body, "job_id")
-        job = self._book.get(job_id)
+        job = self._jobs.get(job_id)
         if job is None:
-            raise RefusedError(self._book.gone(job_id))
+            raise RefusedError(self._jobs.gone(job_id))
         return job
 
     def _make(
@@ -118,7 +118,7 @@ class Comparisons:
     ) -> dict[str, str]:
         if job.compare_refused is not None:
             return refusal(job.compare_refused, language, text=job.compare_refused_msg)
-        now = self._book.clock()
+        now = self._jobs.clock()
         same = [made for made in self._made.values() if made.job.job_id == job.job_id and made.kind == kind]
         unfinished = [made for made in same if made.status(now) in (_WAITING, _RUNNING)]
         if unfinished and policy == "keep":

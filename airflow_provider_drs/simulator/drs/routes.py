@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
-
-TOKENS: Final = "tokens"
-VALIDATE_TOKEN: Final = "validate-token"
-SWITCH_VIP: Final = "switch-vip"
-SWITCH_VIP_STATUS: Final = "get-switch-vip-status"
-LIST_JOBS: Final = "list-jobs"
-BATCH_STATUS: Final = "batch-status"
-BATCH_PROGRESS: Final = "batch-progress"
-BATCH_DETAIL: Final = "batch-detail"
-CREATE_COMPARE_TASK: Final = "create-compare-task"
-QUERY_COMPARE_RESULT: Final = "query-compare-result"
-BATCH_STARTING: Final = "batch-starting"
-BATCH_PAUSE_TASK: Final = "batch-pause-task"
-BATCH_RETRY_TASK: Final = "batch-retry-task"
-BATCH_JOBS: Final = "batch-jobs"
-OTHER: Final = "other"
 
 #: In place of a call's name: every request under ``/v3/{project_id}/``, also one to a path that DRS does not have.
 ANY_DRS_CALL: Final = "*"
 
-# What stands after /jobs/ in the path of these calls is their name.
-_POSTED: Final = (
-    *(BATCH_STATUS, BATCH_PROGRESS, BATCH_DETAIL, CREATE_COMPARE_TASK, QUERY_COMPARE_RESULT),
-    *(BATCH_STARTING, BATCH_PAUSE_TASK, BATCH_RETRY_TASK),
-)
-#: The names used in the journal and for faults.
-CALL_NAMES: Final = (TOKENS, VALIDATE_TOKEN, SWITCH_VIP, SWITCH_VIP_STATUS, LIST_JOBS, *_POSTED, BATCH_JOBS, OTHER)
 
+class Call(StrEnum):
+    """The names of the calls, as the journal and faults use them."""
+
+    TOKENS = "tokens"
+    VALIDATE_TOKEN = "validate-token"
+    SWITCH_VIP = "switch-vip"
+    SWITCH_VIP_STATUS = "get-switch-vip-status"
+    LIST_JOBS = "list-jobs"
+    BATCH_STATUS = "batch-status"
+    BATCH_PROGRESS = "batch-progress"
+    BATCH_DETAIL = "batch-detail"
+    CREATE_COMPARE_TASK = "create-compare-task"
+    QUERY_COMPARE_RESULT = "query-compare-result"
+    BATCH_STARTING = "batch-starting"
+    BATCH_PAUSE_TASK = "batch-pause-task"
+    BATCH_RETRY_TASK = "batch-retry-task"
+    BATCH_JOBS = "batch-jobs"
+    OTHER = "other"
+
+
+# In the path of these calls, what follows /jobs/ is their name.
+_POSTED: Final = (
+    *(Call.BATCH_STATUS, Call.BATCH_PROGRESS, Call.BATCH_DETAIL, Call.CREATE_COMPARE_TASK, Call.QUERY_COMPARE_RESULT),
+    *(Call.BATCH_STARTING, Call.BATCH_PAUSE_TASK, Call.BATCH_RETRY_TASK),
+)
 # method -> call of each path; a path is known by what stands in place of the ids.
-_IAM_TOKENS: Final = {"POST": TOKENS, "GET": VALIDATE_TOKEN}
-_DRS_COLLECTION: Final = {"POST": LIST_JOBS}
-_DRS_BATCH: Final = {**{name: {"POST": name} for name in _POSTED}, BATCH_JOBS: {"DELETE": BATCH_JOBS}}
-_DRS_JOB: Final = {"switch-vip": {"POST": SWITCH_VIP}, "get-switch-vip-status": {"GET": SWITCH_VIP_STATUS}}
+_IAM_TOKENS: Final = {"POST": Call.TOKENS, "GET": Call.VALIDATE_TOKEN}
+_DRS_COLLECTION: Final = {"POST": Call.LIST_JOBS}
+_DRS_BATCH: Final[dict[str, dict[str, Call]]] = {
+    **{name: {"POST": name} for name in _POSTED},
+    Call.BATCH_JOBS: {"DELETE": Call.BATCH_JOBS},
+}
+_DRS_JOB: Final = {"switch-vip": {"POST": Call.SWITCH_VIP}, "get-switch-vip-status": {"GET": Call.SWITCH_VIP_STATUS}}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Route:
     ``allow`` holds the methods of a path that exists but not for this method, and is empty otherwise.
     """
 
-    call: str
+    call: Call
     is_drs: bool = False
     project_id: str | None = None
     job_id: str | None = None
@@ -62,11 +68,11 @@ def route(method: str, path: str) -> Route:
     """
     parts = [unquote(part) for part in path.removeprefix("/").split("/")]
     if parts in (["v3"], ["v3", ""]):
-        return Route(OTHER, version_document=method == "GET", allow=() if method == "GET" else ("GET",))
+        return Route(Call.OTHER, version_document=method == "GET", allow=() if method == "GET" else ("GET",))
     if parts == ["v3", "auth", "tokens"]:
         return _choose(method, _IAM_TOKENS)
     if len(parts) < 3 or parts[0] != "v3" or parts[1] == "auth":
-        return Route(OTHER)
+        return Route(Call.OTHER)
     project_id = parts[1]
     match parts[2:]:
         case ["jobs"]:
@@ -76,11 +82,11 @@ def route(method: str, path: str) -> Route:
         case ["jobs", job_id, action] if action in _DRS_JOB:
             return _choose(method, _DRS_JOB[action], project_id, job_id)
         case _:
-            return Route(OTHER, is_drs=True, project_id=project_id)
+            return Route(Call.OTHER, is_drs=True, project_id=project_id)
 
 
-def _choose(method: str, calls: dict[str, str], project_id: str | None = None, job_id: str | None = None) -> Route:
+def _choose(method: str, calls: dict[str, Call], project_id: str | None = None, job_id: str | None = None) -> Route:
     is_drs = project_id is not None
     if method in calls:
         return Route(calls[method], is_drs, project_id, job_id)
-    return Route(OTHER, is_drs, project_id, job_id, allow=tuple(sorted(calls)))
+    return Route(Call.OTHER, is_drs, project_id, job_id, allow=tuple(sorted(calls)))

@@ -1,4 +1,4 @@
-"""What DRS answers to each call, given the jobs and a way to check tokens. No sockets."""
+"""How DRS responds to each call, given the jobs and a way to check tokens. No sockets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import LANGUAGES, Answer, drs_error, json_answer, present, refusal
-from airflow_provider_drs.simulator.drs import routes as calls
 from airflow_provider_drs.simulator.drs.batch import CREATED_AT, BatchReads, shown_name
 from airflow_provider_drs.simulator.drs.bodies import (
     RefusedError,
@@ -21,11 +19,13 @@ from airflow_provider_drs.simulator.drs.bodies import (
 from airflow_provider_drs.simulator.drs.comparison import Comparisons
 from airflow_provider_drs.simulator.drs.contradictions import contradictor
 from airflow_provider_drs.simulator.drs.job_control import JobControl
-from airflow_provider_drs.simulator.drs.routes import Route
-from airflow_provider_drs.simulator.drs.state import JobBook
-from airflow_provider_drs.simulator.drs.switchovers import Switching
+from airflow_provider_drs.simulator.drs.routes import Call, Route
+from airflow_provider_drs.simulator.drs.state import JobStore
+from airflow_provider_drs.simulator.drs.switchovers import SwitchResult
 from airflow_provider_drs.simulator.iam import TokenCheck, TokenCheckError
-from airflow_provider_drs.simulator.jobs import ABSENT, COMPLETE, EMPTY, START, Job
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.responses import LANGUAGES, Response, drs_error, json_response, present, refusal
+from airflow_provider_drs.simulator.statuses import ScriptItem, SwitchoverStatus
 
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
 
@@ -47,60 +47,60 @@ class Drs:
     """The calls of DRS.
 
     :param language: of error texts for requests that do not say X-Language
-    :param contradictions: see `contradictions.CONTRADICTIONS`
+    :param contradictions: see `contradictions.Contradiction`
     """
 
     def __init__(
-        self, book: JobBook, tokens: TokenCheck, language: str = "en-us", contradictions: Iterable[str] = ()
+        self, jobs: JobStore, tokens: TokenCheck, language: str = "en-us", contradictions: Iterable[str] = ()
     ) -> None:
         if language not in LANGUAGES:
             raise ValueError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")
-        self._book = book
+        self._jobs = jobs
         self._tokens = tokens
         self._language = language
         self._contradict = contradictor(contradictions)
-        reads, control, comparisons = BatchReads(book), JobControl(book), Comparisons(book)
+        reads, control, comparisons = BatchReads(jobs), JobControl(jobs), Comparisons(jobs)
         #: The calls that name no job in their path.
-        self._collection: dict[str, Callable[[dict[str, Any], str], Answer]] = {
-            calls.LIST_JOBS: self._list,
-            calls.BATCH_STATUS: reads.status,
-            calls.BATCH_PROGRESS: reads.progress,
-            calls.BATCH_DETAIL: reads.detail,
-            calls.CREATE_COMPARE_TASK: comparisons.create,
-            calls.QUERY_COMPARE_RESULT: comparisons.result,
-            calls.BATCH_STARTING: control.start,
-            calls.BATCH_PAUSE_TASK: control.pause,
-            calls.BATCH_RETRY_TASK: control.retry,
-            calls.BATCH_JOBS: control.delete,
+        self._collection: dict[Call, Callable[[dict[str, Any], str], Response]] = {
+            Call.LIST_JOBS: self._list,
+            Call.BATCH_STATUS: reads.status,
+            Call.BATCH_PROGRESS: reads.progress,
+            Call.BATCH_DETAIL: reads.detail,
+            Call.CREATE_COMPARE_TASK: comparisons.create,
+            Call.QUERY_COMPARE_RESULT: comparisons.result,
+            Call.BATCH_STARTING: control.start,
+            Call.BATCH_PAUSE_TASK: control.pause,
+            Call.BATCH_RETRY_TASK: control.retry,
+            Call.BATCH_JOBS: control.delete,
         }
 
-    async def answer(self, request: Request, refuse_with: str | None = None) -> Answer:
-        """The answer to a request under ``/v3/{project_id}/``.
+    async def respond(self, request: Request, refuse_with: str | None = None) -> Response:
+        """Respond to a request under ``/v3/{project_id}/``.
 
         :param refuse_with: an error code with which the call is refused inside a 202, for each job it names
         """
         language = request.headers.get("x-language", self._language)
         try:
-            return self._contradict(await self._answer(request, language, refuse_with))
+            return self._contradict(await self._respond(request, language, refuse_with))
         except RefusedError as refused:
             return self._contradict(drs_error(refused.code, language, detail=refused.detail, text=refused.text))
 
-    async def _answer(self, request: Request, language: str, refuse_with: str | None) -> Answer:
+    async def _respond(self, request: Request, language: str, refuse_with: str | None) -> Response:
         route = request.route
-        if route.call == calls.OTHER:
+        if route.call == Call.OTHER:
             if not route.allow:
                 return drs_error("APIG.0101", language)
             wrong = drs_error("APIG.0101", language, status=405)
-            return Answer(405, wrong.body, {**wrong.headers, "Allow": ", ".join(route.allow)})
+            return Response(405, wrong.body, {**wrong.headers, "Allow": ", ".join(route.allow)})
         await self._authorize(request)
         if refuse_with is not None:
             return _refused_inside(request, refuse_with, language)
         if route.call in self._collection:
             return self._collection[route.call](request.json(), language)
-        job = self._book.get(route.job_id or "")
+        job = self._jobs.get(route.job_id or "")
         if job is None:
-            raise RefusedError(self._book.gone(route.job_id or ""))
-        return self._switch(job, request.json(), language) if route.call == calls.SWITCH_VIP else self._status(job)
+            raise RefusedError(self._jobs.gone(route.job_id or ""))
+        return self._switch(job, request.json(), language) if route.call == Call.SWITCH_VIP else self._status(job)
 
     async def _authorize(self, request: Request) -> None:
         token = request.headers.get("x-auth-token", "")
@@ -113,41 +113,41 @@ class Drs:
         if project_id != request.route.project_id:
             raise RefusedError("DRS.M00261")
 
-    def _status(self, job: Job) -> Answer:
-        status = self._book.next_switchover_status(job.job_id)
-        if status == EMPTY:
+    def _status(self, job: Job) -> Response:
+        status = self._jobs.next_switchover_status(job.job_id)
+        if status == ScriptItem.EMPTY:
             raise RefusedError("DRS.M00002")
         reply: dict[str, Any] = {"id": job.answers_as or job.job_id}
-        if status != ABSENT:
+        if status != ScriptItem.ABSENT:
             reply["status"] = status
-        if status not in (START, COMPLETE, ABSENT, None):
+        if status not in (SwitchoverStatus.START, SwitchoverStatus.COMPLETE, ScriptItem.ABSENT, None):
             reply |= present(error_code=job.error_code, error_msg=job.error_msg)
-        return json_answer(reply)
+        return json_response(reply)
 
-    def _switch(self, job: Job, body: dict[str, Any], language: str) -> Answer:
+    def _switch(self, job: Job, body: dict[str, Any], language: str) -> Response:
         mode = one_of(body, "mode", ("source", "target"))
         reply: dict[str, Any] = {"id": job.answers_as or job.job_id}
-        match self._book.switch(job.job_id, mode):
-            case Switching.WRONG_STATUS:
+        match self._jobs.switch(job.job_id, mode):
+            case SwitchResult.WRONG_STATUS:
                 raise RefusedError("DRS.M00304")
-            case Switching.BUSY:
+            case SwitchResult.BUSY:
                 reply |= {"status": "failed", **refusal("DRS.M01504", language)}
-            case Switching.REFUSED if job.error_code is not None:
+            case SwitchResult.REFUSED if job.error_code is not None:
                 # A text that goes with a code of the job's own is the job's to give.
                 reply |= {"status": "failed", **present(error_code=job.error_code, error_msg=job.error_msg)}
-            case Switching.REFUSED:
+            case SwitchResult.REFUSED:
                 reply |= {"status": "failed", **refusal("DRS.M01504", language, text=job.error_msg)}
-            case Switching.ACCEPTED:
+            case SwitchResult.ACCEPTED:
                 reply["status"] = "success"
-        return json_answer(reply, 202)
+        return json_response(reply, 202)
 
-    def _list(self, body: dict[str, Any], language: str) -> Answer:
+    def _list(self, body: dict[str, Any], language: str) -> Response:
         for key in ("cur_page", "per_page", "db_use_type"):
             required(body, key)
         page, per_page = number(body, "cur_page", 0), number(body, "per_page", 1)
         use = one_of(body, "db_use_type", _DB_USE_TYPES)
         name, status = (str(body.get(key) or "") for key in ("name", "status"))
-        listed = [_listed(job, self._book.status(job.job_id)) for job in self._book.all()]
+        listed = [_listed(job, self._jobs.status(job.job_id)) for job in self._jobs.all()]
         found = [
             shown
             for shown in listed
@@ -155,22 +155,22 @@ class Drs:
         ]
         # Page 0 is all of them.
         shown = found[(page - 1) * per_page : page * per_page] if page else found
-        return json_answer({"total_record": len(found), "jobs": shown})
+        return json_response({"total_record": len(found), "jobs": shown})
 
 
-def _refused_inside(request: Request, code: str, language: str) -> Answer:
+def _refused_inside(request: Request, code: str, language: str) -> Response:
     outcome = {"status": "failed", **refusal(code, language)}
     if request.route.job_id is not None:
-        return json_answer({"id": request.route.job_id, **outcome}, 202)
+        return json_response({"id": request.route.job_id, **outcome}, 202)
     body = request.json()
     if "jobs" not in body:
-        return json_answer(refusal(code, language), 202)
-    if request.route.call in (calls.BATCH_STATUS, calls.BATCH_PROGRESS, calls.BATCH_DETAIL):
+        return json_response(refusal(code, language), 202)
+    if request.route.call in (Call.BATCH_STATUS, Call.BATCH_PROGRESS, Call.BATCH_DETAIL):
         ids = job_ids(body)
     else:
         ids = [job["job_id"] for job in job_objects(body)]
-    name = "job_id" if request.route.call == calls.BATCH_PROGRESS else "id"
-    return json_answer({"count": len(ids), "results": [{name: job_id, **outcome} for job_id in ids]}, 202)
+    name = "job_id" if request.route.call == Call.BATCH_PROGRESS else "id"
+    return json_response({"count": len(ids), "results": [{name: job_id, **outcome} for job_id in ids]}, 202)
 
 
 def _listed(job: Job, status: str) -> dict[str, Any]:

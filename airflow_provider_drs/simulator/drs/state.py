@@ -6,84 +6,85 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_drs.simulator.drs.switchovers import Switching, Switchovers
-from airflow_provider_drs.simulator.drs.tasks import REPLICATING, Task
+from airflow_provider_drs.simulator.drs.lifecycle import JobLifecycle
+from airflow_provider_drs.simulator.drs.switchovers import Switchovers, SwitchResult
 from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.statuses import JobStatus
 
 
 @dataclass
-class _Life:
+class _JobState:
     job: Job
     switchovers: Switchovers
-    task: Task
+    lifecycle: JobLifecycle
 
 
-class JobBook:
-    """The jobs by their ids; safe to use from several threads. All but `add`, `get` and `gone` want a job it has."""
+class JobStore:
+    """The jobs by their ids; safe to use from several threads. All but `add`, `get` and `gone` need a known id."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self._lives: dict[str, _Life] = {}
+        self._states: dict[str, _JobState] = {}
         self._lock = threading.Lock()
 
     def add(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id and begin its life anew."""
+        """Add a job, or replace the one with the same id, which starts from the beginning."""
         now = self.clock()
         with self._lock:
-            self._lives[job.job_id] = _Life(job, Switchovers(job, now), Task(job, now))
+            self._states[job.job_id] = _JobState(job, Switchovers(job, now), JobLifecycle(job, now))
 
     def get(self, job_id: str) -> Job | None:
         """The job with this id, or None when there is none or it was deleted."""
-        life = self._lives.get(job_id)
-        return life.job if life and not life.task.deleted else None
+        state = self._states.get(job_id)
+        return state.job if state and not state.lifecycle.deleted else None
 
     def gone(self, job_id: str) -> str:
         """The error code for a job that `get` does not find."""
-        return "DRS.M05004" if job_id in self._lives else "DRS.M05003"
+        return "DRS.M05004" if job_id in self._states else "DRS.M05003"
 
     def all(self) -> list[Job]:
         """Every job that was not deleted, in the order they were added."""
         with self._lock:
-            return [life.job for life in self._lives.values() if not life.task.deleted]
+            return [state.job for state in self._states.values() if not state.lifecycle.deleted]
 
     def switched(self, job_id: str) -> list[str]:
         """The modes of the switchovers that were accepted for a job, in order."""
         with self._lock:
-            return list(self._lives[job_id].switchovers.modes)
+            return list(self._states[job_id].switchovers.modes)
 
     def controlled(self, job_id: str) -> list[str]:
         """The job controls that were accepted for a job, in order, also for one that was deleted."""
         with self._lock:
-            return list(self._lives[job_id].task.controls)
+            return list(self._states[job_id].lifecycle.controls)
 
     def next_switchover_status(self, job_id: str) -> str | None:
         """What the switchover status is now, see `Switchovers.next_status`."""
         with self._lock:
-            return self._lives[job_id].switchovers.next_status(self.clock())
+            return self._states[job_id].switchovers.next_status(self.clock())
 
-    def switch(self, job_id: str, mode: str) -> Switching:
+    def switch(self, job_id: str, mode: str) -> SwitchResult:
         """Ask for a switchover."""
         now = self.clock()
         with self._lock:
-            life = self._lives[job_id]
-            return life.switchovers.switch(mode, now, life.task.status(now) == REPLICATING)
+            state = self._states[job_id]
+            return state.switchovers.switch(mode, now, state.lifecycle.status(now) == JobStatus.REPLICATING)
 
     def status(self, job_id: str) -> str:
-        """The status of the task, without using up an item of a script."""
+        """The status of the job, without using up an item of a script."""
         with self._lock:
-            return self._lives[job_id].task.status(self.clock())
+            return self._states[job_id].lifecycle.status(self.clock())
 
     def next_status(self, job_id: str) -> str | None:
-        """What ``batch-status`` shows now, see `Task.next_status`."""
+        """What ``batch-status`` shows now, see `JobLifecycle.next_status`."""
         with self._lock:
-            return self._lives[job_id].task.next_status(self.clock())
+            return self._states[job_id].lifecycle.next_status(self.clock())
 
     def next_lag(self, job_id: str) -> str | None:
-        """What ``batch-progress`` shows as the lag now, see `Task.next_lag`."""
+        """What ``batch-progress`` shows as the lag now, see `JobLifecycle.next_lag`."""
         with self._lock:
-            return self._lives[job_id].task.next_lag(self.clock())
+            return self._states[job_id].lifecycle.next_lag(self.clock())
 
     def control(self, job_id: str, name: str, not_before: float = 0.0) -> str | None:
-        """Start, pause, retry, terminate, force_terminate or delete a task; returns None or an error code."""
+        """Start, pause, retry, terminate, force_terminate or delete a job; returns None or an error code."""
         with self._lock:
-            return self._lives[job_id].task.control(name, self.clock(), not_before)
+            return self._states[job_id].lifecycle.control(name, self.clock(), not_before)

@@ -1,23 +1,24 @@
-"""The switchovers of one simulated task over time. No sockets; the time is handed in."""
+"""The switchovers of one simulated job over time. No sockets; the time is handed in."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-from airflow_provider_drs.simulator.jobs import BEFORE_ANY_SWITCHOVER, START, Job
+from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.statuses import BEFORE_ANY_SWITCHOVER, SwitchoverStatus
 
 
-class Switching(Enum):
-    """What became of the request for a switchover."""
+class SwitchResult(Enum):
+    """The result of a request for a switchover."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # by the job's ``on_switch``
     BUSY = "busy"  # one is under way
-    WRONG_STATUS = "wrong status"  # the task does not replicate increments
+    WRONG_STATUS = "wrong status"  # the job does not replicate increments
 
 
 class Switchovers:
-    """What the switchover status of ``job`` is from the moment ``now`` on, at which it was added."""
+    """The switchover status of ``job`` from the moment ``now``, at which it was added."""
 
     def __init__(self, job: Job, now: float) -> None:
         self.modes: list[str] = []
@@ -38,23 +39,23 @@ class Switchovers:
             return script[min(self._script_at, len(script)) - 1]
         return self._timed_status(now)
 
-    def switch(self, mode: str, now: float, replicates: bool) -> Switching:
-        """Ask for a switchover; a job with a script is never busy, so that a second request is seen as what it is.
+    def switch(self, mode: str, now: float, replicates: bool) -> SwitchResult:
+        """Ask for a switchover; a job with a script is never busy, so that a second request is accepted and counted.
 
-        :param replicates: whether the task is in the one status a switchover is documented for
+        :param replicates: whether the job is in the one status a switchover is documented for
         """
         if not replicates and not self._job.switch_in_any_status:
-            return Switching.WRONG_STATUS
+            return SwitchResult.WRONG_STATUS
         if self._job.on_switch == "refused":
-            return Switching.REFUSED
+            return SwitchResult.REFUSED
         if self._under_way(now):
-            return Switching.BUSY
+            return SwitchResult.BUSY
         if self._accepted_at is not None:
             self._before = self._job.final
         self._accepted_at = now
         self._script_after_at = 0
         self.modes.append(mode)
-        return Switching.ACCEPTED
+        return SwitchResult.ACCEPTED
 
     def _under_way(self, now: float) -> bool:
         job = self._job
@@ -67,4 +68,4 @@ class Switchovers:
         elapsed = -1.0 if self._accepted_at is None else now - self._accepted_at
         if self._accepted_at is None or elapsed < job.start_after:
             return BEFORE_ANY_SWITCHOVER[job.no_switchover] if self._before is None else self._before
-        return START if elapsed < job.start_after + job.start_lasts else job.final
+        return SwitchoverStatus.START if elapsed < job.start_after + job.start_lasts else job.final

@@ -1,4 +1,4 @@
-"""The aiohttp side: turns requests into entries of the journal and calls, and answers and faults into what is sent."""
+"""The aiohttp side: requests become journal entries and calls, responses and faults become bytes on the wire."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from airflow_provider_drs.simulator.answers import Answer, drs_error, json_answer
-from airflow_provider_drs.simulator.drs import routes as calls
-from airflow_provider_drs.simulator.drs.routes import Route, route
+from airflow_provider_drs.simulator.drs.routes import Call, Route, route
 from airflow_provider_drs.simulator.drs.service import Drs, Request
 from airflow_provider_drs.simulator.faults import Ending, FaultQueue
 from airflow_provider_drs.simulator.iam import Iam, keystone_error, version_document
 from airflow_provider_drs.simulator.journal import Entry, Journal, masked, token_id
+from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
 from airflow_provider_drs.simulator.serving import control
 from airflow_provider_drs.simulator.serving.certificates import is_loopback
 from airflow_provider_drs.simulator.serving.control import Control
@@ -26,7 +25,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class HttpApp:
-    """Answers every request of a simulator.
+    """Responds to every request of a simulator.
 
     :param iam: None when tokens come from an outside IAM; the calls of IAM are then not there
     :param base_url: gives the address under which clients reach the simulator
@@ -63,50 +62,52 @@ class HttpApp:
         body = await request.read()
         if path.startswith(control.PREFIX):
             if not is_loopback(request.remote):
-                return _response(json_answer({"error": "the control API answers this machine only"}, 403))
-            return _response(self._controls.answer(request.method, path, request.query, body))
+                return _to_aiohttp(json_response({"error": "the control API serves this machine only"}, 403))
+            return _to_aiohttp(self._controls.respond(request.method, path, request.query, body))
 
         found = route(request.method, path)
-        place = self._journal.arrived(self._entry(request, path, found, body))
+        number = self._journal.add_request(self._entry(request, path, found, body))
         fault = self._faults.take(found.call, found.is_drs)
         if fault is None:
-            answer = await self._answer(found, request, body)
-            return self._send(answer, place, request)
+            response = await self._respond(found, request, body)
+            return self._send(response, number, request)
         if fault.delay:
             await asyncio.sleep(fault.delay)
-        if fault.answer is not None:
-            answer = fault.answer
+        if fault.response is not None:
+            response = fault.response
         elif fault.takes_effect or fault.refuses_with:
-            answer = await self._answer(found, request, body, fault.refuses_with)
+            response = await self._respond(found, request, body, fault.refuses_with)
         else:
-            answer = Answer(200)
+            response = Response(200)
         if fault.ending is Ending.RESET:
-            self._journal.answered(place, None)
+            self._journal.add_status(number, None)
             return _reset(request)
         if fault.ending is Ending.CUT:
-            self._journal.answered(place, None)
-            return await _cut(request, answer)
-        return self._send(answer, place, request)
+            self._journal.add_status(number, None)
+            return await _cut(request, response)
+        return self._send(response, number, request)
 
-    def _send(self, answer: Answer, place: int, request: web.Request) -> web.Response:
+    def _send(self, response: Response, number: int, request: web.Request) -> web.Response:
         gone = request.transport is None or request.transport.is_closing()
-        self._journal.answered(place, None if gone else answer.status)
-        return _response(answer)
+        self._journal.add_status(number, None if gone else response.status)
+        return _to_aiohttp(response)
 
-    async def _answer(self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None) -> Answer:
+    async def _respond(
+        self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None
+    ) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if found.is_drs:
-            return await self._drs.answer(Request(found, headers, body), refuse_with)
+            return await self._drs.respond(Request(found, headers, body), refuse_with)
         if found.version_document:
             return version_document(self._base_url())
         if found.allow:
             refusal = keystone_error(405, "The method is not allowed for the requested URL.")
-            return Answer(405, refusal.body, {**refusal.headers, "Allow": ", ".join(found.allow)})
-        if found.call == calls.OTHER:
+            return Response(405, refusal.body, {**refusal.headers, "Allow": ", ".join(found.allow)})
+        if found.call == Call.OTHER:
             return drs_error("APIG.0101")
         if self._iam is None:
             return keystone_error(404, "Tokens come from another IAM.")
-        if found.call == calls.TOKENS:
+        if found.call == Call.TOKENS:
             return self._iam.issue(_json(body), self._base_url())
         return self._iam.validate(headers.get("x-auth-token"), headers.get("x-subject-token"), self._base_url())
 
@@ -133,8 +134,8 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+def _to_aiohttp(response: Response) -> web.Response:
+    return web.Response(status=response.status, body=response.body, headers=dict(response.headers))
 
 
 def _reset(request: web.Request) -> web.StreamResponse:
@@ -145,12 +146,12 @@ def _reset(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-async def _cut(request: web.Request, answer: Answer) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+async def _cut(request: web.Request, response: Response) -> web.StreamResponse:
+    sent = web.StreamResponse(status=response.status, headers=dict(response.headers))
     # Even an empty body gets a length, so that something is missing.
-    response.content_length = max(len(answer.body), 2)
-    await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
+    sent.content_length = max(len(response.body), 2)
+    await sent.prepare(request)
+    await sent.write(response.body[: len(response.body) // 2])
     if request.transport is not None:
         request.transport.close()
-    return response
+    return sent

@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate, made anew for each simulator."""
+"""A certificate authority and a server certificate, new for each simulator."""
 
 from __future__ import annotations
 

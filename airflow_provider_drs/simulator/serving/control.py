@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.answers import Answer, json_answer
-from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import FaultQueue, PlannedFault
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.journal import Journal
+from airflow_provider_drs.simulator.responses import Response, json_response
 
 PREFIX: Final = "/_sim/"
 _METHODS: Final = {
@@ -27,44 +27,44 @@ class Control:
     :param revoke: refuses every token issued so far; raises RuntimeError where that cannot be done
     """
 
-    def __init__(self, jobs: JobBook, faults: FaultQueue, journal: Journal, revoke: Callable[[], None]) -> None:
+    def __init__(self, jobs: JobStore, faults: FaultQueue, journal: Journal, revoke: Callable[[], None]) -> None:
         self._jobs = jobs
         self._faults = faults
         self._journal = journal
         self._revoke = revoke
 
-    def answer(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
-        """The answer to one request; what is wrong with a request is said in ``{"error": ...}`` with HTTP 400."""
+    def respond(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Response:
+        """Respond to one request; what is wrong with a request is said in ``{"error": ...}`` with HTTP 400."""
         name = path.removeprefix(PREFIX)
         if name not in _METHODS:
-            return json_answer({"error": f"there are {', '.join(PREFIX + known for known in _METHODS)}"}, 404)
+            return json_response({"error": f"there are {', '.join(PREFIX + known for known in _METHODS)}"}, 404)
         if method not in _METHODS[name]:
             allowed = ", ".join(_METHODS[name])
-            return json_answer({"error": f"{path} takes {allowed}"}, 405, {"Allow": allowed})
+            return json_response({"error": f"{path} takes {allowed}"}, 405, {"Allow": allowed})
         try:
             match method, name:
                 case "GET", "jobs":
-                    return json_answer({"jobs": [self._job(job) for job in self._jobs.all()]})
+                    return json_response({"jobs": [self._job(job) for job in self._jobs.all()]})
                 case "POST", "jobs":
                     jobs = [Job.from_dict(values) for values in _objects(body)]
                     for job in jobs:
                         self._jobs.add(job)
-                    return json_answer({"jobs": [job.job_id for job in jobs]}, 201)
+                    return json_response({"jobs": [job.job_id for job in jobs]}, 201)
                 case "POST", "faults":
                     planned = [PlannedFault.from_dict(values) for values in _objects(body)]
                     for fault in planned:
                         self._faults.add(fault)
-                    return json_answer({"faults": len(planned)}, 201)
+                    return json_response({"faults": len(planned)}, 201)
                 case "DELETE", _:
                     self._faults.clear()
                 case "GET", _:
                     entries = self._journal.entries(query.get("call"))
-                    return json_answer({"entries": [entry.as_dict() for entry in entries]})
+                    return json_response({"entries": [entry.as_dict() for entry in entries]})
                 case _:
                     self._revoke()
         except (ValueError, RuntimeError) as error:
-            return json_answer({"error": str(error)}, 400)
-        return Answer(204)
+            return json_response({"error": str(error)}, 400)
+        return Response(204)
 
     def _job(self, job: Job) -> dict[str, Any]:
         return {

@@ -16,9 +16,9 @@ from aiohttp import web
 # Tokens of the public cloud are kilobytes long; aiohttp refuses header fields above 8 kB unless told otherwise.
 _MAX_HEADER: Final = 64 * 1024
 _BACKLOG: Final = 1024
-#: How long an answer that is under way may still take at the end; a slow one is not waited for.
+#: How long stop() waits for responses that are being sent.
 _SHUTDOWN_SECONDS: Final = 0.1
-#: Bounds what takes milliseconds, so that a fault here cannot hang a test run.
+#: For what takes milliseconds, so that a bug here cannot hang a test run.
 _THREAD_SECONDS: Final = 30
 _ROUNDS: Final = 10
 
@@ -78,7 +78,7 @@ class ServingThread:
         try:
             await self._runner.setup()
             await self._listen(listener)
-        except Exception as error:  # whatever it is, the thread that waits is to have it
+        except Exception as error:  # of any kind: start() waits for it in another thread
             listener.close()
             ready.set_exception(error)
         else:
@@ -102,12 +102,12 @@ class ServingThread:
         server = self._runner.server
         for connection in list(server.connections if server else ()):
             if connection.transport is not None:
-                # Not closed: a client that is there but reads no more would leave the goodbye of TLS hanging.
+                # Aborted, not closed: the TLS shutdown would wait for a client that no longer reads.
                 connection.transport.abort()
 
 
 async def _end_other_tasks() -> None:
-    """End what aiohttp does not know of: TLS handshakes that a client began and did not go on with."""
+    """End the tasks aiohttp does not know of: TLS handshakes that a client began and abandoned."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -116,6 +116,6 @@ async def _end_other_tasks() -> None:
 
 
 async def _let_callbacks_run() -> None:
-    """A connection needs a few rounds of the loop from being accepted to being known, and from its end to its close."""
+    """A connection takes a few rounds of the loop to be registered after accept(), and to be closed after its end."""
     for _ in range(_ROUNDS):
         await asyncio.sleep(0)

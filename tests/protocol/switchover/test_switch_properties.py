@@ -27,7 +27,7 @@ from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, Sw
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 from airflow_provider_drs.simulator.drs.routes import route
 from airflow_provider_drs.simulator.drs.service import Drs, Request
-from airflow_provider_drs.simulator.drs.state import JobBook
+from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.jobs import Job
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
@@ -83,7 +83,7 @@ class World:
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.book = JobBook(lambda: self.time)
+        self.book = JobStore(lambda: self.time)
         self.book.add(self.history.job)
         self.drs = Drs(self.book, Tokens())
         self.steps = list(self.history.steps)
@@ -136,7 +136,7 @@ class World:
             route(request.method, request.url.removeprefix("https://drs")), {"x-auth-token": TOKEN}, request.body or b""
         )
         before = len(self.book.switched(JOB))
-        said = _now(self.drs.answer(asked))
+        said = _now(self.drs.respond(asked))
         if len(self.book.switched(JOB)) > before:
             self.taken_at = self.time
         if step.fault == "lost after":

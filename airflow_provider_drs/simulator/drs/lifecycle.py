@@ -1,39 +1,39 @@
-"""The status and the lag of one simulated task over time, and what job control does to them. No sockets, no clock."""
+"""The status and the lag of one simulated job over time, and what job control does to them. No sockets, no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from airflow_provider_drs.simulator.jobs import ABSENT, MISSING, Job, Lag
+from airflow_provider_drs.simulator.jobs import Job, Lag
+from airflow_provider_drs.simulator.statuses import JobStatus, ScriptItem
 
-REPLICATING: Final = "INCRE_TRANSFER_STARTED"
-RELEASED: Final = "RELEASE_RESOURCE_COMPLETE"
+T = TypeVar("T")
 
-_RUNNING_FROM_START: Final = ("STARTJOBING", "FULL_TRANSFER_STARTED", REPLICATING)
+_FROM_START: Final = (JobStatus.STARTING, JobStatus.FULL_STARTED, JobStatus.REPLICATING)
 #: control -> status in which it is accepted -> the statuses that follow, of which the last stays.
-_FOLLOWING: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    "start": {"CONFIGURATION": _RUNNING_FROM_START, "WAITING_FOR_START": _RUNNING_FROM_START},
-    # PAUSING is all that is documented of a paused task.
-    "pause": {"FULL_TRANSFER_STARTED": ("PAUSING",), REPLICATING: ("PAUSING",)},
-    # What was wrong stands for a while: who asks at once is told of a failure that is over.
+_FOLLOWING: Final[dict[str, dict[str, tuple[JobStatus, ...]]]] = {
+    "start": {JobStatus.CONFIGURATION: _FROM_START, JobStatus.WAITING_FOR_START: _FROM_START},
+    "pause": {JobStatus.FULL_STARTED: (JobStatus.PAUSED,), JobStatus.REPLICATING: (JobStatus.PAUSED,)},
+    # The failed status stands for a while: a poll sent at once still sees the failure that is over.
     "retry": {
-        "PAUSING": ("PAUSING", REPLICATING),
-        "START_JOB_FAILED": _RUNNING_FROM_START,
-        "FULL_TRANSFER_FAILED": ("FULL_TRANSFER_FAILED", "FULL_TRANSFER_STARTED", REPLICATING),
-        "INCRE_TRANSFER_FAILED": ("INCRE_TRANSFER_FAILED", REPLICATING),
+        JobStatus.PAUSED: (JobStatus.PAUSED, JobStatus.REPLICATING),
+        JobStatus.START_FAILED: _FROM_START,
+        JobStatus.FULL_FAILED: (JobStatus.FULL_FAILED, JobStatus.FULL_STARTED, JobStatus.REPLICATING),
+        JobStatus.REPLICATION_FAILED: (JobStatus.REPLICATION_FAILED, JobStatus.REPLICATING),
     },
 }
-_STOPPED: Final = ("RELEASE_RESOURCE_STARTED", RELEASED)
-_CANNOT_STOP: Final = frozenset(
-    {*_STOPPED, "CREATING", "CREATE_FAILED", "RELEASE_CHILD_TRANSFER_STARTED", "RELEASE_CHILD_TRANSFER_COMPLETE"}
+_STOP: Final = (JobStatus.STOPPING, JobStatus.STOPPED)
+_CANNOT_STOP: Final[frozenset[str]] = frozenset(
+    {*_STOP, JobStatus.CREATING, JobStatus.CREATE_FAILED, JobStatus.CHILD_STOPPING, JobStatus.CHILD_STOPPED}
 )
-_CAN_DELETE: Final = frozenset({"CREATE_FAILED", RELEASED, "RELEASE_CHILD_TRANSFER_COMPLETE"})
-_SPELLINGS: Final = {"PAUSEING": "PAUSING", "STARTJOB_FAILED": "START_JOB_FAILED"}
+_CAN_DELETE: Final[frozenset[str]] = frozenset({JobStatus.CREATE_FAILED, JobStatus.STOPPED, JobStatus.CHILD_STOPPED})
+#: What the documentation spells in two ways.
+_SPELLINGS: Final[dict[str, str]] = {"PAUSEING": JobStatus.PAUSED, "STARTJOB_FAILED": JobStatus.START_FAILED}
 
 
-class Task:
-    """What the status and the lag of ``job`` are from the moment ``now`` on, at which it was added.
+class JobLifecycle:
+    """The status and the lag of ``job`` from the moment ``now``, at which it was added.
 
     ``controls`` are the job controls that were accepted, in order; ``deleted`` says that the last one deleted it.
     """
@@ -47,12 +47,15 @@ class Task:
         self._path: list[tuple[float, str]] = []  # since when which status, after a job control
 
     def status(self, now: float) -> str:
-        """The status the task is in; uses up nothing of a script, of which the last real status given out counts."""
+        """The status the job is in. It uses up no item of a script; the last real status that was shown counts."""
         if self._path:
-            return str(_latest(self._path, now, self._path[0][1]))
+            return _latest(self._path, now, self._path[0][1])
         if self._job.task_status_script is not None:
             given = self._job.task_status_script[: max(self._status_at, 1)]
-            return next((item for item in reversed(given) if item not in (None, ABSENT, MISSING)), self._job.status)
+            return next(
+                (item for item in reversed(given) if item not in (None, ScriptItem.ABSENT, ScriptItem.MISSING)),
+                self._job.status,
+            )
         if self._job.task_status_series is not None:
             return str(_latest(self._job.task_status_series, now - self._added_at, self._job.status))
         return self._job.status
@@ -67,7 +70,7 @@ class Task:
 
     def next_lag(self, now: float) -> str | None:
         """What ``batch-progress`` shows as the lag: a string, None, or ``"ABSENT"``; goes one item on in a script."""
-        usual = "0" if self.status(now) == REPLICATING else "-1"
+        usual = "0" if self.status(now) == JobStatus.REPLICATING else "-1"
         lag: Lag = usual
         if self._job.lag_script is not None:
             self._lag_at += 1
@@ -77,7 +80,7 @@ class Task:
         return None if lag is None else str(lag)
 
     def control(self, name: str, now: float, not_before: float = 0.0) -> str | None:
-        """Start, pause, retry, terminate, force_terminate or delete the task.
+        """Start, pause, retry, terminate, force_terminate or delete the job.
 
         :param not_before: when a start is to take place, seconds since the epoch
         :return: None when accepted, otherwise the error code
@@ -92,7 +95,7 @@ class Task:
             return None
         path = tuple(job.transition or following)
         begins, step = max(now, not_before), job.transition_seconds / max(len(path) - 1, 1)
-        waiting = [(now, "WAITING_FOR_START")] if begins > now else []
+        waiting = [(now, JobStatus.WAITING_FOR_START)] if begins > now else []
         self._path = waiting + [(begins + step * place, status) for place, status in enumerate(path)]
         return None
 
@@ -101,9 +104,9 @@ def _following(control: str, status: str) -> tuple[str, ...] | None:
     if control == "delete":
         return () if status in _CAN_DELETE else None
     if control in ("terminate", "force_terminate"):
-        return None if status in _CANNOT_STOP else _STOPPED
+        return None if status in _CANNOT_STOP else _STOP
     return _FOLLOWING[control].get(status)
 
 
-def _latest(series: Sequence[tuple[float, Any]], now: float, before: Any) -> Any:
+def _latest(series: Sequence[tuple[float, T]], now: float, before: T) -> T:
     return next((value for since, value in reversed(series) if since <= now), before)

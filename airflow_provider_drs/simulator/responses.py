@@ -1,4 +1,4 @@
-"""HTTP answers as plain values, and the error texts of DRS."""
+"""HTTP responses as plain values, and the error texts of DRS."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DRS_ERRORS: Final[dict[str, tuple[int, str, str]]] = {
     "DRS.M01504": (202, "Another operation is being performed on the task.", "任务正在执行其他操作。"),
     "DRS.M05003": (404, "Task does not exist.", "任务不存在。"),
     "DRS.M05004": (404, "The task has been deleted or released.", "任务已删除或已释放。"),
-    # The gateway in front of DRS, not DRS itself, answers these.
+    # The gateway in front of DRS, not DRS itself, sends these.
     "APIG.0101": (404, "The API does not exist or has not been published in the environment.", "API不存在或未发布。"),
     "APIG.0308": (429, "The throttling threshold has been reached.", "请求超过流控限制。"),
 }
@@ -42,18 +42,18 @@ _OTHER_ERROR: Final = (400, "The operation failed.", "操作失败。")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One HTTP answer: status, body, and the headers besides Content-Length and Date."""
+class Response:
+    """One HTTP response: status, body, and the headers besides Content-Length and Date."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer whose body is ``value`` as JSON."""
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response whose body is ``value`` as JSON."""
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Answer(status, body, {"Content-Type": "application/json", **(headers or {})})
+    return Response(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 def drs_error_text(code: str, language: str = "en-us", detail: str = "") -> str:
@@ -64,17 +64,17 @@ def drs_error_text(code: str, language: str = "en-us", detail: str = "") -> str:
 
 def drs_error(
     code: str, language: str = "en-us", *, detail: str = "", status: int | None = None, text: str | None = None
-) -> Answer:
+) -> Response:
     """The refusal of a DRS call: ``{"error_code", "error_msg"}`` with the HTTP status documented for ``code``.
 
     :param text: in place of the text that goes with the code
     """
     body = {"error_code": code, "error_msg": drs_error_text(code, language, detail) if text is None else text}
-    return json_answer(body, _DRS_ERRORS.get(code, _OTHER_ERROR)[0] if status is None else status)
+    return json_response(body, _DRS_ERRORS.get(code, _OTHER_ERROR)[0] if status is None else status)
 
 
 def refusal(code: str, language: str, field: str = "error_msg", text: str | None = None) -> dict[str, str]:
-    """The code and text of one item of an answer; ``field`` is what that answer calls the text."""
+    """The code and text of one item of a response; ``field`` is what that response calls the text."""
     return {"error_code": code, field: drs_error_text(code, language) if text is None else text}
 
 
