@@ -1,4 +1,4 @@
-"""A whole cutover as a group of tasks: ready, compared, approved, switched, verified, and rolled back if need be."""
+"""A whole cutover as a group of tasks: ready, compared, approved, switched, verified, and a rollback if need be."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-TOOLTIP = "Moves the traffic of one DRS job to its other database: guarded, once, with evidence"
+TOOLTIP = "Switches a virtual IP address of one DRS job: guarded, at most once, with evidence"
 
 
 def cutover(
@@ -56,8 +56,9 @@ def cutover(
     that DRS says has failed, or a verification that failed; never where nothing was changed, nor where the outcome is
     unknown. A cutover that failed fails the group, whatever came of the rollback. ``docs/cutover.md`` has the details.
 
-    :param job_id: the job (templated); of a cross-AZ task, the parent's.
-    :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch.
+    :param job_id: the job (templated); of a cross-AZ job, the parent's.
+    :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch. DRS does not
+        document which database serves afterwards, nor that the other mode reverses a switchover.
     :param max_lag: seconds or timedelta the job may lag behind, for ``ready`` and for the guard (templated); default 0;
         None: any lag that is known.
     :param drs_conn_id: id of the connection (templated).

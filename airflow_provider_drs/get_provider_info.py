@@ -1,12 +1,25 @@
-"""What Airflow reads to find this provider; also the one list of the connection form's fields."""
+"""What Airflow reads to find this provider, and the one list of the connection's fields and their labels.
+
+The form, the error messages and ``docs/connection.md`` call a field by the label in this list. This module imports
+nothing of the package, so that every layer can use it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+#: What the form calls the standard fields of a connection that this type uses, by key.
+STANDARD_FIELDS: dict[str, str] = {
+    "login": "IAM user name",
+    "password": "IAM password",
+    "host": "DRS endpoint",
+    "port": "DRS port",
+    "extra": "Extra",
+}
+
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
-    "relabeling": {"login": "IAM user name", "password": "IAM password", "host": "DRS endpoint"},
+    "relabeling": {key: label for key, label in STANDARD_FIELDS.items() if key != "extra"},
     "placeholders": {
         "host": "drs.eu-de.otc.t-systems.com (optional with a region)",
         "port": "443",
@@ -20,32 +33,42 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
 
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "region": _field("Region", "Such as eu-de or eu-nl; fills in the addresses of DRS, IAM and console"),
-    "auth_url": _field("IAM address", "Instead of the region's, such as https://iam.eu-de.otc.t-systems.com/v3"),
+    "auth_url": _field("IAM endpoint", "Instead of the region's, such as https://iam.eu-de.otc.t-systems.com/v3"),
     "domain_name": _field("Domain name", "The account the user belongs to, such as OTC-EU-DE-000000000010000XXXXX"),
     "project_name": _field("Project name", "Such as eu-de_production; or give the project's id"),
     "project_id": _field("Project id", "32 letters and digits; or give the project's name"),
-    "token": _field("Token", "A token issued elsewhere, instead of user name and password", format="password"),
+    "token": _field("Token", "A token issued elsewhere, instead of IAM user name and password", format="password"),
     "verify": _field("Verify TLS", "true (default), false, or the path of a CA file"),
     "timeout": {
-        "label": "Time-out",
+        "label": "Timeout",
         "description": "Seconds one request may take; default 30",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
     },
     "language": _field("Language", "Of DRS's error texts; default en-us", enum=["en-us", "zh-cn", "", None]),
     "max_polls_in_flight": {
-        "label": "Polls at a time",
-        "description": "That the waits of a triggerer have under way at the same time, at most; default 100",
+        "label": "Polls in flight",
+        "description": "Polls a triggerer has in flight at once, at most; default 100",
         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
     },
     "max_polls_per_second": {
-        "label": "Polls a second",
-        "description": "That the waits of a triggerer make at most; default 2000",
+        "label": "Polls per second",
+        "description": "Polls a triggerer sends per second, at most; default 2000",
         "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 100000},
     },
     "console_url": _field(
-        "Console address", "A job's page in the console; {job_id}, {region} and {project_id} are filled in"
+        "Console address", "Of a job's page in the console; {job_id}, {region} and {project_id} are filled in"
     ),
 }
+
+
+def field_name(key: str) -> str:
+    """Return how messages and documentation name a field of the connection, such as ``IAM user name (login)``.
+
+    :param key: the field's key in the connection, or in its Extra.
+    :raises KeyError: the connection has no such field.
+    """
+    label = STANDARD_FIELDS.get(key) or CONNECTION_FIELDS[key]["label"]
+    return f"{label} ({key})"
 
 
 def _modules(*names: str) -> list[dict[str, Any]]:

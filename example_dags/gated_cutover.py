@@ -16,7 +16,7 @@ if AIRFLOW_V_3_1_PLUS:
         dag_id="gated_cutover",
         schedule=None,
         params={
-            "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ task, the parent's id."),
+            "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
             "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
             "max_lag": Param(0, type="number", minimum=0, title="Seconds the job may lag behind"),
         },
@@ -27,7 +27,7 @@ if AIRFLOW_V_3_1_PLUS:
             mode="{{ params.mode }}",
             max_lag="{{ params.max_lag }}",
             compare="objects",
-            # DRS documents comparisons for other kinds of tasks than switchovers.
+            # DRS documents comparisons for other kinds of jobs than switchovers.
             on_compare_unavailable="skip",
             approve=True,
             deferrable=True,

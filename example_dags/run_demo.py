@@ -22,7 +22,7 @@ JOB = Job(
     start_after=2,
     start_lasts=6,
     error_code="DRS.M01501",
-    error_msg="Service error: the virtual IP address could not be bound to the target database",
+    error_msg="Service error: the virtual IP address could not be switched",
 )
 #: What the service says in the end, and what the DAG run is then to end as.
 OUTCOMES = {"complete": ("SWITCH_VIP_COMPLETE", "success"), "failed": ("SWITCH_VIP_FAILED", "failed")}

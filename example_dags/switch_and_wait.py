@@ -12,7 +12,7 @@ with DAG(
     dag_id="switch_and_wait",
     schedule=None,
     params={
-        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ task, the parent's id."),
+        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
         "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
         "max_lag": Param(5, type="number", minimum=0, title="Seconds the job may lag behind"),
     },

@@ -1,6 +1,7 @@
-"""A cutover that proves itself: after the switchover the database must answer, or it is switched back.
+"""A cutover that verifies itself: after the switchover the database must accept connections, else a rollback runs.
 
-The run fails if the cutover did, whatever came of switching back.
+The rollback is a switchover with the run's ``rollback_mode``. DRS does not document that one mode reverses the other:
+whoever knows the job sets it. The run fails if the cutover did, whatever came of the rollback.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from airflow.providers.common.compat.sdk import DAG, Param, task
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 
+MODES = ["source", "target"]
+
 with DAG(
     dag_id="verified_cutover",
     schedule=None,
     params={
-        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ task, the parent's id."),
-        "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
+        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
+        "mode": Param("target", enum=MODES, title="Database whose virtual IP address to switch"),
+        "rollback_mode": Param(type="string", enum=MODES, title="Mode of the rollback, as you know it for this job"),
         "max_lag": Param(0, type="number", minimum=0, title="Seconds the job may lag behind"),
-        "host": Param(type="string", title="Virtual IP address", description="Where the database is to answer."),
+        "host": Param(type="string", title="Virtual IP address", description="Where the database is to be reached."),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),
     },
     tags=["drs"],
@@ -30,10 +34,10 @@ with DAG(
         """Stand in for your own check, such as a query that writes; ``switchover`` is the evidence."""
         socket.create_connection((params["host"], params["port"]), timeout=10).close()
 
-    switch_back = DrsSwitchoverOperator(
-        task_id="switch_back",
+    rollback = DrsSwitchoverOperator(
+        task_id="rollback",
         job_id="{{ params.job_id }}",
-        mode="{{ 'source' if params.mode == 'target' else 'target' }}",
+        mode="{{ params.rollback_mode }}",
         deferrable=True,
     )
 
@@ -42,6 +46,6 @@ with DAG(
         mode="{{ params.mode }}",
         max_lag="{{ params.max_lag }}",
         verify=database_answers,
-        on_failure=switch_back,
+        on_failure=rollback,
         deferrable=True,
     )

@@ -15,7 +15,7 @@ with DAG(
             type="string",
             title="DRS job",
             description="Id of the job (in the DRS console: task) whose switchover to wait for, as in "
-            "260e27fd-4976-44dc-9948-e1265e4jb201; of a cross-AZ task, the parent's.",
+            "260e27fd-4976-44dc-9948-e1265e4jb201; of a cross-AZ job, the parent's.",
         )
     },
     tags=["drs"],
@@ -25,7 +25,7 @@ with DAG(
     @task
     def go_on(switchover) -> str:
         """Stand in for your own next step; its argument is what the sensor found out."""
-        message = f"Job {switchover['job_id']}: traffic is on the other side since {switchover['done_at']}"
+        message = f"Job {switchover['job_id']}: DRS reports the switchover complete, seen at {switchover['done_at']}"
         print(message)
         return message
 

@@ -71,7 +71,7 @@ def test_a_completed_switchover_ends_with_success(demos: Mapping[str, Demo]) -> 
     assert demo.code == 0, demo.output
     assert re.search(r"^DAG run manual__\S+: success$", demo.output, re.MULTILINE)
     assert '"status": "SWITCH_VIP_COMPLETE"' in demo.output
-    assert f"Job {JOB_ID}: traffic is on the other side since" in demo.output
+    assert f"Job {JOB_ID}: DRS reports the switchover complete, seen at" in demo.output
 
 
 def test_a_failed_switchover_ends_with_its_message_and_exit_code_1(demos: Mapping[str, Demo]) -> None:
@@ -79,7 +79,7 @@ def test_a_failed_switchover_ends_with_its_message_and_exit_code_1(demos: Mappin
     assert demo.code == 1, demo.output
     assert re.search(r"^DAG run manual__\S+: failed$", demo.output, re.MULTILINE)
     assert f"The sensor's error: The switchover of job {JOB_ID} failed: DRS.M01501: Service error" in demo.output
-    assert "traffic is on the other side" not in demo.output
+    assert "DRS reports the switchover complete" not in demo.output
     assert demo.output.rstrip().splitlines()[-1].endswith("this is as intended, and so is the exit code 1.")
 
 

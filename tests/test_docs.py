@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_drs import exceptions
-from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, STANDARD_FIELDS
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.protocol import settings as settings_module
 from airflow_provider_drs.protocol.errors import DrsTransientError
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _snippets(page: Path, language: str) -> list[str]:
@@ -47,8 +48,8 @@ def test_python_snippets_run(name: str, code: str) -> None:
 
 
 def test_every_python_snippet_runs() -> None:
-    display_text = sum(page.read_text().count("```python") for page in PAGES)
-    assert display_text == len(_python_snippets())
+    shown = sum(page.read_text().count("```python") for page in PAGES)
+    assert shown == len(_python_snippets())
 
 
 def test_the_connection_of_the_readme_is_complete() -> None:
@@ -56,8 +57,8 @@ def test_the_connection_of_the_readme_is_complete() -> None:
     exported = subprocess.run(
         ["/bin/sh", "-c", command + "\nprintenv AIRFLOW_CONN_DRS_DEFAULT"], capture_output=True, text=True, check=True
     )
-    display_text = json.loads(exported.stdout)
-    settings = read_settings("drs_default", **{key: display_text[key] for key in ("login", "password", "extra")})
+    fields = json.loads(exported.stdout)
+    settings = read_settings("drs_default", **{key: fields[key] for key in ("login", "password", "extra")})
     assert settings.password == "the IAM user's password"
     assert settings.endpoint == "https://drs.eu-de.otc.t-systems.com"
 
@@ -84,16 +85,78 @@ def test_the_simulators_command_line(tmp_path: Path) -> None:
     assert running.returncode == 0
 
 
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if "://" not in target:
-            assert (page.parent / target).exists(), target
+            path, _, anchor = target.partition("#")
+            there = page.parent / path if path else page
+            assert there.exists(), target
+            assert not anchor or anchor in _anchors(there), target
 
 
-def test_the_connection_page_has_every_field() -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "simulator.md"], ids=lambda page: page.name)
+def test_lines_have_at_most_120_characters(page: Path) -> None:
+    assert not [line for line in page.read_text().splitlines() if len(line) > 120]
+
+
+def test_contributing_names_files_and_names_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("## Where to change what")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+\.py)`(?:: ((?:`\w+`(?:, )?)+))?", table)
+    assert len(named) > 10
+    for path, names in named:
+        file = ROOT / path if (ROOT / path).exists() else ROOT / "airflow_provider_drs" / path
+        source = file.read_text()
+        assert not [name for name in re.findall(r"`(\w+)`", names) if name not in source], path
+
+
+# DRS documents which database's address a mode switches, and nothing about what serves afterwards.
+NO_FACTS = (
+    r"switch(es|ed|ing)? (it )?back|going back|way back|other (side|direction)|moves? the traffic|back to the source"
+)
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, *sorted((ROOT / "example_dags").glob("*.py")), ROOT / "airflow_provider_drs" / "cutover.py"]
+)
+def test_nothing_says_what_a_mode_does_to_the_traffic(path: Path) -> None:
+    assert not re.search(NO_FACTS, path.read_text(), re.I)
+
+
+def test_the_connection_page_has_the_forms_fields_under_the_forms_names() -> None:
     text = (ROOT / "docs" / "connection.md").read_text()
-    assert not [name for name in CONNECTION_FIELDS if f"| `{name}` | Extra |" not in text]
+    rows = re.findall(r"^\| ([^|`]+) \(`(\w+)`\) \| (standard|Extra) \|", text, re.M)
+    standard = [(label, key, "standard") for key, label in STANDARD_FIELDS.items() if key != "extra"]
+    own = [(spec["label"], key, "Extra") for key, spec in CONNECTION_FIELDS.items()]
+    assert sorted(rows) == sorted(standard + own)
+
+
+def test_the_readme_names_every_field_as_the_form_does() -> None:
+    text = (ROOT / "README.md").read_text()
+    fields = text.partition("| field | meaning |")[2].partition("\n\n")[0]
+    named = dict(map(reversed, re.findall(r"([\w ]+) \(`(\w+)`\)", fields)))
+    labels = STANDARD_FIELDS | {key: spec["label"] for key, spec in CONNECTION_FIELDS.items()}
+    assert {key: label.strip() for key, label in named.items()} == {k: v for k, v in labels.items() if k != "extra"}
+
+
+def test_the_form_has_what_the_settings_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {"password"}  # read as it is: white space is part of it
+    read_field = settings_module._Fields._set
+
+    def noting(fields: settings_module._Fields, key: str) -> object:
+        seen.add(key)
+        return read_field(fields, key)
+
+    monkeypatch.setattr(settings_module._Fields, "_set", noting)
+    user = {"region": "eu-de", "domain_name": "d", "project_name": "p"}
+    read_settings("drs_test", login="ada", password="secret", extra=user)
+    assert seen == (STANDARD_FIELDS.keys() | CONNECTION_FIELDS.keys()) - {"extra"}
 
 
 def test_the_sensor_page_has_every_parameter_and_class() -> None:

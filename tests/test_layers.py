@@ -35,8 +35,14 @@ class Layer:
 
 # Every module of the package that is in none of these is one of the Airflow classes.
 LAYERS = {
-    "protocol": Layer(frozenset({"protocol", "lazy"}), frozenset(IMPURE), sys.stdlib_module_names | {"pendulum"}),
-    "clients": Layer(frozenset({"clients", "protocol", "lazy"}), frozenset({"airflow"})),
+    # Labels of the connection's fields, for every layer; it knows nothing itself.
+    "get_provider_info": Layer(frozenset(), outer=frozenset({"__future__", "typing"})),
+    "protocol": Layer(
+        frozenset({"get_provider_info", "lazy", "protocol"}),
+        frozenset(IMPURE),
+        sys.stdlib_module_names | {"pendulum"},
+    ),
+    "clients": Layer(frozenset({"clients", "get_provider_info", "lazy", "protocol"}), frozenset({"airflow"})),
     "lazy": Layer(frozenset(), frozenset(IMPURE), sys.stdlib_module_names | {"<computed>"}),
     "simulator": Layer(frozenset({"simulator"})),
     "": Layer(frozenset()),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import certifi
 
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
 
 
@@ -45,5 +46,6 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=place)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise DrsConfigError(
-            f"'verify' names a CA file that cannot be used: {one_line(str(place), 200)!r} ({one_line(error, 120)})"
+            f"{field_name('verify')} names a CA file that cannot be used: {one_line(str(place), 200)!r} "
+            f"({one_line(error, 120)})"
         ) from None

@@ -14,6 +14,7 @@ from keystoneauth1.identity import v3
 
 from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.clients.transport import http_session, network_error
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -94,7 +95,7 @@ class TokenSource:
     def _issue(self, refused: Token | None) -> Token:
         if self._plugin is None:
             if refused is not None:
-                raise DrsAuthenticationError("the connection's 'token' is no longer taken: issue a new one and set it")
+                raise DrsAuthenticationError(f"{field_name('token')} is no longer valid: issue a new one and set it")
             return self._own_token()
         plugin = self._plugin
         plugin.invalidate()  # when a token is renewed is decided here, not there
@@ -178,7 +179,9 @@ def _read(access: AccessInfo, value: str | None = None) -> Token:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})") from None
     if not project_id:
-        raise DrsConfigError("the token is for no project: set 'project_name' or 'project_id'")
+        raise DrsConfigError(
+            f"the token is for no project: set {field_name('project_name')} or {field_name('project_id')}"
+        )
     if not value or ends is None:
         raise DrsInvalidResponseError("IAM answered without a usable token")
     return Token(value, str(project_id), ends.timestamp() - v3.Password.MIN_TOKEN_LIFE_SECONDS)

@@ -33,6 +33,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from airflow_provider_drs.get_provider_info import field_name
+
 _MAX_TEXT = 500
 
 # An object of plain JSON, such as an event, a record or a response body.
@@ -158,15 +160,18 @@ class DrsTokenRefusedError(DrsError):
     """The token is expired, revoked or unknown: HTTP 403 DRS.M00100, HTTP 401 without a DRS code."""
 
     hint = (
-        "A new token did not help. Check that 'auth_url' and the DRS endpoint belong to the same cloud and region; "
-        "with a 'token' of your own, issue a new one"
+        f"A new token did not help. Check that {field_name('auth_url')} and {field_name('host')} belong to the same "
+        f"cloud and region; with {field_name('token')} set, issue a new one"
     )
 
 
 class DrsAuthenticationError(DrsError):
     """IAM refuses the log-in."""
 
-    hint = "Check login, password, 'domain_name' and the project of the connection"
+    hint = (
+        f"Check {field_name('login')}, {field_name('password')}, {field_name('domain_name')} and the project of the "
+        "connection"
+    )
 
 
 class DrsPermissionError(DrsError):
@@ -196,13 +201,19 @@ class DrsWrongStateError(DrsRequestError):
 class DrsRedirectError(DrsError):
     """The answer points elsewhere; redirects are not followed, so that no token leaves for another host."""
 
-    hint = "Set the connection's host (or 'auth_url') to the service itself; a proxy or portal may stand in between"
+    hint = (
+        f"Set {field_name('host')} or {field_name('auth_url')} of the connection to the service itself; a proxy or "
+        "portal may stand in between"
+    )
 
 
 class DrsTlsError(DrsError):
     """The server's certificate does not verify, or the server does not speak TLS."""
 
-    hint = "Set 'verify' in the connection to the file of the CA that signed it, and check host and port"
+    hint = (
+        f"Set {field_name('verify')} in the connection to the file of the CA that signed it, and check "
+        f"{field_name('host')} and {field_name('port')}"
+    )
 
 
 class DrsGuardError(DrsError):

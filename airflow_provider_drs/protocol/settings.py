@@ -1,6 +1,6 @@
 """What an Airflow connection of type ``drs`` must hold. The only place that reads its fields.
 
-``docs/connection.md`` documents the fields for users.
+``get_provider_info`` lists the fields and their labels; ``docs/connection.md`` documents them for users.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
 
 DEFAULT_TIMEOUT = 30.0
@@ -34,8 +35,8 @@ class Settings:
     :param auth_url: address of IAM ending in ``/v3``; empty where a token of the user's own needs none.
     :param verify: True, False, or the path of a CA file.
     :param timeout: seconds one request may take.
-    :param max_polls_in_flight: polls that the waits of a triggerer have under way at the same time, at most.
-    :param max_polls_per_second: polls a second that they make at most.
+    :param max_polls_in_flight: polls that a triggerer has in flight at once, at most.
+    :param max_polls_per_second: polls that a triggerer sends per second, at most.
     :param console_url: template of a job's page in the console, None where it is not known.
     """
 
@@ -97,10 +98,10 @@ def read_settings(
     """Check the fields of a connection and fill in the defaults.
 
     :param extra: the decoded Extra; fields that are missing, null or empty are unset.
-    :raises DrsConfigError: a field is missing or malformed; the message names it, nothing is sent.
+    :raises DrsConfigError: a field is missing or malformed; the message names it by label and key. Nothing is sent.
     """
     if not isinstance(extra or {}, Mapping):
-        raise DrsConfigError("'extra' must be a JSON object", error_context=error_context(conn_id))
+        raise DrsConfigError(f"{field_name('extra')} must be a JSON object", error_context=error_context(conn_id))
     fields = _Fields(conn_id, {**dict(extra or {}), "host": host, "port": port, "login": login})  # type: ignore[call-overload]
     region = fields.region()
     endpoint = fields.endpoint(region)
@@ -130,22 +131,25 @@ def read_settings(
 
 
 def _check_identity(s: Settings, fields: _Fields) -> None:
+    user, with_user = field_name("login"), f"is required with {field_name('login')}"
+    token, project_id, auth_url = field_name("token"), field_name("project_id"), field_name("auth_url")
     if s.token:
         if s.username or s.password:
-            fields.wrong("'token' replaces login and password: set one or the other")
+            fields.wrong(f"{token} replaces {user} and {field_name('password')}: set one or the other")
         if not s.project_id and not s.auth_url:
-            fields.wrong("'project_id' is required with 'token' where neither 'region' nor 'auth_url' is set")
+            neither = f"neither {field_name('region')} nor {auth_url} is set"
+            fields.wrong(f"{project_id} is required with {token} where {neither}")
         return
     if not s.username:
-        fields.wrong("'login' (an IAM user name) is required, or 'token'")
+        fields.wrong(f"{user} is required, or {token}")
     if not s.password:
-        fields.wrong("'password' is required with a user name")
+        fields.wrong(f"{field_name('password')} {with_user}")
     if not s.domain_name:
-        fields.wrong("'domain_name' is required with a user name")
+        fields.wrong(f"{field_name('domain_name')} {with_user}")
     if not s.project_name and not s.project_id:
-        fields.wrong("'project_name' or 'project_id' is required with a user name")
+        fields.wrong(f"{field_name('project_name')} or {project_id} {with_user}")
     if not s.auth_url:
-        fields.wrong("'auth_url' or 'region' is required with a user name")
+        fields.wrong(f"{auth_url} or {field_name('region')} {with_user}")
 
 
 class _Fields:
@@ -158,6 +162,9 @@ class _Fields:
     def wrong(self, message: str) -> NoReturn:
         raise DrsConfigError(message, error_context=self._where)
 
+    def malformed(self, name: str, problem: str) -> NoReturn:
+        self.wrong(f"{field_name(name)} {problem}")
+
     def _set(self, name: str) -> Any:
         """Return the field's value, None for what the form leaves in an empty field."""
         value = self._raw.get(name)
@@ -168,43 +175,45 @@ class _Fields:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.wrong(f"{name!r} must be a string, not {type(value).__name__}")
+            self.malformed(name, f"must be a string, not {type(value).__name__}")
         value = value.strip()
         if not value.isprintable():
-            self.wrong(f"{name!r} holds control characters")
+            self.malformed(name, "holds control characters")
         return str(value)
 
     def token(self) -> str | None:
         value = self.text("token")
         if value is not None and not (value.isascii() and " " not in value):
-            self.wrong("'token' holds characters that no token has")
+            self.malformed("token", "holds characters that no token has")
         return value
 
     def segment(self, name: str) -> str | None:
         value = self.text(name)
         if value is not None and not _PATH_SEGMENT.fullmatch(value):
-            self.wrong(
-                f"{name!r} must be letters, digits, '-' and '_' (an id, not a name), not {one_line(value, 80)!r}"
+            self.malformed(
+                name, f"must be letters, digits, '-' and '_' (an id, not a name), not {one_line(value, 80)!r}"
             )
         return value
 
     def region(self) -> str | None:
         value = self.text("region")
         if value is not None and not _REGION.fullmatch(value):
-            self.wrong(f"'region' must look like 'eu-de', not {one_line(value, 80)!r}")
+            self.malformed("region", f"must look like 'eu-de', not {one_line(value, 80)!r}")
         return value
 
     def endpoint(self, region: str | None) -> str:
         host, port = self.text("host"), self.port()
         if host is None:
             if region is None:
-                self.wrong("'host' (the DRS endpoint) or 'region' is required")
+                self.wrong(f"{field_name('host')} or {field_name('region')} is required")
             host = f"drs.{region}.otc.t-systems.com"
         scheme, name, own_port, path = self._address("host", host if "://" in host else f"https://{host}")
         if path not in ("", "/"):
-            self.wrong(f"'host' must be a host, host:port or an address without a path, not {one_line(host, 120)!r}")
+            self.malformed(
+                "host", f"must be a host, host:port or an address without a path, not {one_line(host, 120)!r}"
+            )
         if port and own_port and port != own_port:
-            self.wrong(f"'port' says {port}, 'host' says {own_port}")
+            self.malformed("port", f"says {port}, {field_name('host')} says {own_port}")
         port = own_port or port
         return f"{scheme}://{name}" + (f":{port}" if port else "")
 
@@ -213,7 +222,7 @@ class _Fields:
         if value is None or value == 0:  # the form's test button sends 0 for an empty field
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
-            self.wrong(f"'port' must be a number from 1 to 65535, not {one_line(repr(value), 40)}")
+            self.malformed("port", f"must be a number from 1 to 65535, not {one_line(repr(value), 40)}")
         return value
 
     def auth_url(self, region: str | None) -> str:
@@ -229,18 +238,18 @@ class _Fields:
     def _address(self, name: str, value: str) -> tuple[str, str, int | None, str]:
         """Return scheme, host, port and path of an address; plain http only where nobody can listen."""
         if "@" in value:  # before anything else: a "/" in a pasted password makes the rest of it a path
-            self.wrong(f"{name!r} must not hold a user or a password")
+            self.malformed(name, "must not hold a user or a password")
         try:
             parts = urlsplit(value)
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port = None, None
         if not host or parts.scheme not in ("http", "https") or any(c.isspace() or c in "\\<>\"'" for c in value):
-            self.wrong(f"{name!r} is not an address: {one_line(value, 120)!r}")
+            self.malformed(name, f"is not an address: {one_line(value, 120)!r}")
         if parts.query or parts.fragment:
-            self.wrong(f"{name!r} must not hold a query or a fragment")
+            self.malformed(name, "must not hold a query or a fragment")
         if parts.scheme == "http" and not is_loopback(host):
-            self.wrong(f"{name!r} must be https: http would send the token to {host!r} in the clear")
+            self.malformed(name, f"must be https: http would send the token to {host!r} in the clear")
         return parts.scheme, f"[{host}]" if ":" in host else host, port, parts.path
 
     def verify(self) -> bool | str:
@@ -250,7 +259,7 @@ class _Fields:
         if isinstance(value, str):
             value = {"true": True, "false": False}.get(value.strip().lower(), value.strip())
         if not isinstance(value, (bool, str)):
-            self.wrong(f"'verify' must be true, false or a CA file, not {one_line(repr(value), 80)}")
+            self.malformed("verify", f"must be true, false or a CA file, not {one_line(repr(value), 80)}")
         return value
 
     def timeout(self) -> float:
@@ -259,7 +268,7 @@ class _Fields:
             return DEFAULT_TIMEOUT
         seconds = _finite(value)
         if seconds is None or not 0 < seconds <= 3600:
-            self.wrong(f"'timeout' must be seconds, more than 0 and at most 3600, not {one_line(repr(value), 80)}")
+            self.malformed("timeout", f"must be seconds, more than 0 and at most 3600, not {one_line(repr(value), 80)}")
         return seconds
 
     def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
@@ -269,13 +278,13 @@ class _Fields:
         number = _finite(value)
         if number is None or not least <= number <= most or (whole and number != int(number)):
             kind = "a whole number" if whole else "a number"
-            self.wrong(f"{name!r} must be {kind} from {least:g} to {most:g}, not {one_line(repr(value), 80)}")
+            self.malformed(name, f"must be {kind} from {least:g} to {most:g}, not {one_line(repr(value), 80)}")
         return number
 
     def language(self) -> str:
         value = self.text("language") or LANGUAGES[0]
         if value not in LANGUAGES:
-            self.wrong(f"'language' must be one of {', '.join(LANGUAGES)}, not {one_line(value, 40)!r}")
+            self.malformed("language", f"must be one of {', '.join(LANGUAGES)}, not {one_line(value, 40)!r}")
         return value
 
     def console_url(self, region: str | None) -> str | None:
@@ -283,7 +292,7 @@ class _Fields:
         if value is None:
             return _CONSOLE if region else None
         if not value.startswith(("https://", "http://")):
-            self.wrong(f"'console_url' must be an http(s) address, not {one_line(value, 120)!r}")
+            self.malformed("console_url", f"must be an http(s) address, not {one_line(value, 120)!r}")
         return value
 
 

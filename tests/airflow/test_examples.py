@@ -91,7 +91,7 @@ def runs(cloud: Simulator, airflow: Standalone, gated: dict[str, str], database:
         cloud.add_job(Job(job, start_lasts=2, final=FAILED if job == FLEET[0] else COMPLETE))
     for number in (30, 31):
         cloud.add_job(Job(_id(number), start_lasts=1))
-    there: dict[str, Any] = {"host": "127.0.0.1"}
+    there: dict[str, Any] = {"host": "127.0.0.1", "rollback_mode": "source"}
     return {
         "wait": airflow.start("wait_for_switchover", job_id=_id(1)),
         "switch": airflow.start("switch_and_wait", job_id=_id(2), mode="source"),
@@ -199,7 +199,7 @@ def test_verified_cutover(
         "switchover": "success",
         "database_answers": "success" if verified else "failed",
         "rollback_gate": "skipped" if verified else "success",
-        "switch_back": "skipped" if verified else "success",
+        "rollback": "skipped" if verified else "success",
         "done": "success" if verified else "upstream_failed",
     }
 

@@ -55,7 +55,7 @@ def test_another_project(drs: Simulator) -> None:
         DrsHook(project_id="f" * 32).get_switchover_status(JOB)
     drs.add_job(Job(JOB))
     assert DrsHook(project_id=drs.project_id).get_switchover_status(JOB).status is None
-    with pytest.raises(exceptions.DrsConfigError, match="'project_id' must be"):
+    with pytest.raises(exceptions.DrsConfigError, match=r"Project id \(project_id\) must be"):
         DrsHook(project_id="a/b").get_switchover_status(JOB)
 
 
@@ -79,13 +79,13 @@ def test_the_test_button_says_what_works(drs: Simulator) -> None:
         ({"host": "https://127.0.0.1:1"}, {}, None, "DRS at https://127.0.0.1:1 refused the connection"),
         ({}, {"verify": "true"}, None, "certificate of IAM"),
         ({"password": "wrong-password"}, {}, None, "IAM refuses the log-in (HTTP 401)"),
-        ({}, {"project_name": None}, None, "'project_name' or 'project_id' is required"),
+        ({}, {"project_name": None}, None, "Project name (project_name) or Project id (project_id) is required"),
         ({}, {"project_name": "no-such-project"}, None, "IAM refuses the log-in"),
         ({}, {}, ("list-jobs", Fault.no_permission()), "DRS.M00103"),
         ({}, {}, ("list-jobs", Fault.html(503)), "HTTP 503"),
         ({}, {}, ("tokens", Fault.redirect("https://elsewhere.invalid/")), "redirect to https://elsewhere.invalid/"),
-        ({}, {"auth_url": "{url}/no-keystone"}, None, "'auth_url' does not lead to an IAM"),
-        ({"login": None}, {}, None, "'login' (an IAM user name) is required"),
+        ({}, {"auth_url": "{url}/no-keystone"}, None, "IAM endpoint (auth_url) does not lead to an IAM"),
+        ({"login": None}, {}, None, "IAM user name (login) is required"),
     ],
 )
 def test_the_test_button_says_in_one_sentence_what_is_wrong(
@@ -106,7 +106,7 @@ def test_the_test_button_says_in_one_sentence_what_is_wrong(
 
 def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps({"conn_type": "drs", "extra": "{not json"}))
-    assert "'extra' must be a JSON object" in DrsHook().test_connection()[1]
+    assert "Extra (extra) must be a JSON object" in DrsHook().test_connection()[1]
 
 
 def test_the_form_knows_every_field_the_connection_reads() -> None:

@@ -14,7 +14,7 @@ HEAVY = ("requests", "aiohttp", "keystoneauth1", "urllib3", "airflow.triggers", 
 
 @pytest.mark.parametrize("module", ["sensors.drs", "hooks.drs", "links.drs"])
 def test_a_dag_file_loads_nothing_that_needs_the_network(module: str) -> None:
-    """Clients are imported when first used; ``docs/development.md`` has the milliseconds this saves."""
+    """Clients are imported when first used; ``docs/benchmarks.md`` has the milliseconds this saves."""
     code = (
         "import json, sys; from airflow.sdk import BaseSensorOperator; before = set(sys.modules)\n"
         f"import airflow_provider_drs.{module}\n"

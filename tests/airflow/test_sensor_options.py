@@ -156,10 +156,10 @@ def test_templates_are_rendered(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"password": None}, "'password' is required with a user name"),
-        ({"extra": {"domain_name": ""}}, "'domain_name' is required with a user name"),
-        ({"host": "http://drs.example.com"}, "'host' must be https"),
-        ({"extra": {"verify": "/nowhere/ca.pem"}}, "'verify' names a CA file that cannot be used"),
+        ({"password": None}, "IAM password (password) is required with IAM user name (login)"),
+        ({"extra": {"domain_name": ""}}, "Domain name (domain_name) is required with IAM user name (login)"),
+        ({"host": "http://drs.example.com"}, "DRS endpoint (host) must be https"),
+        ({"extra": {"verify": "/nowhere/ca.pem"}}, "Verify TLS (verify) names a CA file that cannot be used"),
     ],
 )
 def test_a_connection_that_cannot_work_sends_nothing(

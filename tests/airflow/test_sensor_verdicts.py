@@ -199,7 +199,7 @@ ROWS = [
         connection=_no_ca,
         state="failed",
         error=exceptions.DrsTlsError,
-        says=("certificate", "'verify'"),
+        says=("certificate", "Verify TLS (verify)"),
         polls=0,
         log_ins=0,
     ),

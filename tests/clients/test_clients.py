@@ -79,7 +79,7 @@ IAM_ANSWERS = [
     pytest.param(Fault.plain_401(), DrsAuthenticationError, "IAM refuses the log-in", id="401"),
     pytest.param(Fault.status(403), DrsAuthenticationError, "IAM refuses the log-in", id="403"),
     pytest.param(Fault.status(400), DrsAuthenticationError, "IAM refuses the log-in", id="400"),
-    pytest.param(Fault.status(404), DrsConfigError, "'auth_url' does not lead to an IAM", id="404"),
+    pytest.param(Fault.status(404), DrsConfigError, "IAM endpoint (auth_url) does not lead to an IAM", id="404"),
     pytest.param(Fault.json({"token": {}}, 201), DrsInvalidResponseError, "", id="no-token-header"),
     pytest.param(Fault.raw(b"{}", 201, {"X-Subject-Token": "t"}), DrsInvalidResponseError, "", id="no-token-body"),
     pytest.param(
@@ -89,7 +89,7 @@ IAM_ANSWERS = [
             {"X-Subject-Token": "t"},
         ),
         DrsConfigError,
-        "set 'project_name' or 'project_id'",
+        "set Project name (project_name) or Project id (project_id)",
         id="no-project",
     ),
     pytest.param(

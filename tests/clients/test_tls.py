@@ -39,7 +39,7 @@ class TestTls:
         error = refused(connect, self.settings(iam, simulator, verify=True))
         assert type(error) is DrsTlsError
         assert "does not verify: unable to get local issuer certificate" in str(error)
-        assert "Set 'verify'" in str(error)
+        assert "Set Verify TLS (verify)" in str(error)
         assert simulator.journal == []
 
     @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -86,7 +86,7 @@ class TestTls:
         (tmp_path / "ca.pem").write_text(content)
         error = refused(connect, self.settings(iam, simulator, verify=str(tmp_path / "ca.pem")))
         assert type(error) is DrsConfigError
-        assert "'verify' names a CA file that cannot be used" in str(error)
+        assert "Verify TLS (verify) names a CA file that cannot be used" in str(error)
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

@@ -85,7 +85,7 @@ def test_what_keystone_refuses(
         extra = {"project_id": "0" * 32}
     else:
         extra = {"project_id": keystone.create_project().id}
-    with pytest.raises(DrsAuthenticationError, match=r"HTTP 401.*Check login, password, 'domain_name' and the project"):
+    with pytest.raises(DrsAuthenticationError, match=r"HTTP 401.*Check IAM user name \(login\), IAM password"):
         connect(settings_of(drs, user, **extra)).call(ASK)
     assert drs.journal == []
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import DrsConfigError, DrsError
 from airflow_provider_drs.protocol.settings import Settings, is_loopback, read_settings
 
@@ -143,109 +144,115 @@ def test_what_the_form_leaves_in_an_empty_field_means_unset(name: str, empty: ob
 @pytest.mark.parametrize("name", ["login", "domain_name", "project_name", "region"])
 def test_a_required_field_left_empty_is_missing(name: str, empty: object) -> None:
     needed = "host" if name == "region" else name
-    assert f"'{needed}'" in refusal(**{name: empty}).message
+    assert field_name(needed) in refusal(**{name: empty}).message
 
 
 @pytest.mark.parametrize("extra", [None, {}, ""])
 def test_a_connection_without_extra_says_what_it_lacks(extra: object) -> None:
-    with pytest.raises(DrsConfigError, match=r"'host'.*or 'region' is required"):
+    with pytest.raises(DrsConfigError, match=r"DRS endpoint \(host\) or Region \(region\) is required"):
         read_settings("drs_test", login="ada", password=PASSWORD, extra=extra)
 
 
 @pytest.mark.parametrize("extra", [["a"], "text", 5, [{}], True])
 def test_extra_must_be_an_object(extra: object) -> None:
-    with pytest.raises(DrsConfigError, match="'extra' must be a JSON object"):
+    with pytest.raises(DrsConfigError, match=r"Extra \(extra\) must be a JSON object"):
         read_settings("drs_test", login="ada", password=PASSWORD, extra=extra)
 
 
 AS_TOKEN = {"token": "t", "login": None, "password": None}
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"region": None}, "'host' (the DRS endpoint) or 'region' is required"),
-    ({"login": None}, "'login' (an IAM user name) is required, or 'token'"),
-    ({"password": None}, "'password' is required with a user name"),
-    ({"domain_name": None}, "'domain_name' is required with a user name"),
-    ({"project_name": None}, "'project_name' or 'project_id' is required with a user name"),
-    ({"region": None, "host": "drs.example"}, "'auth_url' or 'region' is required with a user name"),
-    ({"token": "t"}, "'token' replaces login and password"),
-    ({"token": "t", "password": None}, "'token' replaces login and password"),
-    ({"token": "t", "login": None}, "'token' replaces login and password"),
-    ({**AS_TOKEN, "region": None, "host": "drs.example"}, "'project_id' is required with 'token'"),
-    ({**AS_TOKEN, "token": "two words"}, "'token' holds"),
-    ({**AS_TOKEN, "token": "line\nbreak"}, "'token' holds"),
-    ({**AS_TOKEN, "token": "tökén"}, "'token' holds"),
-    ({**AS_TOKEN, "token": 5}, "'token' must be a string"),
-    ({"region": "EU DE"}, "'region' must look like 'eu-de'"),
-    ({"region": "eu-de.evil.example/"}, "'region'"),
-    ({"region": "eu-de@evil.example"}, "'region'"),
-    ({"region": ["eu-de"]}, "'region' must be a string, not list"),
-    ({"host": "drs.example/v3"}, "'host' must be a host"),
-    ({"host": "https://drs.example/v3"}, "'host' must be a host"),
-    ({"host": "https://drs.example?x=1"}, "'host' must not hold"),
-    ({"host": "https://drs.example#x"}, "'host' must not hold"),
-    ({"host": "drs example"}, "'host' is not an address"),
-    ({"host": "drs.example\r\nX: y"}, "'host' holds control characters"),
-    ({"host": "ftp://drs.example"}, "'host' is not an address"),
-    ({"host": "drs.example:port"}, "'host' is not an address"),
-    ({"host": "drs.example:99999"}, "'host' is not an address"),
-    ({"host": "https://"}, "'host' is not an address"),
-    ({"host": "https://[::1"}, "'host' is not an address"),
-    ({"host": "2001:db8::1"}, "'host' is not an address"),
-    ({"host": "drs.example\\@evil.example"}, "'host'"),
-    ({"host": "http://drs.example"}, "'host' must be https"),
-    ({"host": "http://127.0.0.1.evil.example"}, "'host' must be https"),
-    ({"host": "http://localhost.evil.example"}, "'host' must be https"),
-    ({"host": "http://127.1"}, "'host' must be https"),
-    ({"host": "http://0.0.0.0"}, "'host' must be https"),
-    ({"host": "http://[2001:db8::1]"}, "'host' must be https"),
-    ({"host": "drs.example:8443", "port": 443}, "'port' says 443, 'host' says 8443"),
-    ({"port": 65536}, "'port' must be a number"),
-    ({"port": -1}, "'port' must be a number"),
-    ({"port": True}, "'port' must be a number"),
-    ({"port": "443"}, "'port' must be a number"),
-    ({"port": 443.0}, "'port' must be a number"),
-    ({"auth_url": "iam.example"}, "'auth_url' is not an address"),
-    ({"auth_url": "http://iam.example/v3"}, "'auth_url' must be https"),
-    ({"auth_url": "https://iam.example/v3?x=1"}, "'auth_url' must not hold"),
-    ({"auth_url": "https://iam.example:x"}, "'auth_url' is not an address"),
-    ({"auth_url": {"a": 1}}, "'auth_url' must be a string, not dict"),
-    ({"project_id": "eu-de demo"}, "'project_id' must be letters"),
-    ({"project_id": "../admin"}, "'project_id' must be letters"),
-    ({"project_id": "a" * 65}, "'project_id' must be letters"),
-    ({"project_id": 5}, "'project_id' must be a string, not int"),
-    ({"project_name": 5}, "'project_name' must be a string, not int"),
-    ({"domain_name": ["x"]}, "'domain_name' must be a string, not list"),
-    ({"domain_name": "a\x00b"}, "'domain_name' holds control characters"),
-    ({"login": "a\nb"}, "'login' holds control characters"),
-    ({"verify": 1}, "'verify' must be true, false or a CA file"),
-    ({"verify": []}, "'verify' must be true, false or a CA file"),
-    ({"timeout": 0}, "'timeout' must be seconds"),
-    ({"timeout": -1}, "'timeout' must be seconds"),
-    ({"timeout": 3601}, "'timeout' must be seconds"),
-    ({"timeout": "soon"}, "'timeout' must be seconds"),
-    ({"timeout": "nan"}, "'timeout' must be seconds"),
-    ({"timeout": float("inf")}, "'timeout' must be seconds"),
-    ({"timeout": True}, "'timeout' must be seconds"),
-    ({"timeout": [30]}, "'timeout' must be seconds"),
-    ({"timeout": 10**400}, "'timeout' must be seconds"),
-    ({"max_polls_in_flight": 0}, "'max_polls_in_flight' must be a whole number from 1 to 1000, not 0"),
-    ({"max_polls_in_flight": 2.5}, "'max_polls_in_flight' must be a whole number"),
-    ({"max_polls_in_flight": 1001}, "'max_polls_in_flight' must be a whole number"),
-    ({"max_polls_in_flight": True}, "'max_polls_in_flight' must be a whole number"),
-    ({"max_polls_per_second": 0}, "'max_polls_per_second' must be a number from 0.1"),
-    ({"max_polls_per_second": "many"}, "'max_polls_per_second' must be a number"),
-    ({"max_polls_per_second": float("inf")}, "'max_polls_per_second' must be a number"),
-    ({"language": "de"}, "'language' must be one of en-us, zh-cn"),
-    ({"language": 1}, "'language' must be a string, not int"),
-    ({"console_url": "javascript:alert(1)"}, "'console_url' must be an http(s) address"),
-    ({"console_url": 1}, "'console_url' must be a string, not int"),
+    ({"region": None}, "DRS endpoint (host) or Region (region) is required"),
+    ({"login": None}, "IAM user name (login) is required, or Token (token)"),
+    ({"password": None}, "IAM password (password) is required with IAM user name (login)"),
+    ({"domain_name": None}, "Domain name (domain_name) is required with IAM user name (login)"),
+    (
+        {"project_name": None},
+        "Project name (project_name) or Project id (project_id) is required",
+    ),
+    (
+        {"region": None, "host": "drs.example"},
+        "IAM endpoint (auth_url) or Region (region) is required with",
+    ),
+    ({"token": "t"}, "Token (token) replaces IAM user name (login) and IAM password (password)"),
+    ({"token": "t", "password": None}, "Token (token) replaces IAM user name (login) and IAM password (password)"),
+    ({"token": "t", "login": None}, "Token (token) replaces IAM user name (login) and IAM password (password)"),
+    ({**AS_TOKEN, "region": None, "host": "drs.example"}, "Project id (project_id) is required with Token (token)"),
+    ({**AS_TOKEN, "token": "two words"}, "Token (token) holds"),
+    ({**AS_TOKEN, "token": "line\nbreak"}, "Token (token) holds"),
+    ({**AS_TOKEN, "token": "tökén"}, "Token (token) holds"),
+    ({**AS_TOKEN, "token": 5}, "Token (token) must be a string"),
+    ({"region": "EU DE"}, "Region (region) must look like 'eu-de'"),
+    ({"region": "eu-de.evil.example/"}, "Region (region)"),
+    ({"region": "eu-de@evil.example"}, "Region (region)"),
+    ({"region": ["eu-de"]}, "Region (region) must be a string, not list"),
+    ({"host": "drs.example/v3"}, "DRS endpoint (host) must be a host"),
+    ({"host": "https://drs.example/v3"}, "DRS endpoint (host) must be a host"),
+    ({"host": "https://drs.example?x=1"}, "DRS endpoint (host) must not hold"),
+    ({"host": "https://drs.example#x"}, "DRS endpoint (host) must not hold"),
+    ({"host": "drs example"}, "DRS endpoint (host) is not an address"),
+    ({"host": "drs.example\r\nX: y"}, "DRS endpoint (host) holds control characters"),
+    ({"host": "ftp://drs.example"}, "DRS endpoint (host) is not an address"),
+    ({"host": "drs.example:port"}, "DRS endpoint (host) is not an address"),
+    ({"host": "drs.example:99999"}, "DRS endpoint (host) is not an address"),
+    ({"host": "https://"}, "DRS endpoint (host) is not an address"),
+    ({"host": "https://[::1"}, "DRS endpoint (host) is not an address"),
+    ({"host": "2001:db8::1"}, "DRS endpoint (host) is not an address"),
+    ({"host": "drs.example\\@evil.example"}, "DRS endpoint (host)"),
+    ({"host": "http://drs.example"}, "DRS endpoint (host) must be https"),
+    ({"host": "http://127.0.0.1.evil.example"}, "DRS endpoint (host) must be https"),
+    ({"host": "http://localhost.evil.example"}, "DRS endpoint (host) must be https"),
+    ({"host": "http://127.1"}, "DRS endpoint (host) must be https"),
+    ({"host": "http://0.0.0.0"}, "DRS endpoint (host) must be https"),
+    ({"host": "http://[2001:db8::1]"}, "DRS endpoint (host) must be https"),
+    ({"host": "drs.example:8443", "port": 443}, "DRS port (port) says 443, DRS endpoint (host) says 8443"),
+    ({"port": 65536}, "DRS port (port) must be a number"),
+    ({"port": -1}, "DRS port (port) must be a number"),
+    ({"port": True}, "DRS port (port) must be a number"),
+    ({"port": "443"}, "DRS port (port) must be a number"),
+    ({"port": 443.0}, "DRS port (port) must be a number"),
+    ({"auth_url": "iam.example"}, "IAM endpoint (auth_url) is not an address"),
+    ({"auth_url": "http://iam.example/v3"}, "IAM endpoint (auth_url) must be https"),
+    ({"auth_url": "https://iam.example/v3?x=1"}, "IAM endpoint (auth_url) must not hold"),
+    ({"auth_url": "https://iam.example:x"}, "IAM endpoint (auth_url) is not an address"),
+    ({"auth_url": {"a": 1}}, "IAM endpoint (auth_url) must be a string, not dict"),
+    ({"project_id": "eu-de demo"}, "Project id (project_id) must be letters"),
+    ({"project_id": "../admin"}, "Project id (project_id) must be letters"),
+    ({"project_id": "a" * 65}, "Project id (project_id) must be letters"),
+    ({"project_id": 5}, "Project id (project_id) must be a string, not int"),
+    ({"project_name": 5}, "Project name (project_name) must be a string, not int"),
+    ({"domain_name": ["x"]}, "Domain name (domain_name) must be a string, not list"),
+    ({"domain_name": "a\x00b"}, "Domain name (domain_name) holds control characters"),
+    ({"login": "a\nb"}, "IAM user name (login) holds control characters"),
+    ({"verify": 1}, "Verify TLS (verify) must be true, false or a CA file"),
+    ({"verify": []}, "Verify TLS (verify) must be true, false or a CA file"),
+    ({"timeout": 0}, "Timeout (timeout) must be seconds"),
+    ({"timeout": -1}, "Timeout (timeout) must be seconds"),
+    ({"timeout": 3601}, "Timeout (timeout) must be seconds"),
+    ({"timeout": "soon"}, "Timeout (timeout) must be seconds"),
+    ({"timeout": "nan"}, "Timeout (timeout) must be seconds"),
+    ({"timeout": float("inf")}, "Timeout (timeout) must be seconds"),
+    ({"timeout": True}, "Timeout (timeout) must be seconds"),
+    ({"timeout": [30]}, "Timeout (timeout) must be seconds"),
+    ({"timeout": 10**400}, "Timeout (timeout) must be seconds"),
+    ({"max_polls_in_flight": 0}, "Polls in flight (max_polls_in_flight) must be a whole number from 1 to 1000, not 0"),
+    ({"max_polls_in_flight": 2.5}, "Polls in flight (max_polls_in_flight) must be a whole number"),
+    ({"max_polls_in_flight": 1001}, "Polls in flight (max_polls_in_flight) must be a whole number"),
+    ({"max_polls_in_flight": True}, "Polls in flight (max_polls_in_flight) must be a whole number"),
+    ({"max_polls_per_second": 0}, "Polls per second (max_polls_per_second) must be a number from 0.1"),
+    ({"max_polls_per_second": "many"}, "Polls per second (max_polls_per_second) must be a number"),
+    ({"max_polls_per_second": float("inf")}, "Polls per second (max_polls_per_second) must be a number"),
+    ({"language": "de"}, "Language (language) must be one of en-us, zh-cn"),
+    ({"language": 1}, "Language (language) must be a string, not int"),
+    ({"console_url": "javascript:alert(1)"}, "Console address (console_url) must be an http(s) address"),
+    ({"console_url": 1}, "Console address (console_url) must be a string, not int"),
 ]
 
 
 @pytest.mark.parametrize(("fields", "says"), BAD)
-def test_what_is_missing_or_malformed_is_told_by_field_name(fields: dict[str, Any], says: str) -> None:
+def test_what_is_missing_or_malformed_is_named_by_label_and_key(fields: dict[str, Any], says: str) -> None:
     error = refusal(**fields)
     assert says in error.message
-    assert str(error).startswith("Connection 'drs_test': '")
+    assert str(error) == f"Connection 'drs_test': {error.message}"
 
 
 def test_for_project_replaces_the_project() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, STANDARD_FIELDS, field_name
 from airflow_provider_drs.protocol.errors import DrsConfigError, DrsError
 from airflow_provider_drs.protocol.settings import Settings, is_loopback, read_settings
 from tests.protocol.strategies import any_text, json_values, outcome, thorough
@@ -20,6 +22,7 @@ NAMES = [
     *("region", "auth_url", "domain_name", "project_name", "project_id", "token", "verify", "timeout", "language"),
     *("console_url", "host", "login"),
 ]
+NAMED = "|".join(re.escape(field_name(key)) for key in [*STANDARD_FIELDS, *CONNECTION_FIELDS])
 field_values = json_values | st.sampled_from(USUAL)
 extras = st.dictionaries(st.sampled_from(NAMES) | any_text, field_values, max_size=12)
 strings = st.none() | any_text | st.sampled_from(["ada", "drs.example", "https://[::1]:8443/", "http://localhost"])
@@ -51,7 +54,7 @@ def check(settings: Settings | DrsError) -> None:
     """Whatever was accepted is an address that a token may be sent to, and plain values; the rest names its field."""
     if isinstance(settings, DrsError):
         assert type(settings) is DrsConfigError
-        assert "'" in settings.message
+        assert re.search(NAMED, settings.message), "a field is named by label and key"
         assert str(settings).isprintable()
         return
     for address in filter(None, (settings.endpoint, settings.auth_url)):

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.errors import one_line
 
@@ -128,7 +129,7 @@ def iam_error(answer: HttpResponse) -> errors.DrsError:
     except (errors.DrsTransientError, errors.DrsRedirectError) as error:
         return error
     except errors.DrsJobNotFoundError as error:
-        text = f"{error.message}; 'auth_url' does not lead to an IAM that speaks Keystone v3"
+        text = f"{error.message}; {field_name('auth_url')} does not lead to an IAM that speaks Keystone v3"
         return errors.DrsConfigError(text, http_status=error.http_status)
     except errors.DrsError as error:
         message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
