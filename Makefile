@@ -12,6 +12,8 @@ PY := $(VENV)/bin/python
 TEST_AIRFLOW_HOME := .airflow-test
 
 OUTCOME ?= complete
+# How many processes run the tests; 0: the one that was started.
+TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
@@ -24,7 +26,7 @@ help: ## List the commands
 .PHONY: test
 test: lint $(KEYSTONE_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
-	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest $(PYTEST_ARGS)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## Check style and types

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-test-"))
+# Each worker of pytest-xdist has an Airflow of its own: database, configuration, logs.
+os.environ["AIRFLOW_HOME"] = str(Path(os.environ["AIRFLOW_HOME"], os.environ.get("PYTEST_XDIST_WORKER", "")))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent / "airflow" / "dags")
 os.environ["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
@@ -18,6 +21,44 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 from airflow_provider_drs.clients.sync_client import close_kept_clients
 from airflow_provider_drs.simulator import Simulator
+
+# Groups of tests that share a fixture that is dear to make, each run by one worker. What takes longest is begun first,
+# so that no worker is left with it at the end; the tests of a group come in the order of the beginnings of their ids.
+GROUPS = {
+    "standalone": (
+        "tests/airflow/test_killed_workers.py::test_each_worker_is_killed_at_its_step",
+        "tests/airflow/test_standalone.py",
+        "tests/airflow/test_killed_workers.py",
+    ),
+    "examples": ("tests/airflow/test_examples.py",),
+    "keystone": ("tests/keystone/", "tests/test_keystone_harness.py"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put every test into a group, that of its file where no other is named, and the groups into their order."""
+    beginnings = [(name, begin) for name, all_of_it in GROUPS.items() for begin in all_of_it]
+    places: dict[pytest.Item, int] = {}
+    for item in items:
+        found = [place for place, (_, begin) in enumerate(beginnings) if item.nodeid.startswith(begin)]
+        place = max(found, key=lambda place: len(beginnings[place][1]), default=len(beginnings))
+        places[item] = place
+        item.add_marker(pytest.mark.xdist_group(beginnings[place][0] if found else item.nodeid.partition("::")[0]))
+    items.sort(key=places.__getitem__)
+
+
+@pytest.fixture(autouse=True)
+def _masked_secrets() -> Iterator[None]:
+    """Let Airflow's mask forget the secrets of a test with the test.
+
+    It makes one regular expression of all secrets it ever heard of, anew for each further one: without this, each
+    test's password and tokens make all later tests slower.
+    """
+    yield
+    for name in ("airflow._shared", "airflow.sdk._shared"):
+        masks = sys.modules.get(f"{name}.secrets_masker.secrets_masker")
+        if masks is not None:
+            masks.reset_secrets_masker()
 
 
 @pytest.fixture

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
+
+from tests.waiting import until
+
+T = TypeVar("T")
 
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 
@@ -24,16 +28,28 @@ class Standalone:
     :param home: its AIRFLOW_HOME, made if need be.
     :param dags: folder of its DAG files.
     :param environment: further environment variables, such as connections.
+    :param database: a migrated SQLite database to begin with; None: it makes its own, which takes longer.
+    :param start_within: seconds to wait for it to be healthy.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        environment: dict[str, str],
+        database: Path | None = None,
+        start_within: float = 180,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = home
         self.log = home / "standalone.log"
+        self.start_within = start_within
         home.mkdir(parents=True, exist_ok=True)
+        if database is not None:
+            shutil.copyfile(database, home / "airflow.db")
         self.environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(Path(AIRFLOW).parent), os.environ.get("PATH", "")]),
@@ -48,42 +64,58 @@ class Standalone:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            # On a busy machine one process can hold SQLite's lock for longer than the usual five seconds.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             **environment,
         }
         self._session = requests.Session()
         self._session.trust_env = False
 
     def __enter__(self) -> Standalone:
-        self._out = self.log.open("wb")
-        self._process = subprocess.Popen(
-            [AIRFLOW, "standalone"], env=self.environment, stdout=self._out, stderr=self._out, start_new_session=True
-        )
-        self.until(self._healthy, 180, "a healthy Airflow")
-        answer = self._session.get(f"{self.url}/auth/token", timeout=10)
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._session.close)
+            self._out = undo.enter_context(self.log.open("wb"))
+            self._process = subprocess.Popen(
+                [AIRFLOW, "standalone"],
+                env=self.environment,
+                stdout=self._out,
+                stderr=self._out,
+                start_new_session=True,
+            )
+            undo.callback(self._end_processes)
+            self.until(self._healthy, self.start_within, "a healthy Airflow")
+            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+            # A start that failed ends what it began; after one that did not, that is left to the end of the block.
+            self._stack = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._stack.close()
+
+    @property
+    def group(self) -> int:
+        """The process group of all its processes."""
+        return self._process.pid
+
+    def _end_processes(self) -> None:
         with contextlib.suppress(ProcessLookupError):  # its children outlive a signal to it alone
-            os.killpg(self._process.pid, signal.SIGTERM)
+            os.killpg(self.group, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(30)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.group, signal.SIGKILL)
         self._process.wait()
-        self._out.close()
 
-    def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
+    def until(self, found: Callable[[], T | None], seconds: float, what: str) -> T:
         """Return what ``found`` returns once it is true; an error tells what Airflow wrote instead."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if value := found():
-                return value
-            if self._process.poll() is not None:
-                break
-            time.sleep(0.2)
-        raise AssertionError(f"waited for {what} in vain; Airflow's log ends:\n{self.log.read_text()[-6000:]}")
+        return until(
+            found,
+            seconds,
+            what,
+            over=lambda: self._process.poll() is not None,
+            tell=lambda: f"; Airflow's log ends:\n{self.log.read_text()[-6000:]}",
+        )
 
     def get(self, path: str, api: str = "/api/v2") -> Any:
         """Return the JSON of ``GET {api}{path}``."""
@@ -108,8 +140,12 @@ class Standalone:
 
     def state(self, dag_id: str, run_id: str, *states: str, task_id: str = "wait", seconds: float = 120) -> str:
         """Wait until the task is in one of ``states``; return which."""
-        seen = lambda: (s := self.task(dag_id, run_id, task_id)["state"]) in states and s  # noqa: E731
-        return str(self.until(seen, seconds, f"{dag_id}.{task_id} to be {' or '.join(states)}"))
+
+        def seen() -> str | None:
+            state = self.task(dag_id, run_id, task_id)["state"]
+            return str(state) if state in states else None
+
+        return self.until(seen, seconds, f"{dag_id}.{task_id} to be {' or '.join(states)}")
 
     def xcom(self, dag_id: str, run_id: str, key: str = "return_value", task_id: str = "wait") -> Any:
         """Return an XCom of the task."""
@@ -120,12 +156,16 @@ class Standalone:
             raise AssertionError(f"{error}; the task wrote:\n{self.task_log(dag_id, run_id)}") from None
 
     def task_log(self, dag_id: str, run_id: str) -> str:
-        """Return what the tasks of one run wrote, on workers and in the triggerer."""
+        """Return what the tasks of one run wrote, on workers and in the triggerer, once they have written it all.
+
+        A task's state is known before the last lines of its log are in the file: whoever writes it closes it then.
+        """
         folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+        self.until(lambda: not any(_open_files(folder)), 60, f"the end of the log of {dag_id} {run_id}")
         return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
     def log_text(self) -> str:
-        """Return all that tasks, triggers and the components wrote."""
+        """Return all that tasks, triggers and the components wrote so far."""
         files = [path for path in (self.home / "logs").rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in [self.log, *files])
 
@@ -144,3 +184,12 @@ class Standalone:
 
     def _knows(self, dag_id: str) -> bool:
         return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
+
+
+def _open_files(folder: Path) -> Iterator[Path]:
+    """Yield the files below ``folder`` that some process holds open."""
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # the process is over, or another user's
+            target = handle.readlink()
+            if target.is_relative_to(folder):
+                yield target

@@ -11,16 +11,13 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.exceptions import DrsComparisonError
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import run_job
-from tests.airflow.waits import A_TICK, JOB, JumpingClock
+from tests.airflow.waits import A_TICK, run_one
+from tests.clock import FakeClock
+from tests.constants import CREATE_COMPARISON as CREATE
+from tests.constants import JOB, OPERATOR_MODES
+from tests.constants import QUERY_COMPARISON as QUERY
 
-CREATE, QUERY = "create-compare-task", "query-compare-result"
 GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "CONSISTENT"}
-
-
-@pytest.fixture(autouse=True)
-def _time(clock: JumpingClock) -> None:
-    """Every test here lives by the jumping clock."""
 
 
 @dataclass
@@ -81,15 +78,15 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **{"compare_results": GOOD, "compare_seconds": 0, **row.job}))
     for call, fault in row.faults:
         drs.fault(call, fault)
 
     options = {"job_id": JOB, "compare": row.compare, **row.options}
-    ended = run_job(DrsCompareOperator, mode, clock, **options)
+    ended = run_one(DrsCompareOperator, mode, clock, **options)
 
     assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
     assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
@@ -100,17 +97,17 @@ def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: J
         assert ended.xcom["compare_id"]
 
 
-def test_a_comparison_that_takes_its_time(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_a_comparison_that_takes_its_time(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, compare_seconds=0.4, compare_results=GOOD))
-    ended = run_job(DrsCompareOperator, "poke", clock, job_id=JOB, compare="lines")
+    ended = run_one(DrsCompareOperator, "poke", clock, job_id=JOB, compare="lines")
     assert ended.state == "success"
     assert len([text for _, text in ended.lines if "RUNNING" in text]) == 1, "one line while it runs"
 
 
-def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, compare_seconds=1e6))
-    for mode in ("poke", "deferrable"):
-        ended = run_job(DrsCompareOperator, mode, clock, job_id=JOB, compare="lines", timeout=60)
+    for mode in OPERATOR_MODES:
+        ended = run_one(DrsCompareOperator, mode, clock, job_id=JOB, compare="lines", timeout=60)
         assert type(ended.error) is exceptions.DrsError
         assert "time-out" in str(ended.error)
         assert 60 - 1e-6 <= sum(ended.slept) <= 60 + A_TICK

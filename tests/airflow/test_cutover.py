@@ -15,15 +15,9 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 from airflow_provider_drs.cutover import cutover, reason_not_to_roll_back
 from airflow_provider_drs.protocol.switchover.record import Phase
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import JOB, JumpingClock
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, START, SWITCH
 
-POST = "switch-vip"
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
-
-
-@pytest.fixture(autouse=True)
-def _time(clock: JumpingClock) -> None:
-    """Every test here lives by the jumping clock."""
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @dataclass
@@ -101,7 +95,7 @@ ROWS = [
         "no connection while it runs: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"after": [START]},
-        faults=(("get-switch-vip-status", Fault.json({"id": JOB})), ("get-switch-vip-status", Fault.no_permission())),
+        faults=((GET_STATUS, Fault.json({"id": JOB})), (GET_STATUS, Fault.no_permission())),
     ),
     Row("not verified", "success success failed success success upstream_failed", verified=False),
     Row(
@@ -121,7 +115,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_when_it_is_rolled_back(row: Row, mode: str, drs: Simulator, airflow_db: None) -> None:
     drs.add_job(_job(**row.job))
@@ -147,7 +141,7 @@ def test_when_it_is_rolled_back(row: Row, mode: str, drs: Simulator, airflow_db:
     names = ("ready", "switchover", "check", "rollback_gate", "roll_back", "done")
     assert ended.tasks == dict(zip(names, row.ends.split(), strict=True))
     assert ended.state == row.run
-    assert len(drs.calls(POST)) == row.posts
+    assert len(drs.calls(SWITCH)) == row.posts
     expected = []
     if ended.tasks["check"] in ("success", "failed"):
         expected += [("check", "done")]
@@ -199,7 +193,7 @@ def test_a_comparison_does_not_let_a_job_through_that_was_passed_over(drs: Simul
         ),
     )
     assert set(ended.tasks.values()) == {"skipped"}
-    assert drs.calls(POST) == []
+    assert drs.calls(SWITCH) == []
 
 
 def test_what_is_given_is_handed_on() -> None:
@@ -294,7 +288,7 @@ def test_dry_run_changes_nothing(drs: Simulator, airflow_db: None) -> None:
     ended = _run("poke", lambda _: cutover(job_id=JOB, mode="target", switchover_kwargs={"dry_run": True}))
     assert ended.state == "success"
     assert ended.pull("cutover.switchover")["ready"] is True
-    assert drs.calls(POST) == []
+    assert drs.calls(SWITCH) == []
 
 
 def test_a_dag_file_with_a_cutover_loads_nothing_that_needs_the_network() -> None:

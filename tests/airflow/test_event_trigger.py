@@ -14,10 +14,8 @@ from structlog.testing import capture_logs
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.triggers import events
 from airflow_provider_drs.triggers.events import DrsSwitchoverEventTrigger
-from tests.airflow.waits import JOB, JumpingClock
-
-STATUS = "get-switch-vip-status"
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+from tests.clock import FakeClock
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START
 
 
 class Store:
@@ -43,7 +41,7 @@ def _watch(drs: Simulator, polls: int, store: Store | None = None, **kwargs: Any
     trigger = DrsSwitchoverEventTrigger(JOB, **kwargs)
     trigger.asset_state_store = store
     fired: list[Any] = []
-    until = len(drs.calls(STATUS)) + polls
+    until = len(drs.calls(GET_STATUS)) + polls
 
     async def watch() -> None:
         async for event in trigger.run():
@@ -51,7 +49,7 @@ def _watch(drs: Simulator, polls: int, store: Store | None = None, **kwargs: Any
 
     async def watch_for_so_long() -> None:
         watching = asyncio.ensure_future(watch())
-        while len(drs.calls(STATUS)) < until and not watching.done():
+        while len(drs.calls(GET_STATUS)) < until and not watching.done():
             await asyncio.sleep(0)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -135,9 +133,9 @@ def test_without_a_store_a_restart_begins_anew(drs: Simulator) -> None:
         (Fault.json({"id": "other", "status": START}), 1, 0),
     ],
 )
-def test_no_error_ends_the_watch(fault: Fault, said: int, pauses: int, drs: Simulator, clock: JumpingClock) -> None:
+def test_no_error_ends_the_watch(fault: Fault, said: int, pauses: int, drs: Simulator, clock: FakeClock) -> None:
     _script(drs, None, START, COMPLETE)
-    drs.fault(STATUS, fault, times=3)
+    drs.fault(GET_STATUS, fault, times=3)
     with capture_logs() as captured:
         fired = _watch(drs, 8)
     assert [event["outcome"] for event in fired] == ["done"]
@@ -159,7 +157,7 @@ def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
     assert drs.password not in repr(trigger)
 
 
-def test_triggers_that_watch_the_same_job_share_its_polls(drs: Simulator, clock: JumpingClock) -> None:
+def test_triggers_that_watch_the_same_job_share_its_polls(drs: Simulator, clock: FakeClock) -> None:
     """By way of Airflow's own shared stream; an error reaches all and ends none."""
     from airflow.triggers.shared_stream import SharedStreamManager
 
@@ -176,11 +174,11 @@ def test_triggers_that_watch_the_same_job_share_its_polls(drs: Simulator, clock:
     async def main() -> None:
         manager = SharedStreamManager()
         watches = [asyncio.ensure_future(watch(number, manager)) for number in (0, 1)]
-        while len(drs.calls(STATUS)) < 2:
+        while len(drs.calls(GET_STATUS)) < 2:
             await asyncio.sleep(0)
-        drs.fault(STATUS, Fault.no_permission())
-        drs.fault(STATUS, Fault.status(503))
-        while len(drs.calls(STATUS)) < 10:
+        drs.fault(GET_STATUS, Fault.no_permission())
+        drs.fault(GET_STATUS, Fault.status(503))
+        while len(drs.calls(GET_STATUS)) < 10:
             await asyncio.sleep(0)
         assert not any(watching.done() for watching in watches)
         for number, watching in enumerate(watches):
@@ -190,7 +188,7 @@ def test_triggers_that_watch_the_same_job_share_its_polls(drs: Simulator, clock:
 
     asyncio.run(main())
     assert fired == [["done"], ["failed", "done"]]
-    assert len(drs.calls(STATUS)) <= 11, "one poll an interval, not one for each trigger"
+    assert len(drs.calls(GET_STATUS)) <= 11, "one poll an interval, not one for each trigger"
     assert len(drs.calls("tokens")) == 1
 
 

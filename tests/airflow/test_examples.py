@@ -16,10 +16,9 @@ import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import AIRFLOW, Standalone
+from tests.constants import COMPLETE, FAILED, GET_STATUS, START, SWITCH
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
-COMPLETE, FAILED = "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
-POST, STATUS = "switch-vip", "get-switch-vip-status"
 WATCHED = "260e27fd-4976-44dc-9948-e1265e4jb299"
 AT_ONCE = 2
 
@@ -40,7 +39,7 @@ def cloud() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def airflow(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+def airflow(cloud: Simulator, airflow_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     environment = {
         "AIRFLOW_CONN_DRS_DEFAULT": json.dumps(cloud.connection()),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -50,7 +49,7 @@ def airflow(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         "WATCHED_DRS_JOB": WATCHED,
     }
-    with Standalone(tmp_path_factory.mktemp("examples"), EXAMPLES, environment) as running:
+    with Standalone(tmp_path_factory.mktemp("examples"), EXAMPLES, environment, airflow_db) as running:
         yield running
 
 
@@ -60,7 +59,7 @@ def gated(cloud: Simulator, airflow: Standalone) -> dict[str, str]:
     runs = {}
     for number, name in enumerate(("approved", "late", "rejected"), 10):
         refused = "DRS.M00304" if name == "approved" else None  # the others are compared
-        cloud.add_job(Job(_id(number), start_lasts=1, compare_seconds=0, compare_refused=refused))
+        cloud.add_job(Job(_id(number), start_lasts=10, compare_seconds=0, compare_refused=refused))
         runs[name] = airflow.start("gated_cutover", job_id=_id(number))
     for run in runs.values():
         airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
@@ -85,12 +84,13 @@ def nobody() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def runs(cloud: Simulator, airflow: Standalone, gated: dict[str, str], database: int, nobody: int) -> dict[str, str]:
     """All that needs nobody's answer, started at once."""
-    cloud.add_job(Job(_id(1), start_lasts=1, running=True))
-    cloud.add_job(Job(_id(2), start_after=1, start_lasts=2, leftover=COMPLETE))
+    cloud.add_job(Job(_id(1), start_lasts=10, running=True))
+    cloud.add_job(Job(_id(2), start_after=1, start_lasts=10, leftover=COMPLETE))
     for job in FLEET:
-        cloud.add_job(Job(job, start_lasts=2, final=FAILED if job == FLEET[0] else COMPLETE))
+        cloud.add_job(Job(job, start_lasts=10, final=FAILED if job == FLEET[0] else COMPLETE))
     for number in (30, 31):
-        cloud.add_job(Job(_id(number), start_lasts=1))
+        # Long enough to be seen on a busy machine: an end without a start in sight is one that nobody can vouch for.
+        cloud.add_job(Job(_id(number), start_lasts=10))
     there: dict[str, Any] = {"host": "127.0.0.1", "rollback_mode": "source"}
     return {
         "wait": airflow.start("wait_for_switchover", job_id=_id(1)),
@@ -119,7 +119,7 @@ def _answer(airflow: Standalone, run_id: str, option: str) -> None:
 
 
 def _posts(cloud: Simulator, job_id: str) -> int:
-    return len([entry for entry in cloud.calls(POST) if entry.job_id == job_id])
+    return len([entry for entry in cloud.calls(SWITCH) if entry.job_id == job_id])
 
 
 def test_each_example_is_short_and_loads(airflow: Standalone) -> None:
@@ -214,9 +214,9 @@ def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
 
     def polls(more: int) -> None:
         """Wait until the job was polled so many times from now on."""
-        seen = len([entry for entry in cloud.calls(STATUS) if entry.job_id == WATCHED])
+        seen = len([entry for entry in cloud.calls(GET_STATUS) if entry.job_id == WATCHED])
         airflow.until(
-            lambda: len([entry for entry in cloud.calls(STATUS) if entry.job_id == WATCHED]) >= seen + more,
+            lambda: len([entry for entry in cloud.calls(GET_STATUS) if entry.job_id == WATCHED]) >= seen + more,
             120,
             "polls",
         )
@@ -227,7 +227,7 @@ def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
 
     polls(2)
     assert runs() == []
-    cloud.add_job(Job(WATCHED, status_script=["SWITCH_VIP_START", FAILED], error_code="DRS.M9", error_msg="in use"))
+    cloud.add_job(Job(WATCHED, status_script=[START, FAILED], error_code="DRS.M9", error_msg="in use"))
     [end] = until_told(1)
     assert (end["job_id"], end["outcome"], end["error_code"]) == (WATCHED, "failed", "DRS.M9")
 
@@ -249,7 +249,7 @@ def _kill_triggerer(airflow: Standalone) -> None:
     killed = 0
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            ours = os.getpgid(int(place.name)) == airflow._process.pid
+            ours = os.getpgid(int(place.name)) == airflow.group
             if ours and b"triggerer" in (place / "cmdline").read_bytes():
                 os.kill(int(place.name), signal.SIGKILL)
                 killed += 1

@@ -13,7 +13,7 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, get_provider_info
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import JOB
+from tests.constants import JOB
 
 
 def _free_port() -> int:

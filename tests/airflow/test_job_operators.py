@@ -17,17 +17,12 @@ from airflow_provider_drs.operators.jobs import (
     DrsStopJobOperator,
 )
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import run_job
-from tests.airflow.waits import JOB, JumpingClock
+from tests.airflow.waits import run_one
+from tests.clock import FakeClock
+from tests.constants import BATCH_STATUS, JOB, OPERATOR_MODES, RELEASED, RUNNING
 
 START, PAUSE, RESUME, STOP = DrsStartJobOperator, DrsPauseJobOperator, DrsResumeJobOperator, DrsStopJobOperator
 CALLS = {START: "batch-starting", PAUSE: "batch-pause-task", RESUME: "batch-retry-task", STOP: "batch-jobs"}
-RUNNING, RELEASED = "INCRE_TRANSFER_STARTED", "RELEASE_RESOURCE_COMPLETE"
-
-
-@pytest.fixture(autouse=True)
-def _time(clock: JumpingClock) -> None:
-    """Every test here lives by the jumping clock."""
 
 
 @dataclass
@@ -131,14 +126,14 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_control(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_control(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
     for fault in row.faults:
         drs.fault(CALLS[row.kind], fault)
 
-    ended = run_job(row.kind, mode, clock, **{"job_id": JOB, **row.options})
+    ended = run_one(row.kind, mode, clock, **{"job_id": JOB, **row.options})
 
     assert type(ended.error) is (row.error or type(None)), ended
     assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
@@ -150,20 +145,20 @@ def test_control(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: J
         assert (ended.xcom["status"], ended.xcom["requested"]) == (row.status, row.requests > 0)
 
 
-def test_without_waiting(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_without_waiting(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, transition_seconds=3600))
-    ended = run_job(STOP, "poke", clock, job_id=JOB, wait_for_completion=False)
+    ended = run_one(STOP, "poke", clock, job_id=JOB, wait_for_completion=False)
     assert ended.state == "success"
     assert ended.xcom["status_before"] == RUNNING
-    assert len(drs.calls("batch-status")) == len(drs.calls("batch-jobs")) == 1
+    assert len(drs.calls(BATCH_STATUS)) == len(drs.calls("batch-jobs")) == 1
 
 
 def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
-    drs: Simulator, airflow_db: None, clock: JumpingClock
+    drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(Job(JOB))
     drs.fault("batch-jobs", Fault.reset(), times=None)
-    ended = run_job(STOP, "poke", clock, job_id=JOB, transient_error_timeout=120)
+    ended = run_one(STOP, "poke", clock, job_id=JOB, transient_error_timeout=120)
     assert type(ended.error) is exceptions.DrsError
     assert "is not known" in str(ended.error)
     assert "Nothing was changed" not in str(ended.error)

@@ -11,15 +11,9 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor, DrsJobStatusSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.job_runs import OTHER, run_job
-from tests.airflow.waits import JOB, MODES, JumpingClock
-
-HEALTHY = "INCRE_TRANSFER_STARTED"
-
-
-@pytest.fixture(autouse=True)
-def _time(clock: JumpingClock) -> None:
-    """Every test here lives by the jumping clock."""
+from tests.airflow.waits import run_one
+from tests.clock import FakeClock
+from tests.constants import BATCH_PROGRESS, BATCH_STATUS, JOB, OTHER_JOB, RUNNING, SENSOR_MODES
 
 
 @dataclass
@@ -38,21 +32,21 @@ class Row:
 READY = [
     Row("ready from the start", polls=3),
     Row("one sample is enough", sensor={"stable_samples": 1}, polls=1),
-    Row("full transfer first", {"task_status_script": ["FULL_TRANSFER_STARTED"] * 4 + [HEALTHY]}, polls=7),
+    Row("full transfer first", {"task_status_script": ["FULL_TRANSFER_STARTED"] * 4 + [RUNNING]}, polls=7),
     Row("lag falls", {"lag_script": [30, 30, 5, 0]}, polls=6),
     Row("lag within the limit", {"lag_script": [9, 4, 5, 5]}, {"max_lag": 5}, polls=4, lag=5.0),
     Row("limit from a template", {"lag_script": [9, 4, 5, 5]}, {"max_lag": "{{ 2 + 3 }}"}, polls=4, lag=5.0),
     Row("a relapse begins anew", {"lag_script": [0, 0, 7, 0]}, polls=6),
     Row("-1 is no small lag", {"lag_script": ["-1", "-1", 0]}, {"max_lag": 60}, polls=5),
     Row("no lag is no lag of 0", {"lag_script": [None, "ABSENT", "", "soon", "NaN", "-0.5", "1e-9", 0]}, polls=10),
-    Row("an undocumented status is not healthy", {"task_status_script": ["NODE_UPGRADE_START", HEALTHY]}, polls=4),
+    Row("an undocumented status is not healthy", {"task_status_script": ["NODE_UPGRADE_START", RUNNING]}, polls=4),
     Row("any lag that is known", {"lag_script": ["-1", 5000]}, {"max_lag": None}, polls=4, lag=5000.0),
-    Row("trouble breaks the row", faults=(("batch-status", Fault.status(503)),), polls=4),
-    Row("too frequent", faults=(("batch-progress", Fault.status(400, "DRS.M01503")),), polls=4),
+    Row("trouble breaks the row", faults=((BATCH_STATUS, Fault.status(503)),), polls=4),
+    Row("too frequent", faults=((BATCH_PROGRESS, Fault.status(400, "DRS.M01503")),), polls=4),
     Row(
         "failed",
         {
-            "task_status_script": [HEALTHY, "INCRE_TRANSFER_FAILED"],
+            "task_status_script": [RUNNING, "INCRE_TRANSFER_FAILED"],
             "task_error_code": "DRS.M7",
             "task_error_msg": "log",
         },
@@ -90,7 +84,7 @@ READY = [
     Row(
         "no permission is not skipped",
         sensor={"soft_fail": True},
-        faults=(("batch-progress", Fault.no_permission()),),
+        faults=((BATCH_PROGRESS, Fault.no_permission()),),
         state="failed",
         error=exceptions.DrsPermissionError,
         polls=1,
@@ -98,68 +92,66 @@ READY = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize("row", READY, ids=lambda row: row.name)
-def test_ready(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_ready(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
     for call, fault in row.faults:
         drs.fault(call, fault)
 
-    ended = run_job(DrsJobReadySensor, mode, clock, **{"job_id": JOB, **row.sensor})
+    ended = run_one(DrsJobReadySensor, mode, clock, **{"job_id": JOB, **row.sensor})
 
     assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
     assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
-    polls = drs.calls("batch-status")
+    polls = drs.calls(BATCH_STATUS)
     assert row.polls is None or len(polls) == row.polls
     if row.state == "success":
         sample = ended.xcom[JOB]
-        assert (list(ended.xcom), sample["status"], sample["lag"]) == ([JOB], HEALTHY, row.lag)
+        assert (list(ended.xcom), sample["status"], sample["lag"]) == ([JOB], RUNNING, row.lag)
         assert sample["at"].endswith("+00:00")
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])  # what ends a deferred wait is not this clock
-def test_never_ready(mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_never_ready(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, status="FULL_TRANSFER_STARTED"))
 
-    ended = run_job(DrsJobReadySensor, mode, clock, job_id=JOB, timeout=300)
+    ended = run_one(DrsJobReadySensor, mode, clock, job_id=JOB, timeout=300)
 
     assert (ended.state, type(ended.error).__name__) == ("failed", "AirflowSensorTimeout")
     assert len(ended.lines) == 1, "no line for a poll that changes nothing"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_all_of_many_jobs_in_two_requests_a_poll(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
-) -> None:
+@pytest.mark.parametrize("mode", SENSOR_MODES)
+def test_all_of_many_jobs_in_two_requests_a_poll(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     ids = [JOB, *(f"{number:08}-4976-44dc-9948-e1265e4jb201" for number in range(99))]
     for job_id in ids[1:]:
         drs.add_job(Job(job_id))
     drs.add_job(Job(JOB, lag_script=[4, 3, 0]))
 
-    ended = run_job(DrsJobReadySensor, mode, clock, job_ids=",".join(ids), stable_samples=2)
+    ended = run_one(DrsJobReadySensor, mode, clock, job_ids=",".join(ids), stable_samples=2)
 
     assert ended.state == "success"
     assert list(ended.xcom) == ids
-    assert len(drs.calls("batch-status")) == len(drs.calls("batch-progress")) == 4
+    assert len(drs.calls(BATCH_STATUS)) == len(drs.calls(BATCH_PROGRESS)) == 4
     assert [text for _, text in ended.lines if "99 of 100 ready" in text and JOB in text]
     assert len(ended.lines) == 3, "one line for each change"
 
 
-def test_more_than_a_hundred_jobs_and_one_that_failed(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_more_than_a_hundred_jobs_and_one_that_failed(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     ids = [f"{number:08}-4976-44dc-9948-e1265e4jb201" for number in range(101)]
     for job_id in ids:
         drs.add_job(Job(job_id))
     drs.add_job(Job(ids[-1], status="FULL_TRANSFER_FAILED"))
 
-    ended = run_job(DrsJobReadySensor, "poke", clock, job_ids=ids)
+    ended = run_one(DrsJobReadySensor, "poke", clock, job_ids=ids)
 
     assert isinstance(ended.error, DrsJobFailedError)
     assert ended.error.job_ids == [ids[-1]]
-    assert len(drs.calls("batch-status")) == 2
+    assert len(drs.calls(BATCH_STATUS)) == 2
 
 
 def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
-    drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drs.add_job(Job(JOB, lag_script=[4, 0]))
     poke = DrsJobReadySensor.poke
@@ -169,10 +161,10 @@ def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
         lambda self, context: poke(self, {k: v for k, v in context.items() if k != "task_state_store"}),
     )
 
-    ended = run_job(DrsJobReadySensor, "reschedule", clock, job_id=JOB)
+    ended = run_one(DrsJobReadySensor, "reschedule", clock, job_id=JOB)
 
     assert ended.state == "success"
-    assert len(drs.calls("batch-status")) == 4
+    assert len(drs.calls(BATCH_STATUS)) == 4
     assert ended.slept == [60.0, 5.0, 5.0]
 
 
@@ -189,9 +181,9 @@ def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
     ],
 )
 def test_bad_arguments_fail_before_any_request(
-    arguments: dict[str, Any], says: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    arguments: dict[str, Any], says: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
-    ended = run_job(DrsJobReadySensor, "poke", clock, **arguments)
+    ended = run_one(DrsJobReadySensor, "poke", clock, **arguments)
 
     assert isinstance(ended.error, exceptions.DrsArgumentError)
     assert says in str(ended.error)
@@ -199,15 +191,15 @@ def test_bad_arguments_fail_before_any_request(
 
 
 @pytest.mark.parametrize(
-    "written", [[JOB, OTHER], f'["{JOB}", "{OTHER}"]', f"{JOB}, {OTHER}", f"{{{{ '{JOB},{OTHER}' }}}}"]
+    "written", [[JOB, OTHER_JOB], f'["{JOB}", "{OTHER_JOB}"]', f"{JOB}, {OTHER_JOB}", f"{{{{ '{JOB},{OTHER_JOB}' }}}}"]
 )
-def test_job_ids_in_any_form(written: Any, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_job_ids_in_any_form(written: Any, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB))
-    drs.add_job(Job(OTHER))
+    drs.add_job(Job(OTHER_JOB))
 
-    ended = run_job(DrsJobReadySensor, "poke", clock, job_ids=written, stable_samples=1)
+    ended = run_one(DrsJobReadySensor, "poke", clock, job_ids=written, stable_samples=1)
 
-    assert list(ended.xcom) == [JOB, OTHER]
+    assert list(ended.xcom) == [JOB, OTHER_JOB]
 
 
 def test_which_jobs_is_said_in_one_way() -> None:
@@ -228,26 +220,26 @@ STATUS = [
     ),
     Row(
         "one of several, spelled in two ways",
-        {"task_status_script": [HEALTHY, "PAUSEING"]},
+        {"task_status_script": [RUNNING, "PAUSEING"]},
         {"target_statuses": ["PAUSING", "STARTJOB_FAILED"]},
         polls=2,
     ),
     Row(
         "stopped, on the way there",
-        {"task_status_script": [HEALTHY, "RELEASE_RESOURCE_STARTED", "RELEASE_RESOURCE_COMPLETE"]},
+        {"task_status_script": [RUNNING, "RELEASE_RESOURCE_STARTED", "RELEASE_RESOURCE_COMPLETE"]},
         {"target_statuses": "RELEASE_RESOURCE_COMPLETE"},
         polls=3,
     ),
     Row(
         "no status yet",
-        {"task_status_script": [None, "ABSENT", HEALTHY]},
-        {"target_statuses": HEALTHY},
+        {"task_status_script": [None, "ABSENT", RUNNING]},
+        {"target_statuses": RUNNING},
         polls=3,
     ),
     Row(
         "failed",
         {"status": "FULL_TRANSFER_FAILED"},
-        {"target_statuses": HEALTHY},
+        {"target_statuses": RUNNING},
         state="failed",
         error=DrsJobFailedError,
         says=(JOB, "FULL_TRANSFER_FAILED"),
@@ -256,7 +248,7 @@ STATUS = [
     Row(
         "failures of one's own",
         {"task_status_script": ["INCRE_TRANSFER_FAILED", "PAUSING"]},
-        {"target_statuses": HEALTHY, "failure_statuses": ["PAUSING"]},
+        {"target_statuses": RUNNING, "failure_statuses": ["PAUSING"]},
         state="failed",
         error=DrsJobFailedError,
         says=("PAUSING",),
@@ -266,17 +258,17 @@ STATUS = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize("row", STATUS, ids=lambda row: row.name)
-def test_status(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_status(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
 
-    ended = run_job(DrsJobStatusSensor, mode, clock, job_id=JOB, **row.sensor)
+    ended = run_one(DrsJobStatusSensor, mode, clock, job_id=JOB, **row.sensor)
 
     assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
     assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
-    assert len(drs.calls("batch-status")) == row.polls
-    assert not drs.calls("batch-progress")
+    assert len(drs.calls(BATCH_STATUS)) == row.polls
+    assert not drs.calls(BATCH_PROGRESS)
     if row.state == "success":
         assert list(ended.xcom) == ["job_id", "status", "first_polled_at", "done_at", "polls"]
         assert (ended.xcom["job_id"], ended.xcom["polls"]) == (JOB, row.polls)

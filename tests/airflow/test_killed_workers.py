@@ -5,10 +5,8 @@ Real task processes of a real scheduler. All runs are started at once, so that t
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,7 @@ import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
-
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+from tests.constants import COMPLETE, FAILED, SWITCH, numbered_job
 
 
 @dataclass(frozen=True)
@@ -48,57 +45,47 @@ CASES = [(way, kill) for way in ("poke", "deferrable") for kill in KILLS]
 
 
 def _job(case: tuple[str, Kill]) -> str:
-    return f"260e27fd-4976-44dc-9948-e1265ejb{CASES.index(case):04}"
+    return numbered_job(CASES.index(case))
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        for case in CASES:
-            # Long enough for every retry to be deferred well before the end: a trigger that fires within seconds of
-            # the deferral can meet Airflow's scheduler before it has seen the deferring process end.
-            simulator.add_job(
-                Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=45, final=case[1].final)
-            )
-        yield simulator
+@pytest.fixture(scope="session")
+def runs(cloud: Simulator, airflow: Standalone, kill_place: Path) -> dict[str, str]:
+    """Start all runs, and kill each worker when it has come to its step; return the run of each job."""
+    started = {}
+    for case in CASES:
+        # Long enough for every retry to be deferred well before the end: a trigger that fires within seconds of
+        # the deferral can meet Airflow's scheduler before it has seen the deferring process end.
+        job = Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=45, final=case[1].final)
+        cloud.add_job(job)
+        started[job.job_id] = airflow.start(f"killed_{case[0]}", job_id=job.job_id, stop_at=case[1].stop_at)
+    waiting = set(started)
+
+    def kill_who_has_come() -> bool:
+        for job_id in list(waiting):
+            found = kill_place / f"{job_id}.pid"
+            if found.exists():
+                os.kill(int(found.read_text()), signal.SIGKILL)
+                waiting.discard(job_id)
+        return not waiting
+
+    airflow.until(kill_who_has_come, 300, "every worker to come to its step")
+    return started
 
 
-@pytest.fixture(scope="module")
-def runs(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standalone, dict[str, str]]]:
-    """Start all runs, and kill each worker when it has come to its step."""
-    place, dags = tmp_path_factory.mktemp("kills"), Path(__file__).parent / "standalone_dags"
-    environment = {
-        "AIRFLOW_CONN_DRS_DEFAULT": json.dumps(cloud.connection()),
-        "AIRFLOW__CORE__PARALLELISM": "8",
-        "KILL_DIR": str(place),
-    }
-    with Standalone(tmp_path_factory.mktemp("standalone"), dags, environment) as airflow:
-        started = {
-            _job(case): airflow.start(f"killed_{case[0]}", job_id=_job(case), stop_at=case[1].stop_at) for case in CASES
-        }
-        waiting = set(started)
-
-        def kill_who_has_come() -> bool:
-            for job in list(waiting):
-                found = place / f"{job}.pid"
-                if found.exists():
-                    os.kill(int(found.read_text()), signal.SIGKILL)
-                    waiting.discard(job)
-            return not waiting
-
-        airflow.until(kill_who_has_come, 300, "every worker to come to its step")
-        yield airflow, started
+def test_each_worker_is_killed_at_its_step(runs: dict[str, str]) -> None:
+    """Other tests run while the retries wait, see ``GROUPS`` in ``tests/conftest.py``."""
+    assert len(runs) == len(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1].stop_at}, {case[1].outcome}")
 def test_one_switchover_and_the_right_end(
-    case: tuple[str, Kill], cloud: Simulator, runs: tuple[Standalone, dict[str, str]]
+    case: tuple[str, Kill], cloud: Simulator, airflow: Standalone, runs: dict[str, str]
 ) -> None:
-    (airflow, started), (way, kill), job = runs, case, _job(case)
-    run = started[job]
+    (way, kill), job = case, _job(case)
+    run = runs[job]
     state = airflow.state(f"killed_{way}", run, "success", "failed", task_id="switch", seconds=240)
 
-    posts = [entry for entry in cloud.calls("switch-vip") if entry.job_id == job]
+    posts = [entry for entry in cloud.calls(SWITCH) if entry.job_id == job]
     assert len(posts) == kill.posts, airflow.task_log(f"killed_{way}", run)
     assert cloud.switched(job) == ["target"] * kill.posts
     assert state == ("success" if kill.outcome == "done" else "failed")
@@ -109,11 +96,9 @@ def test_one_switchover_and_the_right_end(
 
 
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])
-def test_clearing_the_task(
-    final: str, state: str, posts: int, cloud: Simulator, runs: tuple[Standalone, dict[str, str]]
-) -> None:
+def test_clearing_the_task(final: str, state: str, posts: int, cloud: Simulator, airflow: Standalone) -> None:
     """What is complete is not switched again; what failed is, because a person has asked for it."""
-    airflow, job = runs[0], f"260e27fd-4976-44dc-9948-e1265ejb9{posts:03}"
+    job = numbered_job(500 + posts)
     cloud.add_job(Job(job, no_switchover="null", start_lasts=3, final=final))
     run = airflow.start("killed_poke", job_id=job, stop_at="never")
     assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state

@@ -10,9 +10,8 @@ import sys
 from collections import Counter
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import JOB
+from tests.constants import GET_STATUS, JOB
 
-STATUS = "get-switch-vip-status"
 WAITS = f"""
 import airflow.sdk.serde  # as the triggerer does, which sets the stats up
 import asyncio
@@ -68,9 +67,9 @@ def _sent(how: str, drs: Simulator) -> Counter[str]:
 
 def test_what_a_triggerer_sends(drs: Simulator) -> None:
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START", "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
-    drs.fault(STATUS, Fault.status(503))
+    drs.fault(GET_STATUS, Fault.status(503))
     sent = _sent("trigger", drs)
-    polls = len(drs.calls(STATUS))
+    polls = len(drs.calls(GET_STATUS))
     assert sent.pop("drs.polls|c") == sent.pop("drs.poll_duration|ms") == polls
     assert sent == {
         "drs.errors.DrsServerError|c": 1,
@@ -84,7 +83,7 @@ def test_what_a_triggerer_sends(drs: Simulator) -> None:
 
 def test_what_a_worker_sends(drs: Simulator) -> None:
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
-    drs.fault(STATUS, Fault.expired_token())
+    drs.fault(GET_STATUS, Fault.expired_token())
     sent = _sent("poke", drs)
     assert sent["drs.polls|c"] == sent["drs.poll_duration|ms"] == 1, "one call, though it took two requests"
     assert sent["drs.token_renewals|c"] == 2

@@ -14,13 +14,12 @@ from airflow.sdk import DAG
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import A_TICK, JOB, MODES, JumpingClock, run_wait
+from tests.airflow.waits import A_TICK, run_wait
+from tests.clock import FakeClock
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, SENSOR_MODES, START
 
-STATUS = "get-switch-vip-status"
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
 
-
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
     ("options", "answers", "fault", "state"),
     [
@@ -38,27 +37,27 @@ START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP
 )
 def test_failing_softly(
     mode: str, options: dict[str, Any], answers: list[str | None], fault: Fault | None, state: str,
-    drs: Simulator, airflow_db: None, clock: JumpingClock,
+    drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
     drs.add_job(Job(JOB, status_script=answers))
     if fault:
-        drs.fault(STATUS, fault)
+        drs.fault(GET_STATUS, fault)
     assert run_wait(mode, clock, **options).state == state
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
     ("answers", "fault", "tries", "state"),
     [([FAILED], None, 1, "failed"), ([COMPLETE], Fault.no_permission(), 2, "success")],
 )
 def test_retries(
     mode: str, answers: list[str | None], fault: Fault | None, tries: int, state: str,
-    drs: Simulator, airflow_db: None, clock: JumpingClock,
+    drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
     """A failed switchover is not retried; an error in talking to DRS is, if the user wants it."""
     drs.add_job(Job(JOB, status_script=answers))
     if fault:
-        drs.fault(STATUS, fault)
+        drs.fault(GET_STATUS, fault)
     ended = run_wait(mode, clock, retries=1, retry_delay=timedelta(0))
     assert (ended.state, ended.tries) == (state, tries)
 
@@ -73,7 +72,7 @@ def test_the_usual_interval_goes_by_the_mode_wherever_that_was_set() -> None:
 
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
-def test_timeout(mode: str, soft_fail: bool, state: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_timeout(mode: str, soft_fail: bool, state: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, status_script=[START]))
     ended = run_wait(mode, clock, timeout=timedelta(seconds=42), soft_fail=soft_fail, poke_interval=5)
     assert ended.state == state
@@ -104,8 +103,8 @@ def test_a_trigger_that_broke_is_an_error_not_a_skip(options: dict[str, Any]) ->
         sensor.resume_execution("__fail__", {"error": "Trigger failure", "traceback": ["boom"]}, {})
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+@pytest.mark.parametrize("mode", SENSOR_MODES)
+def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, status_script=[START] * 8 + [COMPLETE]))
     ended = run_wait(mode, clock, poke_interval=4, exponential_backoff=True, max_wait=timedelta(seconds=50))
     shortest = [2, 4, 8, 16, 32, 50, 50, 50]
@@ -115,12 +114,12 @@ def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db:
     assert len(ended.lines) == 2, "no line for a poll that changes nothing"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
     "job_id", ["", "None", "{{ none }}", "../x", "a/b", "a b", "a\nb", "a\x00b", "..", ".", "{{ params.missing }}"]
 )
 def test_bad_job_ids_end_the_task_before_any_request(
-    mode: str, job_id: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, job_id: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     ended = run_wait(mode, clock, job_id=job_id)
     assert ended.state == "failed"
@@ -130,16 +129,16 @@ def test_bad_job_ids_end_the_task_before_any_request(
     assert drs.journal == []
 
 
-def test_an_id_is_quoted_into_the_path(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
-    for mode in MODES:
+def test_an_id_is_quoted_into_the_path(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    for mode in SENSOR_MODES:
         ended = run_wait(mode, clock, job_id="a?b#c%2f&d")
         assert isinstance(ended.error, exceptions.DrsJobNotFoundError)
-    assert {entry.job_id for entry in drs.calls(STATUS)} == {"a?b#c%2f&d"}
+    assert {entry.job_id for entry in drs.calls(GET_STATUS)} == {"a?b#c%2f&d"}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_templates_are_rendered(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drs.add_job(Job(JOB, status_script=[COMPLETE]))
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_TWO", os.environ["AIRFLOW_CONN_DRS_DEFAULT"])
@@ -149,10 +148,10 @@ def test_templates_are_rendered(
         job_id=f"{{{{ '{JOB}' }}}}", drs_conn_id="drs_{{ 'two' }}", project_id=f"{{{{ '{drs.project_id}' }}}}",
     )  # fmt: skip
     assert ended.state == "success", ended.error
-    assert all(f"/v3/{drs.project_id}/" in entry.path for entry in drs.calls(STATUS))
+    assert all(f"/v3/{drs.project_id}/" in entry.path for entry in drs.calls(GET_STATUS))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -164,7 +163,7 @@ def test_templates_are_rendered(
 )
 def test_a_connection_that_cannot_work_sends_nothing(
     mode: str, change: dict[str, Any], says: str,
-    drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch,
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     connection = drs.connection()
     connection = {**connection, **change, "extra": {**connection["extra"], **change.get("extra", {})}}
@@ -175,9 +174,9 @@ def test_a_connection_that_cannot_work_sends_nothing(
     assert drs.journal == []
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_a_connection_that_does_not_exist(
-    mode: str, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    mode: str, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_DRS_DEFAULT", raising=False)
     ended = run_wait(mode, clock, soft_fail=True, drs_conn_id="drs_missing")

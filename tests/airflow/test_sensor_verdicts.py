@@ -12,10 +12,9 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import A_TICK, JOB, MODES, JumpingClock, run_wait
-
-STATUS = "get-switch-vip-status"
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
+from tests.airflow.waits import A_TICK, run_wait
+from tests.clock import FakeClock
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, SENSOR_MODES, START, TOKENS
 
 
 @dataclass
@@ -23,7 +22,7 @@ class Row:
     name: str
     answers: list[str | None] = field(default_factory=lambda: [COMPLETE])
     faults: tuple[Fault, ...] = ()
-    call: str = STATUS
+    call: str = GET_STATUS
     job: dict[str, Any] = field(default_factory=dict)
     sensor: dict[str, Any] = field(default_factory=dict)
     connection: Callable[[Simulator], dict[str, Any]] | None = None
@@ -37,7 +36,7 @@ class Row:
     slowest: float = 5.0
 
 
-def passing(name: str, *faults: Fault, call: str = STATUS, **more: Any) -> Row:
+def passing(name: str, *faults: Fault, call: str = GET_STATUS, **more: Any) -> Row:
     """A row for trouble that is waited out: one warning, one line when it is over, one when complete."""
     settings = {"warnings": 1, "lines": 3, "slowest": 60.0, "log_ins": 1, **more}
     return Row(f"{name} ({call})", faults=faults, call=call, **settings)
@@ -122,11 +121,11 @@ ROWS = [
         polls=2,
         connection=lambda drs: drs.connection(extra={**drs.connection()["extra"], "timeout": 1}),
     ),
-    passing("429", Fault.too_many(), call="tokens", log_ins=2, polls=1),
-    passing("503", Fault.status(503), call="tokens", log_ins=2, polls=1),
-    passing("HTML", Fault.html(), call="tokens", log_ins=2, polls=1),
-    passing("broken JSON", Fault.wrong_json(), call="tokens", log_ins=2, polls=1),
-    passing("reset", Fault.reset(), call="tokens", log_ins=2, polls=1),
+    passing("429", Fault.too_many(), call=TOKENS, log_ins=2, polls=1),
+    passing("503", Fault.status(503), call=TOKENS, log_ins=2, polls=1),
+    passing("HTML", Fault.html(), call=TOKENS, log_ins=2, polls=1),
+    passing("broken JSON", Fault.wrong_json(), call=TOKENS, log_ins=2, polls=1),
+    passing("reset", Fault.reset(), call=TOKENS, log_ins=2, polls=1),
     Row("expired token, 403 DRS.M00100", [START, COMPLETE], (Fault.expired_token(),), polls=3, log_ins=2, lines=2),
     Row("expired token, 401 without a code", [START, COMPLETE], (Fault.plain_401(),), polls=3, log_ins=2, lines=2),
     Row(
@@ -162,7 +161,7 @@ ROWS = [
     Row(
         "redirect (tokens)",
         faults=(Fault.redirect("https://portal.invalid/"),),
-        call="tokens",
+        call=TOKENS,
         state="failed",
         error=exceptions.DrsRedirectError,
         says=("portal.invalid",),
@@ -171,7 +170,7 @@ ROWS = [
     Row(
         "log-in refused",
         faults=(Fault.status(401),),
-        call="tokens",
+        call=TOKENS,
         state="failed",
         error=exceptions.DrsAuthenticationError,
         says=("IAM", "password"),
@@ -206,10 +205,10 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_verdict(
-    row: Row, mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drs.add_job(Job(JOB, status_script=row.answers, **row.job))
     for fault in row.faults:
@@ -225,9 +224,9 @@ def test_verdict(
         assert JOB in str(ended.error)
     if row.error and row.error is not exceptions.DrsSwitchoverFailedError:
         assert "'drs_default'" in str(ended.error)
-    polls = len(drs.calls(STATUS))
+    polls = len(drs.calls(GET_STATUS))
     assert row.polls is None or polls == row.polls
-    assert len(drs.calls("tokens")) == row.log_ins
+    assert len(drs.calls(TOKENS)) == row.log_ins
     assert len(ended.levels("warning")) == row.warnings, ended.lines
     assert row.lines is None or len(ended.lines) == row.lines, ended.lines
     usual = 60.0 if mode == "reschedule" else 5.0
@@ -237,7 +236,7 @@ def test_verdict(
         assert ended.xcom["status"] == COMPLETE
         assert list(ended.xcom) == ["job_id", "status", "first_polled_at", "done_at", "polls"]
         assert ended.xcom["first_polled_at"].endswith("+00:00")
-    if row.call == STATUS and row.warnings and mode != "reschedule":
+    if row.call == GET_STATUS and row.warnings and mode != "reschedule":
         assert max(ended.slept) > 5.0, "trouble is polled more slowly"
 
 
@@ -248,7 +247,7 @@ def test_trouble_that_lasts_ends_the_wait(
     error_context: str,
     drs: Simulator,
     airflow_db: None,
-    clock: JumpingClock,
+    clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connection = _nobody_there(drs) if error_context == "DRS" else drs.connection()
@@ -268,7 +267,7 @@ def test_trouble_that_lasts_ends_the_wait(
 
 
 def test_in_reschedule_mode_the_timeout_bounds_trouble(
-    drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(_nobody_there(drs)))
 
@@ -280,7 +279,7 @@ def test_in_reschedule_mode_the_timeout_bounds_trouble(
 
 
 def test_unknown_host_is_waited_out(
-    drs: Simulator, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(drs.connection(host="https://drs.invalid")))
     for mode in ("poke", "deferrable"):

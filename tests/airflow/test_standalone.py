@@ -2,91 +2,116 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import os
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
-from tests.airflow.waits import JOB
+from tests.constants import COMPLETE, FAILED, GET_STATUS, START, numbered_job
 
-STATUS = "get-switch-vip-status"
+
+@dataclass(frozen=True)
+class Wait:
+    """A run of one of the DAGs, and what DRS says to it poll by poll; it never ends where ``final`` is None.
+
+    A wait that is deferred, or due again, is made to last: one that ends within seconds can meet Airflow's scheduler
+    before that has seen the end of the process that began it, which Airflow takes for a lost task.
+    """
+
+    dag_id: str
+    final: str | None = COMPLETE
+    conf: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def job_id(self) -> str:
+        return numbered_job(1000 + zlib.crc32(repr(self).encode()) % 9000)
+
+    @property
+    def script(self) -> list[str | None]:
+        if self.final is None:
+            return [START]
+        times = 1 if self.dag_id == "rescheduled" else 10
+        return ["EMPTY"] * times + [START, START] * times + [self.final]
+
+    def __str__(self) -> str:
+        return f"{self.dag_id} to {self.final}"
+
+
+Runs = dict[Wait, str]
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Simulator]:
-    with Simulator() as simulator:
-        yield simulator
+def runs(request: pytest.FixtureRequest, cloud: Simulator, airflow: Standalone) -> Runs:
+    """Start the runs of all chosen tests at once, so that the whole takes little longer than one; return their ids."""
+    chosen = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
+    waits = (item.callspec.params.get("wait") for item in chosen if hasattr(item, "callspec"))
+    started: Runs = {}
+    for wait in waits:
+        if isinstance(wait, Wait) and wait not in started:
+            cloud.add_job(Job(wait.job_id, status_script=wait.script, error_msg="in use"))
+            started[wait] = airflow.start(wait.dag_id, job_id=wait.job_id, **dict(wait.conf))
+    return started
 
 
-@pytest.fixture(scope="module")
-def airflow(cloud: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    connection = cloud.connection()
-    connection["extra"] |= {"region": "eu-de", "console_url": "https://console.example/{region}/{job_id}"}
-    home, dags = tmp_path_factory.mktemp("standalone"), Path(__file__).parent / "standalone_dags"
-    with Standalone(home, dags, {"AIRFLOW_CONN_DRS_DEFAULT": json.dumps(connection)}) as running:
-        yield running
+def _polls(cloud: Simulator, job_id: str) -> int:
+    return len([entry for entry in cloud.calls(GET_STATUS) if entry.job_id == job_id])
 
 
-def _job(name: str) -> str:
-    return f"{JOB[:-6]}jb{sum(name.encode()) % 10000:04}"
+def each(*waits: Wait) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("wait", waits, ids=str)
 
 
 def test_the_triggerer_waits_and_the_link_is_there_meanwhile(cloud: Simulator, airflow: Standalone) -> None:
-    job = _job("deferred")
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"]))
+    job = numbered_job(999)
+    cloud.add_job(Job(job, status_script=[START]))
     run = airflow.start("deferred", job_id=job)
     airflow.state("deferred", run, "deferred")
-    cloud.wait_for(STATUS, 2)
+    airflow.until(lambda: _polls(cloud, job) >= 2, 60, "two polls")
 
     links = airflow.get(f"/dags/deferred/dagRuns/{run}/taskInstances/wait/links")
     assert links["extra_links"] == {"DRS console": f"https://console.example/eu-de/{job}"}
 
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_COMPLETE"]))
+    cloud.add_job(Job(job, status_script=[COMPLETE]))
     assert airflow.state("deferred", run, "success", "failed") == "success"
     xcom = airflow.xcom("deferred", run)
-    assert (xcom["job_id"], xcom["status"]) == (job, "SWITCH_VIP_COMPLETE")
-    assert xcom["polls"] == len([entry for entry in cloud.calls(STATUS) if entry.job_id == job])
+    assert (xcom["job_id"], xcom["status"]) == (job, COMPLETE)
+    assert xcom["polls"] == _polls(cloud, job)
     links = airflow.get(f"/dags/deferred/dagRuns/{run}/taskInstances/wait/links")
     assert links["extra_links"] == {"DRS console": f"https://console.example/eu-de/{job}"}
 
 
-@pytest.mark.parametrize("dag_id", ["poked", "rescheduled", "deferred"])
-@pytest.mark.parametrize(("final", "state"), [("SWITCH_VIP_COMPLETE", "success"), ("SWITCH_VIP_FAILED", "failed")])
-def test_each_mode_in_real_processes(
-    dag_id: str, final: str, state: str, cloud: Simulator, airflow: Standalone
-) -> None:
-    job = _job(dag_id + final)
-    cloud.add_job(Job(job, status_script=["EMPTY", "SWITCH_VIP_START", "SWITCH_VIP_START", final], error_msg="in use"))
-    run = airflow.start(dag_id, job_id=job)
-    assert airflow.state(dag_id, run, "success", "failed") == state
-    assert airflow.task(dag_id, run)["try_number"] == 1
+@each(*(Wait(dag_id, final) for dag_id in ("poked", "rescheduled", "deferred") for final in (COMPLETE, FAILED)))
+def test_each_mode_in_real_processes(wait: Wait, cloud: Simulator, airflow: Standalone, runs: Runs) -> None:
+    state = airflow.state(wait.dag_id, runs[wait], "success", "failed")
+    log = airflow.task_log(wait.dag_id, runs[wait])
+    assert state == ("success" if wait.final == COMPLETE else "failed"), log
+    assert airflow.task(wait.dag_id, runs[wait])["try_number"] == 1
     if state == "success":
-        assert airflow.xcom(dag_id, run)["polls"] == 4
-    log = airflow.task_log(dag_id, run)
-    assert log.count(f"Job {job}: no switchover yet") == 1, "said once, in every mode"
-    assert log.count(f"Job {job}: switchover in progress") == 1
+        assert airflow.xcom(wait.dag_id, runs[wait])["polls"] == _polls(cloud, wait.job_id) == len(wait.script)
+    assert log.count(f"Job {wait.job_id}: no switchover yet") == 1, "said once, in every mode"
+    assert log.count(f"Job {wait.job_id}: switchover in progress") == 1
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "workers"),
+    ("wait", "workers"),
     [
-        ("deferred", 1),
-        ("deferred_resumed", 2),
-        ("deferred_called_back", 2),
-        ("deferred_with_outlet", 2),
-        ("deferred_post_execute", 2),
-        ("started_from_trigger", 0),
-        ("started_called_back", 1),
-        ("mapped", 1),
+        (Wait("deferred"), 1),
+        (Wait("deferred_resumed"), 2),
+        (Wait("deferred_called_back"), 2),
+        (Wait("deferred_with_outlet"), 2),
+        (Wait("deferred_post_execute"), 2),
+        (Wait("started_from_trigger"), 0),
+        (Wait("started_called_back"), 1),
+        (Wait("mapped"), 1),
     ],
+    ids=str,
 )
-def test_how_many_workers_a_good_end_takes(dag_id: str, workers: int, cloud: Simulator, airflow: Standalone) -> None:
-    job = _job(f"workers{dag_id}")
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"] * 6 + ["SWITCH_VIP_COMPLETE"]))
-    run = airflow.start(dag_id, job_id=job)
+def test_how_many_workers_a_good_end_takes(wait: Wait, workers: int, airflow: Standalone, runs: Runs) -> None:
+    dag_id, run, job = wait.dag_id, runs[wait], wait.job_id
     task = f"/dags/{dag_id}/dagRuns/{run}/taskInstances/wait" + ("/0" if dag_id == "mapped" else "")
     ended = airflow.until(lambda: (s := airflow.get(task)["state"]) in ("success", "failed") and s, 120, "the end")
     log = airflow.task_log(dag_id, run)
@@ -98,54 +123,48 @@ def test_how_many_workers_a_good_end_takes(dag_id: str, workers: int, cloud: Sim
         xcom = airflow.xcom(dag_id, run)
         assert isinstance(xcom, dict)
         assert list(xcom) == ["job_id", "status", "first_polled_at", "done_at", "polls"]
-        assert (xcom["job_id"], xcom["polls"]) == (job, 7)
+        assert (xcom["job_id"], xcom["polls"]) == (job, len(wait.script))
         assert airflow.xcom(dag_id, run, "drs_console_link") == f"https://console.example/eu-de/{job}"
     if dag_id == "deferred_with_outlet":
         [event] = airflow.get("/assets/events")["asset_events"]
         assert event["source_dag_id"] == dag_id
 
 
-@pytest.mark.parametrize("dag_id", ["mapped_over", "started_mapped_over"])
-def test_what_is_mapped_over_the_result_runs(dag_id: str, cloud: Simulator, airflow: Standalone) -> None:
-    job = _job(f"over{dag_id}")
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
-    run = airflow.start(dag_id, job_id=job)
-    each = f"/dags/{dag_id}/dagRuns/{run}/taskInstances?task_id=each"
-    states = lambda: {t["state"] for t in airflow.get(each)["task_instances"] if t["task_id"] == "each"}  # noqa: E731
+@each(Wait("mapped_over"), Wait("started_mapped_over"))
+def test_what_is_mapped_over_the_result_runs(wait: Wait, airflow: Standalone, runs: Runs) -> None:
+    tasks = f"/dags/{wait.dag_id}/dagRuns/{runs[wait]}/taskInstances?task_id=each"
+    states = lambda: {t["state"] for t in airflow.get(tasks)["task_instances"] if t["task_id"] == "each"}  # noqa: E731
     over = {"success", "failed", "upstream_failed"}
     assert airflow.until(lambda: (s := states()) and s <= over and s, 120, "the mapped tasks") == {"success"}
 
 
-def test_a_start_in_the_triggerer_is_retried_as_any_other(cloud: Simulator, airflow: Standalone) -> None:
-    job = _job("retried")
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"]))
-    run = airflow.start("started_with_retries", job_id=job, conn="nobody")
-    assert airflow.state("started_with_retries", run, "success", "failed") == "failed"
-    assert airflow.task("started_with_retries", run)["try_number"] == 2
-    assert "Connection 'nobody': it is not defined" in airflow.task_log("started_with_retries", run)
+@each(Wait("started_with_retries", None, conf=(("conn", "nobody"),)))
+def test_a_start_in_the_triggerer_is_retried_as_any_other(wait: Wait, airflow: Standalone, runs: Runs) -> None:
+    assert airflow.state(wait.dag_id, runs[wait], "success", "failed") == "failed"
+    assert airflow.task(wait.dag_id, runs[wait])["try_number"] == 2
+    assert "Connection 'nobody': it is not defined" in airflow.task_log(wait.dag_id, runs[wait])
 
 
-@pytest.mark.parametrize("dag_id", ["started_from_trigger", "deferred"])
-def test_a_bad_end_resumes_on_a_worker(dag_id: str, cloud: Simulator, airflow: Standalone) -> None:
-    job = _job(f"bad{dag_id}")
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"] * 6 + ["SWITCH_VIP_FAILED"], error_msg="in use"))
-    run = airflow.start(dag_id, job_id=job)
-    assert airflow.state(dag_id, run, "success", "failed", "up_for_retry") == "failed"
-    log = airflow.task_log(dag_id, run)
+@each(Wait("started_from_trigger", FAILED), Wait("deferred", FAILED))
+def test_a_bad_end_resumes_on_a_worker(wait: Wait, airflow: Standalone, runs: Runs) -> None:
+    assert airflow.state(wait.dag_id, runs[wait], "success", "failed", "up_for_retry") == "failed"
+    log = airflow.task_log(wait.dag_id, runs[wait])
     assert "DrsSwitchoverFailedError" in log
-    assert log.count("a worker begins") == (1 if dag_id == "started_from_trigger" else 2)
+    assert log.count("a worker begins") == (1 if wait.dag_id == "started_from_trigger" else 2)
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "state"),
-    [("timed_out", "failed"), ("timed_out_softly", "skipped"), ("started_timed_out", "failed")],
+    ("wait", "state"),
+    [
+        (Wait("timed_out", None), "failed"),
+        (Wait("timed_out_softly", None), "skipped"),
+        (Wait("started_timed_out", None), "failed"),
+    ],
+    ids=str,
 )
-def test_the_timeout_of_a_deferred_wait(dag_id: str, state: str, cloud: Simulator, airflow: Standalone) -> None:
-    job = _job(dag_id)
-    cloud.add_job(Job(job, status_script=["SWITCH_VIP_START"]))
-    run = airflow.start(dag_id, job_id=job)
-    assert airflow.state(dag_id, run, "success", "failed", "skipped", "up_for_retry") == state
-    assert airflow.task(dag_id, run)["try_number"] == 1, "a time-out is not retried"
+def test_the_timeout_of_a_deferred_wait(wait: Wait, state: str, airflow: Standalone, runs: Runs) -> None:
+    assert airflow.state(wait.dag_id, runs[wait], "success", "failed", "skipped", "up_for_retry") == state
+    assert airflow.task(wait.dag_id, runs[wait])["try_number"] == 1, "a time-out is not retried"
 
 
 def test_airflow_finds_the_provider_and_tests_the_connection(cloud: Simulator, airflow: Standalone) -> None:
@@ -168,3 +187,11 @@ def test_no_secret_in_any_log_or_in_the_database(cloud: Simulator, airflow: Stan
     for secret in (cloud.password, *cloud.issued_tokens()):
         assert secret not in written
         assert secret.encode() not in kept
+
+
+def test_a_start_that_fails_leaves_no_process_behind(tmp_path: Path) -> None:
+    started = Standalone(tmp_path / "home", tmp_path / "dags", {}, start_within=1)
+    with pytest.raises(AssertionError, match="waited for a healthy Airflow in vain"), started:
+        pass
+    with pytest.raises(ProcessLookupError):
+        os.killpg(started.group, 0)

@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Asset, Param
 
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
-from tests.airflow.waits import JOB
+from tests.constants import JOB
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The operator in a real Airflow: guards, one POST, the freshness rule, and what a second try does."""
+"""The operator in a real Airflow: guards, one SWITCH, the freshness rule, and what a second try does."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import JOB, Ended, JumpingClock, run_task
+from tests.airflow.waits import Ended, in_mode, run_one, run_task, run_wait
+from tests.clock import FakeClock
+from tests.constants import (
+    COMPLETE,
+    FAILED,
+    GET_STATUS,
+    JOB,
+    OPERATOR_MODES,
+    SENSOR_MODES,
+    START,
+    SWITCH,
+)
 from tests.protocol.scripted import ScriptedRuntime
 
-STATUS, POST = "get-switch-vip-status", "switch-vip"
-START, COMPLETE, FAILED = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"
-MODES = ("poke", "deferrable")
 
-
-def _switch(way: str, clock: JumpingClock, **kwargs: Any) -> Ended:
-    options = {"job_id": JOB, "mode": "target", "deferrable": way == "deferrable", **kwargs}
+def _switch(way: str, clock: FakeClock, **kwargs: Any) -> Ended:
+    # ``mode`` is the direction here: an operator waits on a worker or in the triggerer.
     return run_task(
-        lambda task_id, callbacks: DrsSwitchoverOperator(task_id=task_id, **callbacks, **options), way, clock
+        lambda task_id, callbacks: DrsSwitchoverOperator(
+            task_id=task_id, **callbacks, **in_mode(way), **{"job_id": JOB, "mode": "target", **kwargs}
+        ),
+        way,
+        clock,
     )
 
 
@@ -32,9 +43,9 @@ def _job(before: str | None = None, after: list[str | None] | None = None, **mor
     return Job(JOB, status_script=script, status_after_switch=after or [START, START, COMPLETE], **more)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_it_switches_once_and_returns_the_evidence(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(after=[None, START, START, COMPLETE], lag_script=["2"]))
     ended = _switch(mode, clock, max_lag=timedelta(seconds=5))
@@ -55,7 +66,7 @@ def test_it_switches_once_and_returns_the_evidence(
     assert xcom["seconds"]["detection"] <= 5.1
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize(
     ("job", "options", "guard"),
     [
@@ -71,19 +82,19 @@ def test_it_switches_once_and_returns_the_evidence(
 )
 def test_a_guard_that_does_not_hold_changes_nothing(
     mode: str, job: dict[str, Any], options: dict[str, Any], guard: str,
-    drs: Simulator, airflow_db: None, clock: JumpingClock,
+    drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
     drs.add_job(_job(**job))
     ended = _switch(mode, clock, **options)
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsGuardError)
     assert guard in str(ended.error)
     assert JOB in str(ended.error)
-    assert drs.calls(POST) == []
+    assert drs.calls(SWITCH) == []
     assert ended.evidence["outcome"] == "read"
     assert not all(g["ok"] for g in ended.evidence["guards"])
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
@@ -93,40 +104,40 @@ def test_a_guard_that_does_not_hold_changes_nothing(
         (Fault.no_permission(), "DRS.M00103"),
     ],
 )
-def test_a_refusal(mode: str, fault: Fault, says: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_a_refusal(mode: str, fault: Fault, says: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(_job())
-    drs.fault(POST, fault)
+    drs.fault(SWITCH, fault)
     ended = _switch(mode, clock)
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsSwitchoverRefusedError)
     assert says in str(ended.error)
-    assert len(drs.calls(POST)) == 1
+    assert len(drs.calls(SWITCH)) == 1
     assert drs.switched(JOB) == []
     assert ended.evidence["outcome"] == "refused"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("fault", [Fault.too_many(retry_after=40), Fault.too_frequent()])
 def test_asked_too_often_is_waited_out(
-    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job())
-    drs.fault(POST, fault, times=2)
+    drs.fault(SWITCH, fault, times=2)
     ended = _switch(mode, clock)
     assert ended.state == "success", ended.error
     assert drs.switched(JOB) == ["target"]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("fault", [Fault.lost(), Fault.status(500), Fault.html(), Fault.empty(202), Fault.reset()])
 @pytest.mark.parametrize("wait_for_completion", [True, False])
 def test_a_lost_answer_is_not_repeated(
-    mode: str, fault: Fault, wait_for_completion: bool, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, fault: Fault, wait_for_completion: bool, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     """Taken or not, DRS is asked once; what was taken shows itself, what was not is unknown."""
     drs.add_job(_job(before=COMPLETE, after=[COMPLETE, COMPLETE, START, COMPLETE]))
-    drs.fault(POST, fault)
+    drs.fault(SWITCH, fault)
     ended = _switch(mode, clock, settle=None, wait_for_completion=wait_for_completion)
-    assert len(drs.calls(POST)) == 1
+    assert len(drs.calls(SWITCH)) == 1
     if drs.switched(JOB):
         assert ended.state == "success", ended.error
         assert ended.xcom["outcome"] == ("done" if wait_for_completion else "accepted")
@@ -136,7 +147,7 @@ def test_a_lost_answer_is_not_repeated(
         assert ended.evidence["outcome"] == "unknown"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize(
     ("before", "after", "settle", "outcome"),
     [
@@ -153,7 +164,7 @@ def test_a_lost_answer_is_not_repeated(
 )
 def test_the_freshness_rule(
     mode: str, before: str | None, after: list[str | None], settle: float | None, outcome: str,
-    drs: Simulator, airflow_db: None, clock: JumpingClock,
+    drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
     drs.add_job(_job(before, after, error_code="DRS.M9", error_msg="in use"))
     began = clock.now
@@ -167,47 +178,37 @@ def test_the_freshness_rule(
         assert clock.now - began >= settle, "an unchanged result is trusted only after it has settled"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_the_sensor_waits_for_that_switchover_and_no_other(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(COMPLETE, [COMPLETE] * 4 + [START, FAILED], error_msg="in use"))
     switched = _switch(mode, clock, wait_for_completion=False)
     assert (switched.state, switched.xcom["outcome"]) == ("success", "accepted")
-    for wait_mode in ("poke", "reschedule", "deferrable"):
+    for wait_mode in SENSOR_MODES:
         drs.add_job(Job(JOB, status_script=[COMPLETE] * 4 + [START, FAILED], error_msg="in use"))
-        in_mode = {"reschedule": {"mode": "reschedule", "poke_interval": 1}, "deferrable": {"deferrable": True}}.get(
-            wait_mode, {}
-        )
-        waited = run_task(
-            lambda task_id, callbacks, m=in_mode: DrsSwitchoverSensor(
-                task_id=task_id, switchover=switched.xcom | {"settle": 600}, **callbacks, **m
-            ),
-            wait_mode, clock,
-        )  # fmt: skip
+        often = {"poke_interval": 1} if wait_mode == "reschedule" else {}
+        told = switched.xcom | {"settle": 600}
+        waited = run_one(DrsSwitchoverSensor, wait_mode, clock, switchover=told, **often)
         assert type(waited.error) is exceptions.DrsSwitchoverFailedError
 
 
-def test_what_the_sensor_takes_for_a_switchover(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_what_the_sensor_takes_for_a_switchover(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     for wrong in ({}, {"job_id": JOB}, {"job_id": JOB, "outcome": "refused"}, "text", {"dry_run": True, "job_id": JOB}):
-        ended = run_task(
-            lambda task_id, callbacks, w=wrong: DrsSwitchoverSensor(task_id=task_id, switchover=w, **callbacks),
-            "poke",
-            clock,
-        )
+        ended = run_one(DrsSwitchoverSensor, "poke", clock, switchover=wrong)
         assert type(ended.error) is exceptions.DrsArgumentError
     assert drs.journal == []
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_attach(mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
+def test_attach(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, status_script=[START, START, START, COMPLETE]))
     ended = _switch(mode, clock, on_running="attach")
     assert (ended.state, ended.xcom["attached"]) == ("success", True)
-    assert drs.calls(POST) == []
+    assert drs.calls(SWITCH) == []
 
 
-def test_dry_run(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_dry_run(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(_job(lag_script=["7"]))
     for max_lag, ready in ((10, True), (5, False)):
         ended = _switch("poke", clock, dry_run=True, max_lag=max_lag)
@@ -216,27 +217,27 @@ def test_dry_run(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
         assert ended.xcom["call"]["method"] == "POST"
         assert ended.xcom["call"]["url"].endswith(f"/jobs/{JOB}/switch-vip")
         assert ended.xcom["call"]["body"] == {"mode": "target"}
-    assert drs.calls(POST) == []
+    assert drs.calls(SWITCH) == []
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_trouble_after_the_acceptance_leaves_it_open_and_a_retry_takes_it_up(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(after=[START, COMPLETE]))
     # The baseline's poll is good; then DRS is away for longer than the first try is willing to wait.
-    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
-    drs.fault(STATUS, Fault.status(503), times=4)
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(GET_STATUS, Fault.status(503), times=4)
     ended = _switch(mode, clock, transient_error_timeout=20, retries=1, retry_delay=timedelta(0))
     assert (ended.state, ended.tries) == ("success", 2)
     assert drs.switched(JOB) == ["target"]
-    assert len(drs.calls(POST)) == 1
+    assert len(drs.calls(SWITCH)) == 1
 
 
 @pytest.mark.parametrize(
     "options", [{"mode": "both"}, {"mode": ""}, {"job_id": "a/b"}, {"max_lag": "soon"}, {"max_lag": -1}]
 )
-def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     ended = _switch("poke", clock, **options)
     assert type(ended.error) is exceptions.DrsArgumentError
     assert drs.journal == []
@@ -244,64 +245,55 @@ def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None
         DrsSwitchoverOperator(task_id="x", job_id=JOB, mode="source", on_running="wait")
 
 
-def test_a_switchover_of_none_is_not_any_switchover(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_a_switchover_of_none_is_not_any_switchover(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     """It is what an operator that stopped at a guard leaves to the sensor after it."""
     drs.add_job(Job(JOB, status_script=[COMPLETE]))
-    for way in ("poke", "reschedule", "deferrable"):
-        in_mode = {"reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}.get(way, {})
-        ended = run_task(
-            lambda task_id, callbacks, m=in_mode: DrsSwitchoverSensor(
-                task_id=task_id, job_id=JOB, switchover="{{ none }}", **callbacks, **m
-            ),
-            way,
-            clock,
-        )
+    for way in SENSOR_MODES:
+        ended = run_wait(way, clock, switchover="{{ none }}")
         assert type(ended.error) is exceptions.DrsArgumentError, ended
     with pytest.raises(exceptions.DrsArgumentError, match="switchover is None"):
         DrsSwitchoverSensor(task_id="wait", job_id=JOB, switchover=None)._check({})
     assert drs.journal == []
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("fault", [Fault.json({}), Fault.status(422, "DRS.M00002")])
 def test_an_empty_answer_is_no_baseline(
-    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, fault: Fault, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     """The result of last week shows again after it; it is not the outcome of this switchover."""
     drs.add_job(_job(COMPLETE, [COMPLETE] * 4 + [START, FAILED]))
-    drs.fault(STATUS, fault)
+    drs.fault(GET_STATUS, fault)
     ended = _switch(mode, clock, settle=None)
     assert type(ended.error) is exceptions.DrsSwitchoverFailedError
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_after_too_many_requests_the_guards_are_read_again(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(lag_script=["0", "9"]))
-    drs.fault(POST, Fault.too_many(retry_after=60))
+    drs.fault(SWITCH, Fault.too_many(retry_after=60))
     ended = _switch(mode, clock, max_lag=5)
     assert type(ended.error) is exceptions.DrsGuardError
     assert drs.switched(JOB) == []
 
 
-def test_a_longer_retry_after_than_it_may_wait_is_a_refusal(
-    drs: Simulator, airflow_db: None, clock: JumpingClock
-) -> None:
+def test_a_longer_retry_after_than_it_may_wait_is_a_refusal(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(_job())
-    drs.fault(POST, Fault.too_many(retry_after=3000))
+    drs.fault(SWITCH, Fault.too_many(retry_after=3000))
     ended = _switch("poke", clock)
     assert type(ended.error) is exceptions.DrsSwitchoverRefusedError
     assert sum(ended.slept) < 60
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_no_message_says_that_nothing_was_changed_once_it_was_asked_for(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job())
-    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
-    drs.fault(STATUS, Fault.status(503), times=None)
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(GET_STATUS, Fault.status(503), times=None)
     ended = _switch(mode, clock, transient_error_timeout=30)
     assert type(ended.error) is exceptions.DrsUnavailableError
     assert "may be running or done" in str(ended.error)
@@ -309,24 +301,24 @@ def test_no_message_says_that_nothing_was_changed_once_it_was_asked_for(
     assert ended.evidence["outcome"] == "accepted"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
 def test_retry_after_does_not_outlast_the_time_out(
-    mode: str, drs: Simulator, airflow_db: None, clock: JumpingClock
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(after=[START]))
-    drs.fault(STATUS, Fault.json({"id": JOB, "status": None}))
-    drs.fault(STATUS, Fault.too_many(retry_after=3000), times=None)
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(GET_STATUS, Fault.too_many(retry_after=3000), times=None)
     ended = _switch(mode, clock, timeout=90)
     assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
     assert sum(ended.slept) == pytest.approx(90, abs=2)
 
 
-def test_a_redirect_of_the_post_leaves_it_open(drs: Simulator, airflow_db: None, clock: JumpingClock) -> None:
+def test_a_redirect_of_the_post_leaves_it_open(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(_job())
-    drs.fault(POST, Fault.redirect("https://elsewhere.invalid/", 303))
+    drs.fault(SWITCH, Fault.redirect("https://elsewhere.invalid/", 303))
     ended = _switch("poke", clock)
     assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
-    assert len(drs.calls(POST)) == 1
+    assert len(drs.calls(SWITCH)) == 1
 
 
 def test_a_state_store_that_is_emptied_on_success_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,7 @@ import pytest
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.triggers import base
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
-from tests.airflow.waits import JOB
-
-STATUS = "get-switch-vip-status"
+from tests.constants import GET_STATUS, JOB
 
 
 async def _events(*triggers: DrsSwitchoverTrigger) -> list[Any]:
@@ -82,7 +80,7 @@ def test_a_hundred_triggers_share_look_up_token_and_connections(
     assert [event[0]["result"]["job_id"] for event in events] == jobs
     assert looked_up == ["drs_default"]
     assert len(drs.calls("tokens")) == 1
-    assert len(drs.calls(STATUS)) == 200
+    assert len(drs.calls(GET_STATUS)) == 200
 
 
 def test_it_fires_once_and_ends(drs: Simulator) -> None:
@@ -111,14 +109,14 @@ def test_its_end_changes_nothing_at_drs(drs: Simulator) -> None:
     async def cut_short() -> None:
         trigger = DrsSwitchoverTrigger(JOB, poke_interval=0.05)
         wait = asyncio.ensure_future(_events(trigger))
-        await asyncio.to_thread(drs.wait_for, STATUS, 3)
+        await asyncio.to_thread(drs.wait_for, GET_STATUS, 3)
         wait.cancel()
         await asyncio.gather(wait, return_exceptions=True)
         await trigger.cleanup()
         await trigger.on_kill()
 
     asyncio.run(cut_short())
-    assert {entry.call for entry in drs.journal} == {"tokens", STATUS}
+    assert {entry.call for entry in drs.journal} == {"tokens", GET_STATUS}
 
 
 def test_a_wait_that_goes_on_after_a_refused_log_in_reads_the_connection_anew(

@@ -1,54 +1,29 @@
-"""Runs a sensor in a real Airflow, in each of the three modes, with a clock that jumps instead of passing."""
+"""Runs a sensor or an operator in a real Airflow, in each mode, with a clock that jumps instead of passing."""
 
 from __future__ import annotations
 
-import asyncio
+import importlib
+import pkgutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
-MODES = ("poke", "reschedule", "deferrable")
-# Deferred polls are due on the next beat of ``poll_streams``.
+import airflow_provider_drs
+from tests.clock import FakeClock
+from tests.constants import JOB
+
+# Deferred polls are due on the next beat of the shared polls.
 A_TICK = 0.026
 
-
-class JumpingClock:
-    """Stands in for ``time`` and ``asyncio``: sleeping moves it on at once, and is written down."""
-
-    def __init__(self) -> None:
-        # In the past, so that Airflow finds what was put off by reschedule mode to be due.
-        self.started = self.now = time.time() - 30 * 86400
-        self.slept: list[float] = []
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        if seconds:
-            self.slept.append(seconds)
-        self.now += seconds
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Stand in for the timer of a loop: what is to be done later is done next."""
-        self.sleep(max(when - self.now, 0.0))
-        loop = asyncio.get_running_loop()
-        return loop.call_at(loop.time(), callback)
-
-    def of_streams(self) -> SimpleNamespace:
-        """Stand in for the clock of the shared polls."""
-        return SimpleNamespace(now=self.time, wall=self.time, call_at=self.call_at)
-
-    def utcnow(self) -> datetime:
-        return datetime.fromtimestamp(self.now, UTC)
+# The clients keep the time of the machine: connections and tokens are real.
+PACKAGES_WITH_A_FAKE_CLOCK = ("operators", "sensors", "task")
 
 
 @dataclass
@@ -68,25 +43,27 @@ class Ended:
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> None:
-    """A migrated metadata database."""
+def airflow_db() -> Path:
+    """A migrated metadata database, this process's own; return its file."""
+    from airflow.configuration import conf
     from airflow.utils.db import initdb
 
     initdb()
+    return Path(conf.get("database", "sql_alchemy_conn").removeprefix("sqlite:///"))
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
-    """The clock by which sensor and trigger live."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
+    """The clock by which operators, sensors, triggers and Airflow's own sensor live."""
+    from airflow.models.taskreschedule import TaskReschedule
     from airflow.sdk.bases import sensor as airflow_sensor
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from airflow_provider_drs import task as our_task
-    from airflow_provider_drs.clients.polling import streams as poll_streams
-    from airflow_provider_drs.sensors import base as our_sensor
+    from airflow_provider_drs.clients.polling import streams
+    from airflow_provider_drs.sensors.base import DrsSensor
 
-    clock = JumpingClock()
-    decide = our_sensor.DrsSensor._get_next_poke_interval
+    # In the past, so that Airflow finds what was put off by reschedule mode to be due.
+    clock = FakeClock(time.time() - 30 * 86400)
+    decide = DrsSensor._get_next_poke_interval
 
     def decide_and_jump(sensor: Any, *args: Any) -> float:
         delay = decide(sensor, *args)
@@ -94,30 +71,50 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
             clock.sleep(delay)
         return delay
 
-    def first_rescheduled(_: Any, context: Any) -> datetime | None:
-        return datetime.fromtimestamp(clock.started, UTC) if context.get("task_reschedule_count") else None
+    def date_by_the_clock(_mapper: Any, _connection: Any, row: Any) -> None:
+        row.start_date = clock.started_at()
 
-    monkeypatch.setattr(our_sensor.DrsSensor, "_get_next_poke_interval", decide_and_jump)
-    monkeypatch.setattr(RuntimeTaskInstance, "get_first_reschedule_date", first_rescheduled)
-    for module in (airflow_sensor, our_task):
+    monkeypatch.setattr(DrsSensor, "_get_next_poke_interval", decide_and_jump)
+    for module in (airflow_sensor, *_modules_with_time()):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(poll_streams, "Clock", clock.of_streams)
+    monkeypatch.setattr(streams, "Clock", clock.of_streams)
     monkeypatch.setattr(airflow_sensor, "timezone", clock)
-    return clock
+    # Airflow dates a reschedule by the database's clock, which is not faked.
+    event.listen(TaskReschedule, "before_insert", date_by_the_clock)
+    yield clock
+    event.remove(TaskReschedule, "before_insert", date_by_the_clock)
 
 
-def run_wait(mode: str, clock: JumpingClock | None = None, **kwargs: Any) -> Ended:
+def _modules_with_time() -> list[ModuleType]:
+    """Return the modules of this provider that read the time in the name of a task."""
+    found = []
+    for info in pkgutil.walk_packages(airflow_provider_drs.__path__, f"{airflow_provider_drs.__name__}."):
+        if info.name.split(".")[1] in PACKAGES_WITH_A_FAKE_CLOCK:
+            module = importlib.import_module(info.name)
+            found += [module] if vars(module).get("time") is time else []
+    assert found, "no module reads the time: the clock of these tests would be no one's"
+    return found
+
+
+def run_wait(mode: str, clock: FakeClock | None = None, **kwargs: Any) -> Ended:
     """Run a DAG of one ``DrsSwitchoverSensor`` in ``mode`` and return how it ended."""
     from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
-    in_mode: dict[str, Any] = {"reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}.get(mode, {})
-    options = {"job_id": JOB} | in_mode | kwargs
-    return run_task(
-        lambda task_id, callbacks: DrsSwitchoverSensor(task_id=task_id, **(callbacks | options)), mode, clock
-    )
+    return run_one(DrsSwitchoverSensor, mode, clock, **{"job_id": JOB, **kwargs})
 
 
-def run_task(make: Callable[[str, dict[str, Any]], Any], mode: str, clock: JumpingClock | None = None) -> Ended:
+def run_one(kind: type[Any], mode: str, clock: FakeClock | None = None, **kwargs: Any) -> Ended:
+    """Run a DAG of one task of ``kind`` in ``mode`` and return how it ended."""
+    options = {**in_mode(mode), **kwargs}
+    return run_task(lambda task_id, callbacks: kind(task_id=task_id, **callbacks, **options), mode, clock)
+
+
+def in_mode(mode: str) -> dict[str, Any]:
+    """Return what lets a sensor or an operator wait in ``mode``."""
+    return {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}[mode]
+
+
+def run_task(make: Callable[[str, dict[str, Any]], Any], mode: str, clock: FakeClock | None = None) -> Ended:
     """Run a DAG of the one task that ``make`` returns for a task id and callbacks; return how it ended."""
     from airflow.sdk import DAG
 

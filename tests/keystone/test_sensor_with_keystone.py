@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.clients.sync_client import close_kept_clients
 from airflow_provider_drs.simulator import Job, Simulator
-from tests.airflow.waits import JOB, MODES, JumpingClock, run_wait
+from tests.airflow.waits import run_wait
+from tests.clock import FakeClock
+from tests.constants import JOB, SENSOR_MODES
 
 from .harness import KeystoneServer, Project, User
 
@@ -42,11 +44,11 @@ def _connect(
     monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize("by", ["name", "id"])
 def test_password_and_project(
     mode: str, by: str, drs: Simulator, keystone_user: User, keystone_project: Project,
-    airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch,
+    airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     scope = {"project_name": keystone_project.name} if by == "name" else {"project_id": keystone_project.id}
     _connect(monkeypatch, drs, keystone_user, **scope)
@@ -55,10 +57,10 @@ def test_password_and_project(
     assert len({entry.token_id for entry in drs.calls(STATUS)}) == 1
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_wrong_password(
     mode: str, drs: Simulator, keystone_user: User, keystone_project: Project,
-    airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch,
+    airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     _connect(monkeypatch, drs, keystone_user, password="not-the-password", project_id=keystone_project.id)
     ended = run_wait(mode, clock)
@@ -67,10 +69,10 @@ def test_wrong_password(
     assert drs.journal == []
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_a_token_revoked_in_the_middle_of_a_wait(
     mode: str, drs: Simulator, keystone: KeystoneServer, keystone_user: User, keystone_project: Project,
-    airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch,
+    airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Keystone revokes it between two polls; the poll that is refused goes out again with a new one."""
     from airflow_provider_drs.hooks.drs import DrsHook
@@ -91,9 +93,9 @@ def test_a_token_revoked_in_the_middle_of_a_wait(
     assert ended.levels("warning") == []
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_tokens_that_expire_in_the_middle_of_a_wait(
-    mode: str, brief_keystone: KeystoneServer, airflow_db: None, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+    mode: str, brief_keystone: KeystoneServer, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tokens of three seconds, and polls that outlast one: renewed before DRS ever refuses it."""
     project = brief_keystone.create_project()

@@ -1,7 +1,7 @@
 """DAGs whose worker stops at a chosen step of its first try, so that a test can kill it there."""
 
 import os
-import time
+import signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class StoppingOperator(DrsSwitchoverOperator):
             place = Path(os.environ["KILL_DIR"], f"{conf['job_id']}.pid")
             place.with_suffix(".new").write_text(str(os.getpid()))
             place.with_suffix(".new").rename(place)
-            time.sleep(600)
+            signal.pause()
 
     def _order(self, context):
         self._stop("read")

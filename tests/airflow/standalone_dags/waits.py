@@ -40,10 +40,10 @@ OPTIONS = {
     },
     "poked": {"poke_interval": 0.5},
     # Airflow takes a task that is due again before its scheduler has seen the last process end for a lost one.
-    "rescheduled": {"mode": "reschedule", "poke_interval": 6},
-    "timed_out": {"deferrable": True, "timeout": timedelta(seconds=3), "retries": 2},
-    "timed_out_softly": {"deferrable": True, "timeout": timedelta(seconds=3), "soft_fail": True},
-    "started_timed_out": {"start_from_trigger": True, "timeout": timedelta(seconds=3), "retries": 2},
+    "rescheduled": {"mode": "reschedule", "poke_interval": 10},
+    "timed_out": {"deferrable": True, "timeout": timedelta(seconds=15), "retries": 2},
+    "timed_out_softly": {"deferrable": True, "timeout": timedelta(seconds=15), "soft_fail": True},
+    "started_timed_out": {"start_from_trigger": True, "timeout": timedelta(seconds=15), "retries": 2},
 }
 
 for name, options in OPTIONS.items():
