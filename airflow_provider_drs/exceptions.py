@@ -16,16 +16,21 @@ from airflow_provider_drs.lazy import lazy_names
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.errors import *
 
-__getattr__ = lazy_names(
-    "airflow_provider_drs.protocol",
-    {
-        "errors": "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
-        "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsPermissionError "
-        "DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
-        "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
-        "DrsUnreachableError DrsWrongStateError",
-    },
+_ERRORS = (
+    "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
+    "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsPermissionError "
+    "DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
+    "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
+    "DrsUnreachableError DrsWrongStateError"
 )
+__getattr__ = lazy_names("airflow_provider_drs.protocol", {"errors": _ERRORS})
+__all__ = [
+    *_ERRORS.split(),
+    "DrsComparisonError",
+    "DrsJobFailedError",
+    "DrsSwitchoverFailedError",
+    "DrsSwitchoverUnknownError",
+]
 
 
 class DrsSwitchoverFailedError(AirflowFailException):

@@ -31,7 +31,10 @@ def _snippets(page: Path, language: str) -> list[str]:
 
 
 def _own(cls: type) -> list[str]:
-    return [name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "kwargs")]
+    """Return the parameters of a class and of those of its bases that are this provider's."""
+    classes = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_drs.")]
+    names = [name for base in classes for name in inspect.signature(base.__init__).parameters]
+    return [name for name in dict.fromkeys(names) if name not in ("self", "kwargs")]
 
 
 def _python_snippets() -> list[tuple[str, str]]:

@@ -65,7 +65,7 @@ class DrsSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
         self._wait: Any = None
-        self._runtime: Any = None
+        self._kept_runtime: TaskRuntime | None = None
         self._delay = self.poke_interval
         self.console_link: str | None = None
 
@@ -94,9 +94,8 @@ class DrsSensor(BaseSensorOperator):
 
         :return: the XCom.
         """
-        self._wait, self.console_link = None, ""
+        self._wait, self._kept_runtime, self.console_link = None, None, ""
         job_id = self._check(context)
-        self._runtime = TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log)
         publish_link(self, self._runtime.hook, job_id, context)
         if not self.deferrable:
             try:
@@ -156,6 +155,12 @@ class DrsSensor(BaseSensorOperator):
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended
         raise ended
+
+    @property
+    def _runtime(self) -> TaskRuntime:
+        if self._kept_runtime is None:
+            self._kept_runtime = TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log)
+        return self._kept_runtime
 
     def _trigger_kwargs(self) -> dict[str, Any]:
         """Return what every trigger takes."""

@@ -102,7 +102,7 @@ class DrsSwitchoverSensor(DrsSensor):
             job_id=str(self.job_id),
             verify_job_id=self.verify_job_id,
             freshness=freshness.to_dict() if freshness else None,
-            end_from_trigger=self._ends_from_trigger(started_here) if self.deferrable else False,
+            end_from_trigger=self._ends_from_trigger(started_here),
             started_here=started_here,
             **self._trigger_kwargs(),
         )

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points, metadata
 
 import pytest
 
-HEAVY = ("requests", "aiohttp", "keystoneauth1", "urllib3", "airflow.triggers", "airflow_provider_drs.protocol")
+HEAVY = ("requests", "aiohttp", "keystoneauth1", "urllib3", "airflow.triggers", "airflow_provider_drs.protocol.")
 
 
 @pytest.mark.parametrize("module", ["sensors.drs", "hooks.drs", "links.drs"])

@@ -58,7 +58,7 @@ def test_what_the_triggerer_is_given_to_start_with() -> None:
 
 
 def test_before_airflow_3_3_it_defers_from_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow.providers.common.compat.version_compat.AIRFLOW_V_3_3_PLUS", False)
+    monkeypatch.setattr("airflow_provider_drs.sensors.switchover.AIRFLOW_V_3_3_PLUS", False)
     with pytest.warns(UserWarning, match=r"needs Airflow 3\.3"):
         sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, start_from_trigger=True)
     assert (sensor.deferrable, sensor.start_from_trigger, sensor.start_trigger_args) == (True, False, None)
