@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients.polling import streams as poll_streams
+from airflow_provider_drs.clients.polling.follower import POLL_TICK
 from airflow_provider_drs.clients.polling.streams import PollStreams
 from airflow_provider_drs.protocol.errors import (
     DrsError,
@@ -186,7 +187,7 @@ def job(number: int = 0) -> str:
 
 def an_interval(gap: float, interval: float = 5.0) -> bool:
     """Tell whether ``gap`` is an interval after an answer, to the next beat."""
-    return interval + 0.0199 <= gap <= interval + 0.0201 + poll_streams.POLL_TICK
+    return interval + 0.0199 <= gap <= interval + 0.0201 + POLL_TICK
 
 
 def switchover(number: int = 0, interval: float = 5.0, **kwargs: Any) -> SwitchoverWait:
