@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -13,9 +16,15 @@ from yarl import URL
 
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.sharing import ignore_if_unawaited
-from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import MAX_BODY, environment_proxy, network_error, probed_socket
+from airflow_provider_drs.clients.transport import (
+    MAX_BODY,
+    AddressInfo,
+    environment_proxy,
+    network_error,
+    probed_socket,
+    ssl_context,
+)
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -32,6 +41,8 @@ R = TypeVar("R")
 # Longer than the interval of any wait that polls often enough for a new connection to matter.
 KEEP_ALIVE_SECONDS = 600.0
 MAX_ADDRESSES = 16384
+# Rounds of the loop that a connection needs from the end of its socket to its own.
+_CLOSING_ROUNDS = 10
 
 
 class AsyncDrsClient:
@@ -56,17 +67,18 @@ class AsyncDrsClient:
         self._observer = observer
         self._renewal: asyncio.Future[Token] | None = None
         self._log_in_refused = False
+        self._sockets = weakref.WeakSet[socket.socket]()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=ssl_context(settings.verify),
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
                 limit=0,  # the streams hold it
-                socket_factory=probed_socket,
+                socket_factory=self._new_socket,
             ),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        # Parsing an address, and its parts as aiohttp asks for them, costs as much as reading an answer.
+        # Parsing a URL, and its parts as aiohttp needs them, costs as much as reading a response.
         self._parsed = lru_cache(maxsize=MAX_ADDRESSES)(partial(URL, encoded=True))
         # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and asks two threads before each request.
         self._proxy = environment_proxy(settings.endpoint)
@@ -98,11 +110,24 @@ class AsyncDrsClient:
         return self._log_in_refused
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and return once their sockets are closed."""
         if self._session.connector is not None:
-            # No goodbye of TLS: it takes a turn of the loop that a loop about to end does not make.
+            # Without the closing handshake of TLS: a loop that is about to end makes no further round for it.
             await self._session.connector.close(abort_ssl=True)
         await self._session.close()
+        # The connector forgets the connection of a request that was cancelled while its closing handshake goes on.
+        for sock in list(self._sockets):
+            with suppress(OSError):  # it is closed already
+                sock.shutdown(socket.SHUT_RDWR)
+        for _ in range(_CLOSING_ROUNDS):
+            if all(sock.fileno() < 0 for sock in list(self._sockets)):
+                return
+            await asyncio.sleep(0)
+
+    def _new_socket(self, address: AddressInfo) -> socket.socket:
+        made = probed_socket(address)
+        self._sockets.add(made)
+        return made
 
     async def _token(self, refused: Token | None) -> Token:
         """Return a token; all that need a new one at the same time wait for one thread, not each for its own."""

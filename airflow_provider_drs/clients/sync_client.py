@@ -11,9 +11,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
-from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import http_session, network_error, read_body
+from airflow_provider_drs.clients.transport import http_session, network_error, read_body, trusted
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest
@@ -26,7 +25,7 @@ MAX_CLIENTS = 16
 
 
 class DrsClient:
-    """Makes calls of the DRS API and blocks until they are answered.
+    """Makes calls of the DRS API and blocks until the response is there.
 
     :param settings: the connection.
     :param tokens: the connection's tokens.

@@ -12,8 +12,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity import v3
 
-from airflow_provider_drs.clients.tls import trusted
-from airflow_provider_drs.clients.transport import http_session, network_error
+from airflow_provider_drs.clients.transport import http_session, network_error, trusted
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,

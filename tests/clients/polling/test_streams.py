@@ -269,9 +269,14 @@ def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock:
 def test_a_wait_is_woken_only_when_there_is_something_to_say(
     drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    told: list[Any] = []
     tell = Follower.tell
-    monkeypatch.setattr(Follower, "tell", lambda self, news: (told.append(news), tell(self, news)))
+
+    def listen(follower: Follower, result: Any) -> None:
+        told.append(result)
+        tell(follower, result)
+
+    monkeypatch.setattr(Follower, "tell", listen)
 
     async def play(waits: Waits) -> None:
         waits.begin(switchover())

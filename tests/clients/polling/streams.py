@@ -24,8 +24,7 @@ from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, Pol
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-
-from .helpers import on_a_loop
+from tests.clients.helpers import on_a_loop
 
 START, COMPLETE = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"
 
@@ -44,7 +43,12 @@ class Hand:
     def call_at(self, when: float, callback: Callable[[], None]) -> Any:
         entry = (when, next(self._order), callback)
         self.later.append(entry)
-        return SimpleNamespace(cancel=lambda: entry in self.later and self.later.remove(entry))
+
+        def cancel() -> None:
+            if entry in self.later:
+                self.later.remove(entry)
+
+        return SimpleNamespace(cancel=cancel)
 
     async def sleep(self, seconds: float) -> None:
         over = asyncio.get_running_loop().create_future()
