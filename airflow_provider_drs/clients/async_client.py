@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -13,9 +16,15 @@ from yarl import URL
 
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.sharing import ignore_if_unawaited
-from airflow_provider_drs.clients.tls import ssl_context
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import MAX_BODY, environment_proxy, network_error, probed_socket
+from airflow_provider_drs.clients.transport import (
+    MAX_BODY,
+    AddressInfo,
+    environment_proxy,
+    network_error,
+    probed_socket,
+    ssl_context,
+)
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -29,18 +38,20 @@ from airflow_provider_drs.protocol.settings import Settings, error_context
 
 R = TypeVar("R")
 
-# Longer than the interval of any wait that polls often enough for a new connection to matter.
+# Longer than the interval of any wait that polls often enough for a new connection to cost much.
 KEEP_ALIVE_SECONDS = 600.0
 MAX_ADDRESSES = 16384
+# Rounds of the loop that a connection needs from the end of its socket to its own.
+_CLOSING_ROUNDS = 10
 
 
 class AsyncDrsClient:
     """Makes calls of the DRS API on an event loop.
 
     :param settings: the connection.
-    :param tokens: the connection's tokens, which blocks and so runs in a thread.
+    :param tokens: the source of the connection's tokens; it blocks, so it runs in a thread.
     :param in_thread: runs a blocking function in a thread.
-    :param observer: told of every call.
+    :param observer: gets a report of every call.
     """
 
     def __init__(
@@ -56,19 +67,20 @@ class AsyncDrsClient:
         self._observer = observer
         self._renewal: asyncio.Future[Token] | None = None
         self._log_in_refused = False
+        self._sockets = weakref.WeakSet[socket.socket]()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=ssl_context(settings.verify),
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
-                limit=0,  # the streams hold it
-                socket_factory=probed_socket,
+                limit=0,  # the streams limit the polls in flight
+                socket_factory=self._new_socket,
             ),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        # Parsing an address, and its parts as aiohttp asks for them, costs as much as reading an answer.
+        # Parsing a URL, and its parts as aiohttp needs them, costs as much as reading a response.
         self._parsed = lru_cache(maxsize=MAX_ADDRESSES)(partial(URL, encoded=True))
-        # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and asks two threads before each request.
+        # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and uses two threads for each request.
         self._proxy = environment_proxy(settings.endpoint)
 
     async def call(self, call: Call[R]) -> R:
@@ -77,14 +89,14 @@ class AsyncDrsClient:
         :raises DrsError: as :meth:`airflow_provider_drs.clients.sync_client.DrsClient.call`.
         """
         began = time.monotonic()
-        steps = exchange(call, self.settings.endpoint, self.settings.language)
+        flow = exchange(call, self.settings.endpoint, self.settings.language)
         try:
-            step = next(steps)
+            step = next(flow)
             while True:
                 if isinstance(step, GetToken):
-                    step = steps.send(await self._token(step.refused))
+                    step = flow.send(await self._token(step.refused))
                 else:
-                    step = steps.send(await self._send(step.request))
+                    step = flow.send(await self._send(step.request))
         except StopIteration as reply:
             self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
@@ -98,16 +110,29 @@ class AsyncDrsClient:
         return self._log_in_refused
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and return once their sockets are closed."""
         if self._session.connector is not None:
-            # No goodbye of TLS: it takes a turn of the loop that a loop about to end does not make.
+            # Without the closing handshake of TLS: a loop that is about to end makes no further round for it.
             await self._session.connector.close(abort_ssl=True)
         await self._session.close()
+        # The connector forgets the connection of a request that was cancelled while its closing handshake goes on.
+        for sock in list(self._sockets):
+            with suppress(OSError):  # it is closed already
+                sock.shutdown(socket.SHUT_RDWR)
+        for _ in range(_CLOSING_ROUNDS):
+            if all(sock.fileno() < 0 for sock in list(self._sockets)):
+                return
+            await asyncio.sleep(0)
+
+    def _new_socket(self, address: AddressInfo) -> socket.socket:
+        made = probed_socket(address)
+        self._sockets.add(made)
+        return made
 
     async def _token(self, refused: Token | None) -> Token:
-        """Return a token; all that need a new one at the same time wait for one thread, not each for its own."""
+        """Return a token; callers that need a new one at the same time share one renewal and its thread."""
         token = self._tokens.ready(refused)
-        for _ in range(2):  # the renewal joined may have begun before this caller's token was refused
+        for _ in range(2):  # the first renewal may have begun before this caller's token was refused
             if token is not None and token != refused:
                 break
             if self._renewal is None or self._renewal.done():
@@ -124,20 +149,20 @@ class AsyncDrsClient:
             raise
 
     async def _send(self, request: HttpRequest) -> HttpResponse:
-        # A server may close a kept connection just as a request goes out; aiohttp itself repeats only a GET.
+        # A server may close a kept connection just as a request is sent; aiohttp itself repeats only a GET.
         again = request.safe and request.method != "GET"
         while True:
             try:
-                return await self._answer(request)
+                return await self._exchange(request)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if again and isinstance(error, aiohttp.ServerDisconnectedError):
                     again = False
                     continue
                 failure = network_error(error, "DRS", self.settings.endpoint)
-            # Not chained: the causes hold the request, and with it the token.
+            # Not chained: the causes hold the request and so the token.
             raise failure from None
 
-    async def _answer(self, request: HttpRequest) -> HttpResponse:
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
         async with self._session.request(
             request.method,
             self._parsed(request.url),

@@ -1,4 +1,4 @@
-"""What the clients tell of their work to whoever keeps count, such as Airflow's metrics."""
+"""What the clients report to an observer, such as Airflow's metrics."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Told of every call; this one lets it pass."""
+    """Base of observers; this one ignores everything."""
 
     def called(self, name: str, seconds: float, error: DrsError | None) -> None:
-        """Take note of a call of DRS.
+        """Report a call of DRS.
 
         :param name: the call, such as ``get-switch-vip-status``.
-        :param seconds: how long it took, with a new token where one was needed.
-        :param error: what came instead of an answer.
+        :param seconds: how long it took, including a new token where one was needed.
+        :param error: the error it ended with; None: it succeeded.
         """
 
     def waiting(self, more: int) -> None:
-        """Take note of so many more waits in progress, or fewer."""
+        """Report that ``more`` waits have begun; ended, where it is negative."""
 
 
 UNOBSERVED = Observer()

@@ -1,4 +1,4 @@
-"""What all waits of an event loop share: made once, lent to all, closed by the last."""
+"""A resource that all waits of an event loop share: made once, lent to all, closed by the last."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 F = TypeVar("F")
 
 
 class Shareable(Protocol):
-    """What can be shared."""
+    """A resource that can be shared."""
 
     @property
     def stale(self) -> bool:
-        """Whether it must not be lent again, because the connection it was made from no longer works."""
+        """Whether it must not be reused, because the connection it was made from no longer works."""
 
     async def close(self) -> None:
-        """Close it; nobody uses it any more."""
+        """Close it; it has no user any more."""
 
 
 S = TypeVar("S", bound=Shareable)
 
 
 @dataclass
-class _Shared:
-    made: asyncio.Future[Any]
+class _Shared(Generic[S]):
+    made: asyncio.Future[S]
     users: int = 0
 
     @property
@@ -36,24 +36,25 @@ class _Shared:
         return made.done() and (made.cancelled() or made.exception() is not None or made.result().stale)
 
 
-_shared: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Shared] = {}
+_shared: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Shared[Shareable]] = {}
 
 
 @asynccontextmanager
 async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterator[S]:
-    """Lend what all users of ``key`` on this event loop share; the last to leave closes it.
+    """Lend the resource that all users of ``key`` on this event loop share; the last to leave closes it.
 
-    What is spent is not lent again, so that whoever comes next, a retry for one, has it made anew.
+    A stale resource is not reused; the next user gets a new one.
 
-    :param make: makes it for the first user: one look-up of the connection, however many begin at once.
+    :param make: makes it for the first user: one look-up of the connection, however many users begin at once.
     """
     place = (asyncio.get_running_loop(), key)
     shared = _shared.get(place)
     if shared is None or shared.stale:
-        shared = _shared[place] = _Shared(ignore_if_unawaited(asyncio.ensure_future(make())))
+        made: asyncio.Future[Shareable] = asyncio.ensure_future(make())
+        shared = _shared[place] = _Shared(ignore_if_unawaited(made))
     shared.users += 1
     try:
-        yield await asyncio.shield(shared.made)
+        yield cast(S, await asyncio.shield(shared.made))
     finally:
         shared.users -= 1
         if not shared.users:
@@ -62,26 +63,26 @@ async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterat
             await _close(shared.made)
 
 
-_left = set[asyncio.Task[None]]()
+_closing = set[asyncio.Task[None]]()
 
 
-async def _close(made: asyncio.Future[Any]) -> None:
+async def _close(made: asyncio.Future[Shareable]) -> None:
     if not made.done():
-        # Every user was cancelled while it was made. The making goes on: before Airflow 3.2 a request to its
-        # supervisor that is cancelled half way ends the triggerer.
-        closing = asyncio.ensure_future(_close_once_made(made))
-        _left.add(closing)
-        closing.add_done_callback(_left.discard)
+        # Every user was cancelled while it was being made. Making it goes on: before Airflow 3.2, cancelling a
+        # request to the supervisor half way ends the triggerer.
+        task = asyncio.ensure_future(_close_once_made(made))
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
     elif not made.cancelled() and made.exception() is None:
         await made.result().close()
 
 
-async def _close_once_made(made: asyncio.Future[Any]) -> None:
+async def _close_once_made(made: asyncio.Future[Shareable]) -> None:
     await asyncio.wait([made])
     await _close(made)
 
 
 def ignore_if_unawaited(future: asyncio.Future[F]) -> asyncio.Future[F]:
-    """Return the future, with its error taken note of even if all who waited for it are gone."""
+    """Return the future; asyncio does not log its error even if nobody awaits it any more."""
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future

@@ -1,4 +1,4 @@
-"""The blocking client, on requests: one connection kept open per client, for hooks and the poke loop."""
+"""The blocking client, on requests, for hooks and poke mode: each client keeps one connection open."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
-from airflow_provider_drs.clients.tls import trusted
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import http_session, network_error, read_body
+from airflow_provider_drs.clients.transport import http_session, network_error, read_body, trusted
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest
@@ -26,11 +25,11 @@ MAX_CLIENTS = 16
 
 
 class DrsClient:
-    """Makes calls of the DRS API and blocks until they are answered.
+    """Makes calls of the DRS API and blocks until the response is there.
 
     :param settings: the connection.
-    :param tokens: the connection's tokens.
-    :param observer: told of every call.
+    :param tokens: the source of the connection's tokens.
+    :param observer: gets a report of every call.
     """
 
     def __init__(self, settings: Settings, tokens: TokenSource, observer: Observer = UNOBSERVED) -> None:
@@ -43,18 +42,18 @@ class DrsClient:
     def call(self, call: Call[_R]) -> _R:
         """Make ``call`` and return its reply.
 
-        :raises DrsError: as :func:`~airflow_provider_drs.protocol.http.response.read` has it, and the network; it
-            names the connection and the job.
+        :raises DrsError: what the response stands for (see :func:`~airflow_provider_drs.protocol.http.response.read`),
+            a network failure, or no token; it names the connection and the job.
         """
         began = time.monotonic()
-        steps = exchange(call, self.settings.endpoint, self.settings.language)
+        flow = exchange(call, self.settings.endpoint, self.settings.language)
         try:
-            step = next(steps)
+            step = next(flow)
             while True:
                 if isinstance(step, GetToken):
-                    step = steps.send(self._tokens.get(step.refused))
+                    step = flow.send(self._tokens.get(step.refused))
                 else:
-                    step = steps.send(self._send(step.request))
+                    step = flow.send(self._send(step.request))
         except StopIteration as reply:
             self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
@@ -66,7 +65,7 @@ class DrsClient:
     def project_id(self) -> str:
         """The id of the project that the token is for.
 
-        :raises DrsError: there is no token to be had.
+        :raises DrsError: there is no token.
         """
         return self._tokens.get().project_id
 
@@ -92,7 +91,7 @@ class DrsClient:
                 return HttpResponse(response.status_code, response.headers, body, received_at=time.time())
         except (requests.RequestException, HTTPError, OSError) as error:
             failure = network_error(error, "DRS", self.settings.endpoint)
-        # Not chained: the causes hold the request, and with it the token.
+        # Not chained: the causes hold the request and so the token.
         raise failure from None
 
 

@@ -1,4 +1,4 @@
-"""Tokens: one per connection and process while it lives, from keystoneauth1, renewed before it expires."""
+"""Tokens from keystoneauth1: one per connection and process, renewed before it expires."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity import v3
 
-from airflow_provider_drs.clients.tls import trusted
-from airflow_provider_drs.clients.transport import http_session, network_error
+from airflow_provider_drs.clients.transport import http_session, network_error, trusted
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
@@ -21,8 +20,8 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsInvalidResponseError,
 )
-from airflow_provider_drs.protocol.http import response as answers
 from airflow_provider_drs.protocol.http.request import Token
+from airflow_provider_drs.protocol.http.response import HttpResponse, iam_error
 from airflow_provider_drs.protocol.settings import Settings
 
 
@@ -30,7 +29,7 @@ class TokenSource:
     """The token of one connection.
 
     :param settings: who logs in, where, and to which project.
-    :param on_new_token: told every token before it is used, so that logs can mask it.
+    :param on_new_token: called with every new token before it is used, so that logs can mask it.
     :param now: seconds since the epoch.
     """
 
@@ -56,7 +55,7 @@ class TokenSource:
     def ready(self, refused: Token | None = None) -> Token | None:
         """Return the token if it can be used without asking IAM, else None.
 
-        :param refused: a token that the service did not take.
+        :param refused: a token that the service did not accept.
         """
         token = self._token
         if token is None or token == refused or self._now() >= token.fresh_until:
@@ -64,17 +63,16 @@ class TokenSource:
         return token
 
     def get(self, refused: Token | None = None) -> Token:
-        """Return a token, from IAM if need be. Blocks.
+        """Return a token, from IAM if necessary. Blocks.
 
-        Callers that come while one is asking IAM share what comes of it, so that an IAM in trouble is not asked once
-        for every wait.
+        Callers that come during a log-in share its outcome, so that a failing IAM does not get a request per wait.
 
-        :param refused: a token that the service did not take; it is not returned again.
-        :raises DrsError: what IAM answered instead.
+        :param refused: a token that the service did not accept; it is not returned again.
+        :raises DrsError: what the response of IAM stands for, or a network failure.
         """
         attempts = self._attempts
         with self._lock:
-            if self._attempts != attempts:  # somebody else asked while this caller waited for the lock
+            if self._attempts != attempts:  # another caller logged in while this one waited for the lock
                 if self._error is not None:
                     raise self._error.with_context("")
                 if self._token is not None and self._token != refused:
@@ -98,7 +96,7 @@ class TokenSource:
                 raise DrsAuthenticationError(f"{field_name('token')} is no longer valid: issue a new one and set it")
             return self._own_token()
         plugin = self._plugin
-        plugin.invalidate()  # when a token is renewed is decided here, not there
+        plugin.invalidate()  # this class decides when a token is renewed
         token = _read(self._ask(lambda: plugin.get_access(self._session)))
         if self._on_new_token is not None:
             self._on_new_token(token.value)
@@ -109,7 +107,7 @@ class TokenSource:
         project_id = self._settings.project_id
         if not project_id:
             project_id = _read(self._ask(self._look_up), self._settings.token).project_id
-        # This token cannot be renewed, so it is used to its end: DRS refuses it when that has come.
+        # This token cannot be renewed, so it is used until DRS refuses it.
         return Token(str(self._settings.token), project_id)
 
     def _look_up(self) -> AccessInfo:
@@ -135,15 +133,15 @@ class TokenSource:
             failure = network_error(error, "IAM", self._settings.auth_url)
         except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError) as error:
             failure = DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})")
-        # A copy, and not chained: what is behind it holds the request, and with it the password.
+        # A copy, and not chained: the causes hold the request and so the password.
         raise failure.with_context("") from None
 
     def _refused(self, error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
         response = error.response
         if response is None:
             return DrsInvalidResponseError("IAM answered without a usable token")
-        answer = answers.HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
-        return answers.iam_error(answer.redacted(self._settings.password or "", self._settings.token or ""))
+        received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
+        return iam_error(received.redacted(self._settings.password or "", self._settings.token or ""))
 
 
 @lru_cache(maxsize=64)
@@ -156,7 +154,7 @@ _making = threading.Lock()
 
 def token_source(settings: Settings, on_new_token: Callable[[str], None] | None = None) -> TokenSource:
     """Return this process's source for ``settings``; a changed connection is another one."""
-    with _making:  # the cache alone would let two threads make two
+    with _making:  # the cache alone would let two threads create two
         return _kept(settings, on_new_token)
 
 
@@ -173,7 +171,7 @@ def _password(settings: Settings) -> v3.Password:
 
 
 def _read(access: AccessInfo, value: str | None = None) -> Token:
-    """Return the token in an answer of IAM; ``value`` where it is known already."""
+    """Return the token in a response of IAM; ``value`` where it is known already."""
     try:
         value, project_id, ends = value or access.auth_token, access.project_id, access.expires
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,20 +1,26 @@
-"""What a failure below HTTP means: one reading for requests, urllib3, keystoneauth1 and aiohttp alike."""
+"""What both clients and IAM have in common below HTTP: certificates, proxies, sockets, and what a failure means."""
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from http.client import IncompleteRead
+from pathlib import Path
 from typing import Any
 
+import certifi
 import requests
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
+    DrsConfigError,
     DrsError,
     DrsInvalidResponseError,
     DrsTlsError,
@@ -23,9 +29,9 @@ from airflow_provider_drs.protocol.errors import (
 )
 
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
-
-
 MAX_BODY = 4 * 1024 * 1024
+# As getaddrinfo has it: family, type, protocol, canonical name, address.
+AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
 
 class BoundedSession(requests.Session):
@@ -81,7 +87,45 @@ def http_session(who: str) -> requests.Session:
     return session
 
 
-def probed_socket(address: tuple[Any, ...]) -> socket.socket:
+def trusted(verify: bool | str) -> bool | str:
+    """Return what ``requests`` takes as ``verify``: False, or the file or folder of the CAs to trust.
+
+    True means ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else the CAs of certifi.
+
+    :raises DrsConfigError: the CA file is not there or holds no certificate.
+    """
+    if verify is False:
+        return False
+    if verify is True:
+        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    ssl_context(verify)
+    return verify
+
+
+@lru_cache(maxsize=16)
+def ssl_context(verify: bool | str) -> ssl.SSLContext:
+    """Return the context for ``verify``; one per process, because making one costs tens of milliseconds.
+
+    :raises DrsConfigError: as :func:`trusted`.
+    """
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    place = Path(str(trusted(True) if verify is True else verify))
+    try:
+        if place.is_dir():
+            return ssl.create_default_context(capath=place)
+        return ssl.create_default_context(cafile=place)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise DrsConfigError(
+            f"{field_name('verify')} names a CA file that cannot be used: {one_line(str(place), 200)!r} "
+            f"({one_line(error, 120)})"
+        ) from None
+
+
+def probed_socket(address: AddressInfo) -> socket.socket:
     """Return a socket for ``address`` whose peer is probed while nothing is sent.
 
     A kept connection is idle from poll to poll; firewalls forget it meanwhile, and a request on it would hang.

@@ -35,8 +35,8 @@ def settings_of(drs: Simulator, user: User | None, **extra: Any) -> Settings:
     return read_settings(
         "drs_test",
         host=drs.url,
-        login=user and user.name,
-        password=user and user.password,
+        login=user.name if user else None,
+        password=user.password if user else None,
         extra={"auth_url": drs.auth_url, "domain_name": KeystoneServer.domain, "verify": drs.ca_file, **extra},
     )
 

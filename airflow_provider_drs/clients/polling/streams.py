@@ -1,7 +1,7 @@
-"""The polls of all waits on one connection and event loop: shared, spaced, in turn.
+"""The polls of all waits on one connection and event loop: shared, rate limited, in turn.
 
-A wait *follows* a stream. Waits that ask the same share one stream: one request an interval, however many they are.
-One timer and a few workers serve all streams. The task behind a wait is woken only when there is something to say.
+A wait *follows* a stream. Waits whose queries have one key share a stream: one request per interval, however many they
+are. One timer and a few workers serve all streams. The task behind a wait is woken only when there is something to log.
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.polling.follower import Follower, Pollable, Stream
 from airflow_provider_drs.clients.polling.throttle import Throttle
 from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError, DrsTransientError, DrsUnreachableError
-from airflow_provider_drs.protocol.jobs.query import Query, fit_batch, may_be_one_jobs_fault, merge
-from airflow_provider_drs.protocol.polling import KeepPolling, PollResult, duration
+from airflow_provider_drs.protocol.jobs.query import Query
+from airflow_provider_drs.protocol.polling import duration
 
-# Seconds; the polls of waits that last are due on the beat.
-POLL_TICK = 0.025
-# No clock's rounding may turn trouble into a hot loop.
-MIN_DELAY_AFTER_TROUBLE = 0.05
-# A pause that DRS asks for is sat out in silence up to here; of a longer one, every wait is told.
+# Seconds. Waits are not told of a shorter pause that DRS asks for; of a longer one, all are.
 MAX_SILENCE = 60.0
 
 
@@ -58,7 +53,7 @@ class PollStreams:
         self._rng = rng
         self._clock = Clock()
         self._throttle = Throttle(client.settings.max_polls_per_second)
-        self._most = client.settings.max_polls_in_flight
+        self._max_workers = client.settings.max_polls_in_flight
         self._streams: dict[Hashable, Stream] = {}
         self._followers = 0
         self._queue: list[tuple[float, int, Stream]] = []
@@ -66,7 +61,7 @@ class PollStreams:
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Stream]] = []
         self._all_busy = False
-        self._bad_since: float | None = None  # since when there was trouble and no good answer
+        self._failing_since: float | None = None  # since when polls fail and none has succeeded
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
@@ -92,7 +87,7 @@ class PollStreams:
     # The followers
 
     def join(self, follower: Follower) -> None:
-        """Let a follower in."""
+        """Add a follower to the stream that its query belongs to."""
         key: Hashable | None = None
         try:
             key = follower.wait.query().key
@@ -104,12 +99,12 @@ class PollStreams:
         follower.key = follower if key is None else key
         stream = self._streams.get(follower.key)
         if stream is None:
-            stream = self._streams[follower.key] = Stream(follower.key)
+            stream = self._streams[follower.key] = Stream(follower.key, self._clock, self._rng)
         stream.followers[follower] = None
         self._queue_up(stream)
 
     def leave(self, follower: Follower) -> None:
-        """Let a follower go."""
+        """Remove a follower."""
         self._followers -= 1
         self._observer.waiting(-1)
         stream = self._streams.get(follower.key)
@@ -119,18 +114,10 @@ class PollStreams:
                 del self._streams[stream.key]
 
     def rejoin(self, follower: Follower, delay: float) -> None:
-        """Let a follower that had reached an end go on."""
-        self._plan(follower, delay)
+        """Let a follower that had reached an end poll again in ``delay`` seconds."""
+        follower.plan(delay, self._clock.now())
         if (stream := self._streams.get(follower.key)) is not None:
             self._queue_up(stream)
-
-    def _plan(self, follower: Follower, delay: float) -> None:
-        now = self._clock.now()
-        due = now + delay
-        if delay >= 1.0:
-            # Polls of one beat are sent, and their answers read, in the same turn of the loop, which costs less.
-            due = math.ceil(due / POLL_TICK) * POLL_TICK
-        follower.due, follower.soonest = due, now + delay / 2
 
     # The queue: streams by the time at which their next poll is due
 
@@ -153,11 +140,11 @@ class PollStreams:
             at, _, stream = self._queue[0]
             if stream.at == at and stream.followers:
                 return at, stream
-            heappop(self._queue)  # overtaken: queued anew since, or left by all
+            heappop(self._queue)  # outdated: queued again since, or without followers
         return None
 
     def _dispatch(self) -> None:
-        """Give each poll that is due to a worker, and set the timer for the next."""
+        """Assign each poll that is due to a worker, and set the timer for the next."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_at, self._all_busy = None, math.inf, False
@@ -165,33 +152,33 @@ class PollStreams:
         while (head := self._head()) is not None:
             at, stream = head
             if at <= now:
-                busy = not self._idle and len(self._workers) >= self._most
+                busy = not self._idle and len(self._workers) >= self._max_workers
                 if not busy and self._throttle.claim(now):
                     heappop(self._queue)
                     stream.at = None
                     self._assign(stream)
                     continue
-                if why := self._overdue_error(busy, now):
+                if error := self._overdue_error(busy, now):
                     heappop(self._queue)
                     stream.at = None
-                    self._fail(stream, stream.ready(now), why)
+                    stream.fail(stream.ready(now), error)
                     self._queue_up(stream)
                     continue
                 if busy:
                     self._all_busy = True
-                    return  # who is done first sees to the rest
+                    return  # the first worker that is done dispatches the rest
                 at = now + self._throttle.wait(now)
             if at < self._timer_at:
                 self._set_timer(at)
             return
 
     def _overdue_error(self, busy: bool, now: float) -> DrsError | None:
-        """Return what to tell a wait whose poll cannot go out, None while it may just be late.
+        """Return what to tell a wait whose poll cannot be sent, None while it may just be late.
 
-        Without it one wait after the other would find out by itself, each in its turn, long after its limits.
+        Otherwise each wait would learn of the outage only when its own turn came, long after its timeout.
         """
         paused = self._throttle.paused_until - now
-        long = self._bad_since is not None and now - self._bad_since > MAX_SILENCE
+        long = self._failing_since is not None and now - self._failing_since > MAX_SILENCE
         if paused > MAX_SILENCE or (paused > 0 and long):
             return DrsThrottledError(
                 f"DRS asked for a pause, of which {duration(paused)} are left", retry_after=max(paused, 0.0)
@@ -206,7 +193,7 @@ class PollStreams:
             if not place.done():
                 place.set_result(stream)
                 return
-        # In a context of its own: what it does is not done for the wait that happens to be first.
+        # In a context of its own: the work is not done on behalf of the wait that happens to be first.
         worker = asyncio.get_running_loop().create_task(self._work(stream), context=contextvars.Context())
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
@@ -219,7 +206,7 @@ class PollStreams:
             try:
                 await self._poll(stream)
             except Exception as error:
-                # A fault of this module's own must end the waits it struck, not leave them hanging.
+                # A bug in this module must end the waits it affects, not leave them hanging.
                 self._break(list(stream.followers), error)
             self._queue_up(stream)
             self._idle.append(place := loop.create_future())
@@ -228,52 +215,38 @@ class PollStreams:
             stream = await place
 
     async def _poll(self, stream: Stream) -> None:
-        asked, asked_at = self._clock.now(), self._clock.wall()
-        followers = stream.ready(asked)
+        sent, asked_at = self._clock.now(), self._clock.wall()
+        followers = stream.ready(sent)
         if not followers:
-            return  # left since
-        late = asked - (followers[0].due or asked)
+            return  # they have left
+        late = sent - (followers[0].due or sent)
         query: Query | None = None
         try:
-            if len(followers) == 1:
-                query = followers[0].wait.query()
-            else:
-                questions = fit_batch(follower.wait.query() for follower in followers)
-                followers, query = followers[: len(questions)], merge(questions)
+            followers, query = stream.batch(followers)
             for follower in followers:
                 follower.due = None
             self._queue_up(stream)  # for those who come later, or did not fit in
-            replies = await self._ask(query, asked)
+            replies = await self._ask(query, sent)
         except DrsError as error:
-            shared = len(followers) > 1
-            stream.failures += shared
-            if shared and query is not None and may_be_one_jobs_fault(query, error, stream.failures):
-                self._ask_each_alone(followers)
-            else:
-                self._fail(stream, followers, error)
+            stream.poll_failed(followers, query, error)
         except Exception as error:
             self._break(followers, error)
         else:
-            if len(followers) > 1:
-                stream.failures = 0
-            at = self._clock.wall()
-            self._tell(stream, followers, lambda wait: wait.take(replies, at, asked_at), late)
+            stream.take(followers, replies, asked_at, late)
 
-    async def _ask(self, query: Query, asked: float) -> list[Any]:
+    async def _ask(self, query: Query, sent: float) -> list[object]:
         try:
-            replies = []
-            for call in query.calls():
-                replies.append(await self.client.call(call))
+            replies = [await self.client.call(call) for call in query.calls()]
         except DrsError as error:
-            now, too_often = self._clock.now(), isinstance(error, DrsThrottledError)
-            self._throttle.complained(now, asked, error.retry_after, too_often=too_often)
+            now, rate_limited = self._clock.now(), isinstance(error, DrsThrottledError)
+            self._throttle.record_failure(now, sent, error.retry_after, rate_limited=rate_limited)
             if not isinstance(error, DrsTransientError):
-                self._bad_since = None
-            elif self._bad_since is None:
-                self._bad_since = now
+                self._failing_since = None
+            elif self._failing_since is None:
+                self._failing_since = now
             raise
-        self._throttle.answered()
-        self._bad_since = None
+        self._throttle.record_success()
+        self._failing_since = None
         return replies
 
     @staticmethod
@@ -281,45 +254,3 @@ class PollStreams:
         for follower in followers:
             follower.due = None
             follower.tell(error)
-
-    def _ask_each_alone(self, followers: Sequence[Follower]) -> None:
-        now = self._clock.now()
-        for follower in followers:
-            follower.alone = True
-            follower.due = follower.soonest = now
-
-    def _fail(self, stream: Stream, followers: Sequence[Follower], error: DrsError) -> None:
-        at = self._clock.wall()
-        self._tell(stream, followers, lambda wait: wait.failed(error, at), None)
-
-    def _tell(
-        self, stream: Stream, followers: Sequence[Follower], take: Callable[[Pollable], PollResult], late: float | None
-    ) -> None:
-        """Let the waits take what came, and plan their next polls.
-
-        :param late: seconds that the poll was late; None: it brought trouble, whose delays have a jitter of their own.
-        """
-        for follower in followers:
-            if follower not in stream.followers:
-                continue
-            follower.due = None
-            try:
-                verdict = take(follower.wait)
-            except Exception as error:
-                follower.tell(error)
-                continue
-            if late is not None:
-                follower.alone = False
-            if type(verdict) is not KeepPolling:
-                follower.tell(verdict)
-                continue
-            delay = verdict.delay
-            if late is None:
-                delay = max(delay, MIN_DELAY_AFTER_TROUBLE)
-            elif (follower.fresh or late > delay / 4) and follower.wait.pace.steady:
-                # Waits that began together, or were held up together, are to drift apart; no poll comes later for it.
-                delay *= 1.0 - self._rng() / 2
-            follower.fresh = False
-            self._plan(follower, delay)
-            if verdict.lines:
-                follower.tell(verdict)

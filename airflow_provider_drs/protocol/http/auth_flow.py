@@ -1,60 +1,77 @@
-"""In which order token, request and answer follow each other, written once for the sync and the async client.
+"""In which order token, request and response follow each other, written once for the sync and the async client.
 
-The generator yields what it wants done and is sent the outcome; whoever drives it does the waiting and the sending::
+The generator yields what it needs and is sent the outcome; the client that drives it waits and sends::
 
-    steps = exchange(call, endpoint, language)
-    step = next(steps)
+    flow = exchange(call, endpoint, language)
+    step = next(flow)
     while True:
-        step = steps.send(<a Token for GetToken, an HttpResponse for Send>)
+        step = flow.send(<a Token for GetToken, an HttpResponse for Send>)
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsTokenRefusedError
-from airflow_provider_drs.protocol.http import response as answers
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
-from airflow_provider_drs.protocol.http.response import HttpResponse
+from airflow_provider_drs.protocol.http.response import NO_RESULT, HttpResponse, parse
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class GetToken:
-    """Wanted: a token; not ``refused``, which the service did not take."""
+    """Needed: a token; not ``refused``, which the service did not accept."""
 
     refused: Token | None = None
 
 
 @dataclass(frozen=True)
 class Send:
-    """Wanted: the answer to this request."""
+    """Needed: the response to this request."""
 
     request: HttpRequest
 
 
-def exchange(call: Call[R], endpoint: str, language: str) -> Generator[GetToken | Send, Any, R]:
-    """Make one call; a refused token is replaced once, a second refusal is the caller's.
+Outcome = Token | HttpResponse
+Flow = Generator[GetToken | Send, Outcome, R]
 
-    A refused token means that nothing was done, so the same request may go out again whatever its method.
 
-    :raises DrsError: whatever the answer stands for.
+def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
+    """Make one call; a refused token is replaced once, a second refusal is raised.
+
+    A refused token means that nothing was done, so the same request may be sent again whatever its method.
+
+    :raises DrsError: the error that the response stands for.
     """
-    token: Token = yield GetToken()
+    token = yield from _get_token()
+    response = yield from _send(call.request(endpoint, token, language))
     try:
-        return _reply(call, token, (yield Send(call.request(endpoint, token, language))))
+        return _reply(call, token, response)
     except DrsTokenRefusedError:
-        token = yield GetToken(refused=token)
-    return _reply(call, token, (yield Send(call.request(endpoint, token, language))))
+        token = yield from _get_token(refused=token)
+    response = yield from _send(call.request(endpoint, token, language))
+    return _reply(call, token, response)
 
 
-def _reply(call: Call[R], token: Token, answer: HttpResponse) -> R:
+def _get_token(refused: Token | None = None) -> Flow[Token]:
+    token = yield GetToken(refused)
+    assert isinstance(token, Token)  # noqa: S101 - for the type checker
+    return token
+
+
+def _send(request: HttpRequest) -> Flow[HttpResponse]:
+    response = yield Send(request)
+    assert isinstance(response, HttpResponse)  # noqa: S101 - for the type checker
+    return response
+
+
+def _reply(call: Call[R], token: Token, response: HttpResponse) -> R:
     try:
-        return answers.reply(call.parse, answer.redacted(token.value))
+        return parse(call.parse, response.redacted(token.value))
     except DrsError as error:
-        if error.error_code == answers.NO_RESULT and call.when_empty is not None:
+        if error.error_code == NO_RESULT and call.when_empty is not None:
             return call.when_empty
         raise

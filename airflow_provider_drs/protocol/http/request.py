@@ -1,14 +1,15 @@
-"""What is asked of DRS: one frozen request per call, and what may stand in its path."""
+"""What is sent: a token, a request, a call of the DRS API, and which job ids may stand in its path."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
+from airflow_provider_drs.protocol.http.response import JsonObject
 
 R = TypeVar("R")
 
@@ -17,7 +18,7 @@ _MAX_ID = 128
 
 @dataclass(frozen=True)
 class Token:
-    """A token of IAM and what it is good for.
+    """A token of IAM and what it is valid for.
 
     :param value: the token itself; never part of ``repr``.
     :param project_id: the project it is scoped to, which is also the project in the path of every DRS call.
@@ -31,9 +32,9 @@ class Token:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it goes out; headers hold the token, so they are no part of ``repr``.
+    """A request as it goes out; the headers hold the token, so they are not part of ``repr``.
 
-    :param safe: it changes nothing, so that it may go out again when a kept connection turns out to be closed.
+    :param safe: it changes nothing, so it may be sent again when a kept connection turns out to be closed.
     """
 
     method: str
@@ -45,12 +46,12 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class Call(Generic[R]):
-    """One call of the DRS API, before it is known with which token it goes out.
+    """One call of the DRS API, before a token is known.
 
-    :param name: the call in words, for messages.
+    :param name: the call as the path of the API names it, for messages and metrics.
     :param subject: what it is about, for messages.
     :param path: the path below ``/v3/{project_id}/jobs``.
-    :param parse: reads the JSON of a good answer into the reply.
+    :param parse: makes the reply of the JSON of a good response.
     :param safe: it changes nothing at DRS, though it is no GET.
     :param when_empty: the reply that "the returned result is empty" (DRS.M00002) stands for; None: an error.
     """
@@ -59,8 +60,8 @@ class Call(Generic[R]):
     subject: str
     method: str
     path: str
-    parse: Callable[[Any], R]
-    body: Mapping[str, Any] | None = None
+    parse: Callable[[JsonObject], R]
+    body: JsonObject | None = None
     when_empty: R | None = None
     safe: bool = False
 

@@ -1,8 +1,7 @@
-"""What came back: one function reads any HTTP answer into JSON or a typed error; small readers make replies of it."""
+"""What came back: :func:`read` turns any HTTP response into a JSON object or a typed error."""
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -10,20 +9,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, NoReturn, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from typing import NoReturn, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.errors import one_line
+from airflow_provider_drs.protocol.http.redaction import may_contain, redact, redact_bytes
 
 NO_RESULT = "DRS.M00002"
 MAX_RETRY_AFTER = 3600.0
-_SHORT = 512  # bytes; the answer about one job
+_MAX_CACHED_BODY = 512  # bytes; a response about one job is shorter
 
+JsonObject = Mapping[str, object]
 R = TypeVar("R")
 
-_FAULTS: dict[str, type[errors.DrsError]] = {
+_ERROR_CLASSES: dict[str, type[errors.DrsError]] = {
     "DRS.M01503": errors.DrsThrottledError,
     "DRS.M01504": errors.DrsBusyError,
     "DRS.M00004": errors.DrsServerError,
@@ -42,7 +43,7 @@ _FAULTS: dict[str, type[errors.DrsError]] = {
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer as it came in.
+    """A response as it came in.
 
     :param status: the HTTP status.
     :param headers: its headers; names in any case.
@@ -56,76 +57,68 @@ class HttpResponse:
     received_at: float = 0.0
 
     def header(self, name: str) -> str | None:
-        """Return the first header of that name, whatever its case."""
+        """Return the first header of that name, given in lower case; None where there is none."""
         return next((str(v) for k, v in self.headers.items() if str(k).lower() == name), None)
 
     def redacted(self, *secrets: str) -> HttpResponse:
-        """Return the answer without secrets, should the server echo them: its text ends in logs and messages."""
-        if not any(self._may_hold(secret) for secret in secrets):
+        """Return the response with the secrets masked, should the server echo them: its text ends in logs."""
+        values = [str(value) for value in self.headers.values()]
+        if not any(may_contain(secret, self.body, values) for secret in secrets):
             return self
-        body, headers = self.body, {str(k): str(v) for k, v in self.headers.items()}
-        for written in (_as_written(secret) for secret in sorted(secrets, key=len, reverse=True) if secret):
-            body = written.sub("***", body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-            headers = {k: written.sub("***", v) for k, v in headers.items()}
-        return replace(self, body=body, headers=headers)
-
-    def _may_hold(self, secret: str) -> bool:
-        """Tell, far more cheaply than by looking for all its spellings, whether a secret may be in the answer."""
-        if not secret:
-            return False
-        part = _unmistakable(secret)
-        return part.encode() in self.body or part in "\n".join(map(str, self.headers.values()))
+        headers = {str(k): redact(str(v), secrets) for k, v in self.headers.items()}
+        return replace(self, body=redact_bytes(self.body, secrets), headers=headers)
 
 
-def read(answer: HttpResponse, who: str = "DRS") -> Any:
-    """Return the JSON object of a good answer; raise a ``DrsError`` for every other one.
+def read(response: HttpResponse, sender: str = "DRS") -> JsonObject:
+    """Return the JSON object of a good response; raise a ``DrsError`` for every other one.
 
-    :param who: whose answer it is, for messages.
+    :param sender: who sent it ("DRS" or "IAM"), for messages.
 
     The service's code decides before the HTTP status: an expired token is documented as 403 with DRS.M00100, a missing
     permission as 401 with DRS.M00103, and a refusal can come inside a 2xx.
     """
-    answered = f"{who} answered HTTP {answer.status}"
-    if 300 <= answer.status < 400:
-        _raise(errors.DrsRedirectError, answer, f"{answered}, a redirect to {_target(answer)}, which is not followed")
-    body = _json_object(answer.body)
-    code, text = _fault(body)
-    if not 200 <= answer.status < 300:
-        _raise(fault_class(code, answer.status), answer, answered, code, text or _start(answer.body))
+    what = f"{sender} answered HTTP {response.status}"
+    if 300 <= response.status < 400:
+        _raise(errors.DrsRedirectError, response, f"{what}, a redirect to {_target(response)}, which is not followed")
+    body = _json_object(response.body)
+    code, text = _error_fields(body)
+    if not 200 <= response.status < 300:
+        _raise(fault_class(code, response.status), response, what, code, text or _beginning(response.body))
     if body is None:
-        _raise(errors.DrsInvalidResponseError, answer, f"{answered} without a JSON object", None, _start(answer.body))
+        why = _beginning(response.body)
+        _raise(errors.DrsInvalidResponseError, response, f"{what} without a JSON object", None, why)
     if code and (not body.get("status") or body.get("status") == "failed"):
-        _raise(fault_class(code, answer.status), answer, f"{answered} with a refusal", code, text)
+        _raise(fault_class(code, response.status), response, f"{what} with a refusal", code, text)
     return body
 
 
-def reply(make: Callable[[Any], R], answer: HttpResponse) -> R:
-    """Return the reply that ``make`` reads out of a good answer; raise as :func:`read`.
+def parse(parser: Callable[[JsonObject], R], response: HttpResponse) -> R:
+    """Return what ``parser`` makes of a good response; raise as :func:`read`.
 
-    Most polls are answered as the last one was, so that short answers are read once; what a reply is follows from the
-    status and the body alone.
+    Most polls bring the same response as the last one, so short ones are parsed once. The result depends on the status
+    and the body alone.
     """
-    if len(answer.body) <= _SHORT:
+    if len(response.body) <= _MAX_CACHED_BODY:
         try:
-            return _reply_once(make, answer.status, answer.body)  # type: ignore[no-any-return]
+            return cast(R, _parse_once(parser, response.status, response.body))
         except errors.DrsError:
-            pass  # the error is made below, with what the headers say
-    return make(read(answer))
+            pass  # raised below, with what the headers say
+    return parser(read(response))
 
 
 @lru_cache(maxsize=8192)
-def _reply_once(make: Callable[[Any], Any], status: int, body: bytes) -> Any:
-    return make(read(HttpResponse(status, {}, body)))
+def _parse_once(parser: Callable[[JsonObject], object], status: int, body: bytes) -> object:
+    return parser(read(HttpResponse(status, {}, body)))
 
 
-def iam_error(answer: HttpResponse) -> errors.DrsError:
-    """Return what an answer of IAM that holds no token stands for.
+def iam_error(response: HttpResponse) -> errors.DrsError:
+    """Return the error that a response of IAM without a token stands for.
 
     IAM is Keystone: 401 for a wrong password and for an unknown user, domain or project alike, 400 for a malformed
-    request. What passes is read as DRS's answers are.
+    request. Transient errors are recognised as in responses of DRS.
     """
     try:
-        read(answer, "IAM")
+        read(response, "IAM")
     except (errors.DrsTransientError, errors.DrsRedirectError) as error:
         return error
     except errors.DrsJobNotFoundError as error:
@@ -134,13 +127,13 @@ def iam_error(answer: HttpResponse) -> errors.DrsError:
     except errors.DrsError as error:
         message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
         return errors.DrsAuthenticationError(message, http_status=error.http_status, error_msg=error.error_msg)
-    return errors.DrsInvalidResponseError("IAM answered without a token", http_status=answer.status)
+    return errors.DrsInvalidResponseError("IAM answered without a token", http_status=response.status)
 
 
 def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
     """Return the class of error that a code of the service, or failing that an HTTP status, stands for."""
-    if code in _FAULTS:
-        return _FAULTS[code]
+    if code in _ERROR_CLASSES:
+        return _ERROR_CLASSES[code]
     if status == 401 and not (code or "").startswith("DRS."):
         return errors.DrsTokenRefusedError
     if status in (401, 403):
@@ -158,16 +151,16 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
     return errors.DrsInvalidResponseError
 
 
-def retry_after(answer: HttpResponse) -> float | None:
+def retry_after(response: HttpResponse) -> float | None:
     """Return the seconds of a ``Retry-After`` header (a number or a date), at most one hour, None without one."""
-    value = (answer.header("retry-after") or "").strip()
+    value = (response.header("retry-after") or "").strip()
     if not value:
         return None
     try:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - answer.received_at
+            seconds = parsedate_to_datetime(value).timestamp() - response.received_at
         except (ValueError, TypeError, OverflowError, OSError):
             return None
     if math.isnan(seconds):
@@ -175,43 +168,32 @@ def retry_after(answer: HttpResponse) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
+def display_text(value: object) -> str | None:
+    """Return a value as one line for a message, None for None."""
+    if value is None:
+        return None
+    return one_line(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def compare_text(value: object) -> str | None:
+    """Return a value for comparisons: text that is not one printable line is quoted, never made a known value."""
+    text = display_text(value)
+    return text if text == value or not isinstance(value, str) else one_line(repr(value))
+
+
 def _raise(
-    cls: type[errors.DrsError], answer: HttpResponse, answered: str, code: str | None = None, text: str | None = None
+    cls: type[errors.DrsError], response: HttpResponse, what: str, code: str | None = None, text: str | None = None
 ) -> NoReturn:
     raise cls(
-        ": ".join(x for x in (answered, code, text) if x),
+        ": ".join(x for x in (what, code, text) if x),
         error_code=code,
         error_msg=text,
-        http_status=answer.status,
-        retry_after=retry_after(answer),
+        http_status=response.status,
+        retry_after=retry_after(response),
     )
 
 
-@lru_cache(maxsize=16)
-def _unmistakable(secret: str) -> str:
-    """Return the longest part of a secret that is spelled in one way by all."""
-    parts: list[str] = re.findall("[A-Za-z0-9]*", secret)
-    return max(parts, key=len)
-
-
-@lru_cache(maxsize=16)
-def _as_written(secret: str) -> re.Pattern[str]:
-    """Return what finds a secret as it is and as JSON, HTML and addresses spell it."""
-    return re.compile("".join(_spellings(character) for character in secret))
-
-
-def _spellings(character: str) -> str:
-    if character.isascii() and character.isalnum():  # spelled in one way by all
-        return character
-    escaped = json.dumps(character)[1:-1]
-    code = f"\\u{ord(character):04x}"
-    ways = {character, escaped, escaped.upper().replace("U", "u"), code, code.upper().replace("U", "u")}
-    ways |= {f"\\{character}", html.escape(character), quote(character, safe="", errors="replace")}
-    ways |= {"+"} if character == " " else set()
-    return f"(?:{'|'.join(map(re.escape, sorted(ways, key=len, reverse=True)))})"
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def _json_object(body: bytes) -> dict[str, object] | None:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -219,7 +201,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _fault(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
+def _error_fields(body: JsonObject | None) -> tuple[str | None, str | None]:
     """Return code and text of an error body, in the spelling of DRS, its gateway, or IAM."""
     if body is None:
         return None, None
@@ -230,20 +212,7 @@ def _fault(body: dict[str, Any] | None) -> tuple[str | None, str | None]:
     return display_text(body.get("error_code") or body.get("code")), display_text(text)
 
 
-def display_text(value: object) -> str | None:
-    """Return a value fit for a message, None for none."""
-    if value is None:
-        return None
-    return one_line(value if isinstance(value, str) else json.dumps(value, default=str))
-
-
-def compare_text(value: object) -> str | None:
-    """Return a value that is compared: what is not fit for a message is quoted, never mended into a known one."""
-    text = display_text(value)
-    return text if text == value or not isinstance(value, str) else one_line(repr(value))
-
-
-def _start(body: bytes) -> str:
+def _beginning(body: bytes) -> str:
     """Return how a body that is no error body begins, for messages."""
     start = body[:400].lstrip()
     if not start:
@@ -251,9 +220,9 @@ def _start(body: bytes) -> str:
     return "an HTML page" if start.startswith(b"<") else one_line(start.decode("utf-8", "replace"), 120)
 
 
-def _target(answer: HttpResponse) -> str:
-    """Return where a redirect points, without its query, which may hold what is not for a log."""
-    location = answer.header("location")
+def _target(response: HttpResponse) -> str:
+    """Return where a redirect points, without its query, which may hold secrets."""
+    location = response.header("location")
     if not location:
         return "an unnamed place"
     try:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, DrsRequestError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
-from airflow_provider_drs.protocol.http.response import compare_text, display_text
+from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text
 
 MODES = ("source", "target")
 
 
 @dataclass(frozen=True)
 class SwitchoverReply:
-    """The reply of ``get-switch-vip-status``.
+    """The reply to ``get-switch-vip-status``.
 
     :param job_id: the job the answer is about, None where it does not say.
     :param status: the status as sent, None where there is none (no switchover yet).
@@ -55,8 +54,8 @@ def switch_vip(job_id: str, mode: str) -> Call[str | None]:
     return Call("switch-vip", describe_job(job_id), "POST", path, switch_reply, {"mode": mode})
 
 
-def switchover_reply(body: Any) -> SwitchoverReply:
-    """Read the answer of ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
+def switchover_reply(body: JsonObject) -> SwitchoverReply:
+    """Read the response to ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
     return SwitchoverReply(
         job_id=compare_text(body.get("id")),
         status=compare_text(body.get("status")),
@@ -65,8 +64,8 @@ def switchover_reply(body: Any) -> SwitchoverReply:
     )
 
 
-def switch_reply(body: Any) -> str | None:
-    """Read the answer of ``switch-vip``: the id of the job it is about, once DRS says that it accepts.
+def switch_reply(body: JsonObject) -> str | None:
+    """Read the response to ``switch-vip``: the id of the job it is about, once DRS says that it accepts.
 
     :raises DrsRequestError: DRS refuses without a code; a refusal with a code is raised before this is called.
     :raises DrsInvalidResponseError: it says neither, so that what it did is not known.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.response import HttpResponse
 
 SECRET = 'p/ä "1"&+=\\'
@@ -26,7 +26,7 @@ def test_an_answer_can_be_read_without_a_secret_it_echoes(body: bytes) -> None:
     assert b"***" in cleaned.body
     assert b"1" not in cleaned.body.replace(b"401", b"")
     assert cleaned.header("location") == "***"
-    assert "1" not in answers.iam_error(cleaned).message.replace("401", "")
+    assert "1" not in responses.iam_error(cleaned).message.replace("401", "")
 
 
 def test_of_two_secrets_that_begin_alike_nothing_is_left() -> None:

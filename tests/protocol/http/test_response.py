@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.switchover import calls
 
@@ -179,7 +179,7 @@ def garbled() -> list[Any]:
 @pytest.mark.parametrize("row", [*documented(), *undocumented(), *garbled(), *redirects(), *OTHER])
 def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
     with pytest.raises(errors.DrsError) as caught:
-        answers.read(row.answer, "Somebody")
+        responses.read(row.answer, "Somebody")
     error = caught.value
     assert (type(error), error.error_code, error.retry_after) == (row.error, row.code, row.retry_after)
     assert error.http_status == row.answer.status
@@ -192,11 +192,11 @@ def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER.items())
 def test_retry_after_is_a_number_or_a_date_and_at_most_an_hour(header: str, seconds: float | None) -> None:
-    assert answers.retry_after(answer(429, b"", Retry_After=header)) == seconds
+    assert responses.retry_after(answer(429, b"", Retry_After=header)) == seconds
 
 
 def test_without_retry_after_there_is_none() -> None:
-    assert answers.retry_after(answer(429)) is None
+    assert responses.retry_after(answer(429)) is None
 
 
 KEYSTONE_401 = {"error": {"code": 401, "message": "The request you have made requires authentication.", "title": "U"}}
@@ -220,7 +220,7 @@ IAM = [
 def test_what_an_answer_of_iam_without_a_token_stands_for(
     given_answer: HttpResponse, expected: type[errors.DrsError], says: str
 ) -> None:
-    error = answers.iam_error(given_answer)
+    error = responses.iam_error(given_answer)
     assert type(error) is expected
     assert says in error.message
     assert "IAM" in error.message
@@ -228,21 +228,21 @@ def test_what_an_answer_of_iam_without_a_token_stands_for(
 
 
 def test_iam_that_asks_for_patience_is_given_it() -> None:
-    assert answers.iam_error(answer(429, b"", retry_after="4")).retry_after == 4
+    assert responses.iam_error(answer(429, b"", retry_after="4")).retry_after == 4
 
 
 def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:
     good = HttpResponse(200, {}, b'{"id": "job-1", "status": "SWITCH_VIP_START"}')
-    first = answers.reply(calls.switchover_reply, good)
+    first = responses.parse(calls.switchover_reply, good)
     assert first == calls.SwitchoverReply("job-1", "SWITCH_VIP_START")
-    assert answers.reply(calls.switchover_reply, good) is first
-    assert answers.reply(calls.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
-    assert answers.reply(calls.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
+    assert responses.parse(calls.switchover_reply, good) is first
+    assert responses.parse(calls.switchover_reply, replace(good, body=good.body.replace(b"START", b"FAILED"))) != first
+    assert responses.parse(calls.switch_reply, HttpResponse(202, {}, b'{"id": "j", "status": "success"}')) == "j"
     for after in ("7", "8"):
         busy = HttpResponse(202, {"Retry-After": after}, b'{"status": "failed", "error_code": "DRS.M01504"}')
         with pytest.raises(errors.DrsBusyError) as caught:
-            answers.reply(calls.switchover_reply, busy)
+            responses.parse(calls.switchover_reply, busy)
         assert caught.value.retry_after == float(after)
     refused = replace(good, status=503)
     with pytest.raises(errors.DrsServerError):
-        answers.reply(calls.switchover_reply, refused)
+        responses.parse(calls.switchover_reply, refused)

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.replies import number_of_jobs
 from airflow_provider_drs.protocol.switchover.calls import switchover_reply
@@ -17,12 +17,12 @@ from tests.protocol.strategies import outcome
 
 def check(given_answer: HttpResponse) -> None:
     """Read ``given_answer`` all the way; whatever is wrong with it must be a ``DrsError`` of one printable line."""
-    body = outcome(answers.read, given_answer)
+    body = outcome(responses.read, given_answer)
     if isinstance(body, errors.DrsError):
         assert body.message
         assert body.message.isprintable()
         assert body.http_status == given_answer.status
-        assert body.retry_after is None or 0 <= body.retry_after <= answers.MAX_RETRY_AFTER
+        assert body.retry_after is None or 0 <= body.retry_after <= responses.MAX_RETRY_AFTER
         json.dumps(body.to_dict(), allow_nan=False)
         return
     assert isinstance(body, dict)
@@ -77,7 +77,7 @@ def test_any_values_of_the_fields_are_a_reply_or_a_typed_error(given_answer: Htt
 @strategies.thorough
 @given(strategies.answers(st.binary(max_size=60) | strategies.as_json(strategies.drs_objects)))
 def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpResponse) -> None:
-    error = answers.iam_error(given_answer)
+    error = responses.iam_error(given_answer)
     assert error.message.isprintable()
     assert error.http_status == given_answer.status
 

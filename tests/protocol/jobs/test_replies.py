@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.compare.calls import ComparePage, create_compare_task, query_compare_result
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import (
@@ -27,7 +27,7 @@ from tests.protocol.strategies import JOB, any_text, as_json, json_values, outco
 
 
 def read(call: Call[Any], body: object, status: int = 200) -> Any:
-    return call.parse(answers.read(HttpResponse(status, {}, json.dumps(body).encode())))
+    return call.parse(responses.read(HttpResponse(status, {}, json.dumps(body).encode())))
 
 
 def results(*items: object) -> dict[str, Any]:
@@ -188,7 +188,7 @@ bodies = st.recursive(
 @given(as_json(bodies), st.sampled_from([200, 202]))
 def test_any_json_is_read_or_a_typed_error(body: bytes, status: int) -> None:
     for call in CALLS:
-        reply = outcome(lambda call=call: call.parse(answers.read(HttpResponse(status, {}, body))))
+        reply = outcome(lambda call=call: call.parse(responses.read(HttpResponse(status, {}, body))))
         if isinstance(reply, DrsError):
             str(reply)
         elif isinstance(reply, ComparePage):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.http import response as answers
+from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.request import Token
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.switchover.calls import (
@@ -73,7 +73,7 @@ REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
 def test_a_good_answer_is_this_reply(
     body: dict[str, Any], reply: SwitchoverReply, what: SwitchoverState, http_status: int
 ) -> None:
-    read_body = answers.read(HttpResponse(http_status, {}, json.dumps(body).encode()))
+    read_body = responses.read(HttpResponse(http_status, {}, json.dumps(body).encode()))
     assert read_body == body
     assert switchover_reply(read_body) == reply
     assert switchover_state(reply.status) is what

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.polling.follower import Follower
+from airflow_provider_drs.clients.polling.follower import Follower, Stream
 from airflow_provider_drs.protocol.compare.wait import CompareWait
 from airflow_provider_drs.protocol.errors import (
     DrsArgumentError,
@@ -269,9 +269,14 @@ def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock:
 def test_a_wait_is_woken_only_when_there_is_something_to_say(
     drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    told: list[Any] = []
     tell = Follower.tell
-    monkeypatch.setattr(Follower, "tell", lambda self, news: (told.append(news), tell(self, news)))
+
+    def listen(follower: Follower, result: Any) -> None:
+        told.append(result)
+        tell(follower, result)
+
+    monkeypatch.setattr(Follower, "tell", listen)
 
     async def play(waits: Waits) -> None:
         waits.begin(switchover())
@@ -308,7 +313,7 @@ def test_a_fault_of_the_streams_own_ends_the_waits_it_struck(
     async def play(waits: Waits) -> None:
         waits.begin(switchover())
         await clock.move(1)
-        monkeypatch.setattr(waits.streams, "_tell", lambda *args: 1 / 0)
+        monkeypatch.setattr(Stream, "take", lambda *args: 1 / 0)
         await clock.move(5)
         monkeypatch.undo()
         waits.begin(switchover())
@@ -327,7 +332,7 @@ def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, cl
         streams = waits.streams
         [stream] = streams._streams.values()
         for follower in stream.followers:
-            follower.due = follower.soonest = clock.at + 50
+            follower.due = follower.earliest = clock.at + 50
         await streams._poll(stream)
         assert len(drs.asked) == 1
 

@@ -15,7 +15,7 @@ def sent(throttle: Throttle, begin: float, end: float, step: float = 0.001) -> i
     while now < end:
         while throttle.claim(now):
             count += 1
-            throttle.answered()
+            throttle.record_success()
         now += step
     return count
 
@@ -43,11 +43,11 @@ def test_no_time_of_asking_gets_more(pauses: list[float], per_second: float) -> 
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans(), st.one_of(st.none(), st.floats(0, 100))), max_size=40))
 def test_after_waiting_as_told_there_is_a_place(complaints: list[tuple[float, bool, float | None]]) -> None:
     throttle, now = Throttle(50.0), 100.0
-    for pause, too_often, retry_after in complaints:
+    for pause, rate_limited, retry_after in complaints:
         now += pause
         throttle.claim(now)
-        throttle.complained(now, now, retry_after, too_often=too_often)
-        if too_often or retry_after is not None:
+        throttle.record_failure(now, now, retry_after, rate_limited=rate_limited)
+        if rate_limited or retry_after is not None:
             assert not throttle.claim(now) or retry_after == 0
     assert throttle.claim(now + throttle.wait(now) + 1e-6)
 
@@ -56,10 +56,10 @@ def test_a_complaint_stops_all_and_halves_the_pace() -> None:
     throttle = Throttle(2000.0)
     for tick in range(200):  # what the waits ask: 20 a second
         assert throttle.claim(100 + tick / 20)
-        throttle.answered()
+        throttle.record_success()
     now = 110.0
     assert throttle.claim(now)
-    throttle.complained(now, now, None, too_often=True)
+    throttle.record_failure(now, now, None, rate_limited=True)
     assert not throttle.claim(now + MIN_PAUSE * 0.99)
     begin = now + MIN_PAUSE
     assert 8 <= sum(throttle.claim(begin + tick / 100) for tick in range(100)) <= 12
@@ -69,7 +69,7 @@ def test_one_burst_of_complaints_is_one() -> None:
     once, often = Throttle(100.0), Throttle(100.0)
     for throttle, times in ((once, 1), (often, 50)):
         for _ in range(times):
-            throttle.complained(100.5, 100.0, None, too_often=True)
+            throttle.record_failure(100.5, 100.0, None, rate_limited=True)
     assert sent(once, 102.0, 103.0) == sent(often, 102.0, 103.0)
 
 
@@ -78,7 +78,7 @@ def test_complaints_that_go_on_never_stop_it_for_good_and_good_answers_bring_it_
     for _ in range(50):
         now += throttle.wait(now) + 0.001
         assert throttle.claim(now)
-        throttle.complained(now, now, None, too_often=True)
+        throttle.record_failure(now, now, None, rate_limited=True)
     assert throttle.wait(now) <= 1.0
     assert sent(throttle, now + 1, now + 601, step=0.002) > 40_000
     assert 95 <= sent(throttle, now + 601, now + 602) <= 102
@@ -86,8 +86,8 @@ def test_complaints_that_go_on_never_stop_it_for_good_and_good_answers_bring_it_
 
 def test_other_trouble_slows_nothing_down_unless_it_says_so() -> None:
     throttle = Throttle(100.0)
-    throttle.complained(100.0, 100.0, None, too_often=False)
+    throttle.record_failure(100.0, 100.0, None, rate_limited=False)
     assert throttle.claim(100.0)
-    throttle.complained(100.0, 100.0, 7.0, too_often=False)
+    throttle.record_failure(100.0, 100.0, 7.0, rate_limited=False)
     assert throttle.wait(100.0) == 7.0
     assert 95 <= sent(throttle, 107.0, 108.0) <= 102, "at the pace from before"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_drs.clients.tls import ssl_context
+from airflow_provider_drs.clients.transport import ssl_context
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.clients.polling import streams as poll_streams
+from airflow_provider_drs.clients.polling.follower import POLL_TICK
 from airflow_provider_drs.clients.polling.streams import PollStreams
 from airflow_provider_drs.protocol.errors import (
     DrsError,
@@ -23,8 +24,7 @@ from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, Pol
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-
-from .helpers import on_a_loop
+from tests.clients.helpers import on_a_loop
 
 START, COMPLETE = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"
 
@@ -43,7 +43,12 @@ class Hand:
     def call_at(self, when: float, callback: Callable[[], None]) -> Any:
         entry = (when, next(self._order), callback)
         self.later.append(entry)
-        return SimpleNamespace(cancel=lambda: entry in self.later and self.later.remove(entry))
+
+        def cancel() -> None:
+            if entry in self.later:
+                self.later.remove(entry)
+
+        return SimpleNamespace(cancel=cancel)
 
     async def sleep(self, seconds: float) -> None:
         over = asyncio.get_running_loop().create_future()
@@ -186,7 +191,7 @@ def job(number: int = 0) -> str:
 
 def an_interval(gap: float, interval: float = 5.0) -> bool:
     """Tell whether ``gap`` is an interval after an answer, to the next beat."""
-    return interval + 0.0199 <= gap <= interval + 0.0201 + poll_streams.POLL_TICK
+    return interval + 0.0199 <= gap <= interval + 0.0201 + POLL_TICK
 
 
 def switchover(number: int = 0, interval: float = 5.0, **kwargs: Any) -> SwitchoverWait:

@@ -168,7 +168,7 @@ def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: D
     assert type(played(drs, play).ends[0]).__name__ == "Undecided"
 
 
-def test_asked_too_often_the_connection_slows_down_and_finds_its_pace_again(drs: Drs, clock: Hand) -> None:
+def test_asked_rate_limited_the_connection_slows_down_and_finds_its_pace_again(drs: Drs, clock: Hand) -> None:
     async def play(waits: Waits) -> None:
         for number in range(100):
             waits.begin(switchover(number))

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from .streams import clock, drs
+
+__all__ = ["clock", "drs"]
