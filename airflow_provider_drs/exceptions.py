@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ERRORS = (
     "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
     "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsPermissionError "
-    "DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
+    "DrsRecordError DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
     "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
     "DrsUnreachableError DrsWrongStateError"
 )

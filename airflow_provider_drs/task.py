@@ -45,6 +45,10 @@ class TaskRuntime:
         """Return seconds on a clock that only goes forward."""
         return time.monotonic()
 
+    def server_time(self) -> float | None:
+        """Return the service's own time by its last response."""
+        return getattr(self.hook.get_conn(), "last_server_time", None)
+
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
@@ -58,6 +62,8 @@ class TaskRuntime:
         if self._save is None:
             raise TypeError("this task saves no record")
         self._save(record)
+
+    try_save = save
 
 
 def publish_link(task: Any, hook: DrsHook, job_id: str | None, context: Context) -> None:

@@ -11,7 +11,6 @@ from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitcho
 from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.task_state import (
     actor_of,
-    has_durable_store,
     leave_evidence,
     save_record,
     saved_record,
@@ -166,7 +165,8 @@ class DrsSwitchoverOperator(DrsOperator):
             settle=self.settle,
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
-            may_switch=has_durable_store(context) or ti.try_number <= 1,
+            first_try=ti.try_number <= 1,
+            timeout=self.timeout,
             max_tries=getattr(ti, "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
             error_context=self._error_context,
@@ -232,7 +232,8 @@ def plan(request: protocol.SwitchoverRequest, runtime: TaskRuntime) -> dict[str,
         switchover would be joined.
     :raises DrsError: DRS or IAM cannot be asked.
     """
-    record, joins = protocol.read_and_guard(request, runtime)
+    record = request.new_record(runtime.now(), [])
+    joins = protocol.read_and_guard(request, record, runtime)
     call = protocol.switch_vip(request.job_id, request.mode)
     hook = runtime.hook
     http = call.request(hook.settings.endpoint, protocol.Token("", hook.get_conn().project_id), hook.settings.language)

@@ -21,6 +21,7 @@
     ├── DrsRedirectError           an answer that points elsewhere
     ├── DrsTlsError                the server's certificate does not verify
     ├── DrsGuardError              a guard does not hold; nothing was changed
+    ├── DrsRecordError             this run's record stands against it; DRS was not asked again
     ├── DrsSwitchoverRefusedError  DRS refuses to switch; nothing was changed
     ├── DrsUnknownStatusError      a status the documentation does not name
     └── DrsJobMismatchError           the answer is about another job
@@ -220,6 +221,12 @@ class DrsGuardError(DrsError):
     """A guard of a switchover does not hold; nothing was changed."""
 
     hint = "Nothing was changed. Once the guards hold, clear the task or let it retry"
+
+
+class DrsRecordError(DrsError):
+    """The record of this run's switchover stands against what the task is to do; DRS was not asked again."""
+
+    hint = "DRS was not asked again. Look at this run's evidence (XCom 'switchover'); to switch, start a new DAG run"
 
 
 class DrsSwitchoverRefusedError(DrsError):

@@ -61,9 +61,13 @@ class PollResult:
 
 @dataclass(frozen=True)
 class KeepPolling(PollResult):
-    """Poll again in ``delay`` seconds."""
+    """Poll again in ``delay`` seconds.
+
+    ``stay``: the next poll settles an end, so that it is worth waiting for in this process.
+    """
 
     delay: float = 0.0
+    stay: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,43 @@ class Pace:
         digest = hashlib.sha1(f"{self.seed}#{polls}".encode(), usedforsecurity=False).hexdigest()
         grown = float(shortest + int(digest, 16) % shortest)
         return grown if self.max_wait is None else min(grown, self.max_wait)
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A moment on three clocks, none of which is to be trusted alone.
+
+    :param wall: seconds since the epoch, on this machine.
+    :param steady: seconds on the monotonic clock of this process; None for a moment in another process.
+    :param server: seconds since the epoch, by the ``Date`` of the service's response; None where it sent none.
+    """
+
+    wall: float
+    steady: float | None = None
+    server: float | None = None
+
+    def least_since(self, earlier: Instant) -> float:
+        """Return the seconds that have passed for certain: the smaller difference where processes differ."""
+        return max(min(self._since(earlier)), 0.0)
+
+    def most_since(self, earlier: Instant) -> float:
+        """Return the seconds that may have passed: the larger difference where processes differ."""
+        return max(*self._since(earlier), 0.0)
+
+    def _since(self, earlier: Instant) -> list[float]:
+        if self.steady is not None and earlier.steady is not None:
+            return [self.steady - earlier.steady]
+        server = [] if self.server is None or earlier.server is None else [self.server - earlier.server]
+        return [self.wall - earlier.wall, *server]
+
+    def to_list(self) -> list[float | None]:
+        """Return it as plain JSON, for another process."""
+        return [self.wall, self.server]
+
+    @classmethod
+    def from_list(cls, data: Any) -> Instant | None:
+        """Rebuild what :meth:`to_list` wrote, None for None."""
+        return None if data is None else cls(float(data[0]), server=data[1])
 
 
 @dataclass
@@ -176,7 +217,7 @@ class Patience:
         self._interval = interval
         self._rng = rng
 
-    def failed(self, error: DrsTransientError, at: float, usual_delay: float = 0.0) -> KeepPolling | GiveUp:
+    def failed(self, error: DrsError, at: float, usual_delay: float = 0.0) -> KeepPolling | GiveUp:
         """Take an error that may pass.
 
         :param at: when it was met, seconds since the epoch.
@@ -216,7 +257,7 @@ class Patience:
         since = at if self.trouble.trouble_since is None else self.trouble.trouble_since
         return since + (float("inf") if self.limit is None else self.limit)
 
-    def _delay(self, error: DrsTransientError, usual_delay: float) -> float:
+    def _delay(self, error: DrsError, usual_delay: float) -> float:
         base = max(self._interval, 1.0)
         doubled = min(base * 2.0 ** min(self.trouble.trouble_polls, 16), MAX_DELAY_IN_TROUBLE)
         jittered = doubled * (0.75 + 0.25 * self._rng())
@@ -280,8 +321,12 @@ class PollingWait:
         """Return what the next poll asks."""
 
     @abstractmethod
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
-        """Take the replies to :meth:`query`, which came at ``at`` and were asked for at ``asked_at``."""
+    def take(self, replies: Sequence[Any], at: float, sent: Instant) -> PollResult:
+        """Take the replies to :meth:`query`.
+
+        :param at: when they came, seconds since the epoch.
+        :param sent: when the request went out.
+        """
 
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` (seconds since the epoch) instead of replies."""

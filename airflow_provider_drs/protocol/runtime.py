@@ -10,7 +10,15 @@ from typing import Protocol, TypeVar
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
 from airflow_provider_drs.protocol.http.request import Call
-from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, LogLine, Patience, PollingWait, PollResult
+from airflow_provider_drs.protocol.polling import (
+    GiveUp,
+    Instant,
+    KeepPolling,
+    LogLine,
+    Patience,
+    PollingWait,
+    PollResult,
+)
 
 _R = TypeVar("_R")
 
@@ -30,6 +38,9 @@ class Runtime(Protocol):
     def monotonic(self) -> float:
         """Return seconds on a clock that only goes forward."""
 
+    def server_time(self) -> float | None:
+        """Return the service's own time by its last response, seconds since the epoch; None: not known."""
+
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
@@ -39,13 +50,13 @@ class Runtime(Protocol):
 
 def poll(wait: PollingWait, runtime: Runtime) -> PollResult:
     """Make one poll: send what the wait asks, hand it the replies or the error, and log what it says."""
-    asked_at = runtime.now()
+    now, steady = runtime.now(), runtime.monotonic()
     try:
         replies = [runtime.send(call) for call in wait.query().calls()]
     except DrsError as error:
         result = wait.failed(error, runtime.now())
     else:
-        result = wait.take(replies, runtime.now(), asked_at)
+        result = wait.take(replies, runtime.now(), Instant(now, steady, runtime.server_time()))
     for line in result.lines:
         runtime.log(line)
     return result
@@ -60,7 +71,7 @@ def wait_until_over(
 ) -> PollResult | None:
     """Poll until the wait is over.
 
-    :param max_polls: stop after so many polls; None: never.
+    :param max_polls: stop after so many polls, or once an end in sight is settled; None: never.
     :param after_poll: called after each poll; stop where it returns True.
     :return: the result that is an end, None where it stopped before.
     """
@@ -71,7 +82,7 @@ def wait_until_over(
         stop = after_poll is not None and after_poll(result)
         if not isinstance(result, KeepPolling):
             return result
-        if stop or polls == max_polls:
+        if stop or (max_polls is not None and polls >= max_polls and not result.stay):
             return None
         runtime.sleep(result.delay)
 
@@ -90,7 +101,7 @@ def call_with_retry(call: Call[_R], runtime: Runtime, patience: Patience) -> _R:
         sit_out(failure, runtime, patience)
 
 
-def sit_out(error: DrsTransientError, runtime: Runtime, patience: Patience) -> None:
+def sit_out(error: DrsError, runtime: Runtime, patience: Patience) -> None:
     """Log trouble and sleep as the patience has it.
 
     :raises DrsUnavailableError: the patience is at its end.

@@ -158,7 +158,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         else:
             if self._seen is None and not self.fire_for_leftover and wait.freshness is not None:
                 wait.freshness.baseline = snapshot.reply.status
-            result = wait.take([snapshot.reply], snapshot.at, snapshot.asked_at)
+            result = wait.take([snapshot.reply], snapshot.at, protocol.Instant(snapshot.asked_at))
         for line in result.lines:
             self.log.log(line.level, line.text)
         if isinstance(result, protocol.GiveUp):
@@ -188,6 +188,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
                 accepted_at=None,
                 settle=None,
                 decide_within=math.inf,
+                max_gap=math.inf,
                 started=last.started,
                 empty_since=True,  # nobody asked for a switchover here, so that any change is one
             ),

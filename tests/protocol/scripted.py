@@ -33,6 +33,9 @@ class ScriptedRuntime:
 
     monotonic = now
 
+    def server_time(self) -> float | None:
+        return None
+
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 

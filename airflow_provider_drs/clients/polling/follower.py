@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.jobs.query import Query, fit_batch, may_be_one_jobs_fault, merge
-from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollResult
+from airflow_provider_drs.protocol.polling import Instant, KeepPolling, Pace, PollResult
 
 if TYPE_CHECKING:
     from airflow_provider_drs.clients.polling.streams import Clock, PollStreams
@@ -29,8 +29,8 @@ class Pollable(Protocol):
     def query(self) -> Query:
         """Return what the next poll asks."""
 
-    def take(self, replies: Sequence[object], at: float, asked_at: float) -> PollResult:
-        """Take the replies to it; the times are seconds since the epoch."""
+    def take(self, replies: Sequence[object], at: float, sent: Instant) -> PollResult:
+        """Take the replies to it: when they came, seconds since the epoch, and when the request was sent."""
 
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error in their stead."""
@@ -139,10 +139,10 @@ class Stream:
         queries = fit_batch(follower.wait.query() for follower in ready)
         return ready[: len(queries)], merge(queries)
 
-    def take(self, followers: Sequence[Follower], replies: Sequence[object], asked_at: float, late: float) -> None:
+    def take(self, followers: Sequence[Follower], replies: Sequence[object], sent: Instant, late: float) -> None:
         """Let the followers take the replies to a poll.
 
-        :param asked_at: when it was sent, in seconds since the epoch.
+        :param sent: when it was sent.
         :param late: seconds by which it was late.
         """
         if len(followers) > 1:
@@ -150,7 +150,7 @@ class Stream:
         at = self._clock.wall()
         for follower in self._present(followers):
             follower.alone = False
-            self._step(follower, lambda wait: wait.take(replies, at, asked_at), late)
+            self._step(follower, lambda wait: wait.take(replies, at, sent), late)
 
     def fail(self, followers: Sequence[Follower], error: DrsError) -> None:
         """Let the followers take an error in place of replies."""

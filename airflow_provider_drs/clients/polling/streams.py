@@ -21,7 +21,7 @@ from airflow_provider_drs.clients.polling.follower import Follower, Pollable, St
 from airflow_provider_drs.clients.polling.throttle import Throttle
 from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError, DrsTransientError, DrsUnreachableError
 from airflow_provider_drs.protocol.jobs.query import Query
-from airflow_provider_drs.protocol.polling import duration
+from airflow_provider_drs.protocol.polling import Instant, duration
 
 # Seconds. Waits are not told of a shorter pause that DRS asks for; of a longer one, all are.
 MAX_SILENCE = 60.0
@@ -232,7 +232,8 @@ class PollStreams:
         except Exception as error:
             self._break(followers, error)
         else:
-            stream.take(followers, replies, asked_at, late)
+            server = getattr(self.client, "last_server_time", None)
+            stream.take(followers, replies, Instant(asked_at, sent, server), late)
 
     async def _ask(self, query: Query, sent: float) -> list[object]:
         try:

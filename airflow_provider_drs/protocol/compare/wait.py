@@ -13,6 +13,7 @@ from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
     GiveUp,
+    Instant,
     KeepPolling,
     LogLine,
     Outcome,
@@ -101,7 +102,7 @@ class CompareWait(PollingWait):
         """Return what the next poll asks; the pages one wait turns are no other's."""
         return CallQuery(query_compare_result(self.job_id, self.compare, self.compare_id, self._page), shared=False)
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
+    def take(self, replies: Sequence[Any], at: float, sent: Instant) -> PollResult:
         """Take the reply to :meth:`query`, which came at ``at`` (seconds since the epoch)."""
         page: ComparePage = replies[0]
         self._count(at)

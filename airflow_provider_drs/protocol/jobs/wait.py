@@ -18,6 +18,7 @@ from airflow_provider_drs.protocol.jobs.wanted import JobsCondition
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
     GiveUp,
+    Instant,
     KeepPolling,
     LogLine,
     Outcome,
@@ -104,7 +105,7 @@ class JobsWait(PollingWait):
         """Return what one poll asks; waits for other jobs may join in."""
         return JobsQuery(self.wanted.job_ids, self.wanted.needs_lag)
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
+    def take(self, replies: Sequence[Any], at: float, sent: Instant) -> PollResult:
         """Take the replies to :meth:`query`, or to one that asks about other jobs too."""
         said = [reply[job_id] for reply in replies for job_id in self.wanted.job_ids if job_id in reply]
         states = {item.job_id: item for item in said if isinstance(item, JobState)}

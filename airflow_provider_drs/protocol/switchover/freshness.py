@@ -1,20 +1,25 @@
-"""Is this status the outcome of our switchover, or left over from an earlier one? The only place that decides it.
+"""Is this status the outcome of our switchover, or of another one? The only place that decides it.
 
-DRS's answer carries no time, no direction and no id of the operation: the COMPLETE of last week looks like that of
-today.
+DRS's response carries no time, no direction and no id of the operation: the COMPLETE of last week looks like that of
+today. What is not certain is undecidable, and never a success or a failure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
+from airflow_provider_drs.protocol.errors import Json
+from airflow_provider_drs.protocol.polling import Instant
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 
 DEFAULT_SETTLE = 30.0
 DEFAULT_DECIDE_WITHIN = 300.0
+DEFAULT_MAX_GAP = 3600.0
+# "Has stood unchanged" takes two polls.
+MIN_SETTLE_POLLS = 2
 
 
 class Confidence(Enum):
@@ -31,11 +36,18 @@ class Freshness:
 
     :param baseline: the status before it, None for none.
     :param posted_at: seconds since the epoch when it was asked for.
-    :param accepted_at: when DRS accepted it; None where the answer was lost.
-    :param settle: seconds after the acceptance for which an unchanged final status is not trusted; None: it never is.
-    :param decide_within: seconds after which a switchover that has not shown itself is undecidable.
+    :param accepted_at: when DRS accepted it; None where that is not known.
+    :param settle: seconds for which an unchanged COMPLETE must stand, seen so, to be trusted where DRS accepted; None:
+        it never is. An unchanged FAILED never is.
+    :param decide_within: seconds after the request, or its acceptance, within which it must show itself to be ours.
     :param started: SWITCH_VIP_START was seen since.
-    :param empty_since: DRS has answered about the job that it has no status, before the switchover or since.
+    :param empty_since: DRS has said about the job that it has no status, before the switchover or since.
+    :param max_gap: seconds for which nobody may have watched, after START was seen, for an end to be ours.
+    :param posted_by_server: the service's own time when it was asked for, or accepted; None: not known.
+    :param watched: the last good response, as ``Instant.to_list`` writes it; None for none since the request.
+    :param standing: since when an unchanged COMPLETE has stood, likewise; None: it does not.
+    :param standing_polls: polls that have seen it so.
+    :param told: what is known about the request, for messages.
     """
 
     baseline: str | None
@@ -45,46 +57,114 @@ class Freshness:
     decide_within: float = DEFAULT_DECIDE_WITHIN
     started: bool = False
     empty_since: bool = False
+    max_gap: float = DEFAULT_MAX_GAP
+    posted_by_server: float | None = None
+    watched: list[float | None] | None = None
+    standing: list[float | None] | None = None
+    standing_polls: int = 0
+    told: str = ""
+    why: str = field(default="", init=False)
+    _asked: tuple[Instant, float] | None = field(default=None, init=False, repr=False, compare=False)
+    _watched: Instant | None = field(default=None, init=False, repr=False, compare=False)
+    _standing: Instant | None = field(default=None, init=False, repr=False, compare=False)
 
-    def judge(self, status: str | None, asked_at: float, *, names_job: bool = True) -> Confidence:
+    def __post_init__(self) -> None:
+        self._watched, self._standing = Instant.from_list(self.watched), Instant.from_list(self.standing)
+
+    def judge(self, status: str | None, sent: Instant, *, names_job: bool = True, interval: float = 5.0) -> Confidence:
         """Tell what ``status`` is worth.
 
-        A final status counts if START was seen since, or it differs from the baseline, or DRS had accepted the
-        switchover and the status has stood unchanged for ``settle`` since. DRS's "empty result" is no
-        baseline, because that answer says nothing either way; one without a status about the job is.
+        START, or a final status that differs from the baseline, is ours if it is seen within ``decide_within`` of the
+        request or its acceptance. After START, an end is ours unless nobody watched for longer than ``max_gap``. Where
+        DRS accepted, an unchanged COMPLETE is trusted once it has been seen to stand for ``settle``.
 
-        :param asked_at: when the request for it went out: the status is no older than that.
-        :param names_job: the answer named the job, which an empty result does not.
+        :param sent: when the request for it went out: the status is no older than that.
+        :param names_job: the response named the job, which DRS's "empty result" does not.
+        :param interval: seconds between polls.
         """
-        what = switchover_state(status)
-        if what is SwitchoverState.RUNNING:
+        state = switchover_state(status)
+        in_time = self._since_asked(sent) <= self._window
+        gap = self._gap(sent)
+        watched_on = not self.started or gap is None or gap <= self.max_gap
+        standing = self._stands(status, state, sent, gap, interval)
+        self._watched, self.watched = sent, sent.to_list()
+        self.empty_since = self.empty_since or (state is SwitchoverState.NOT_BEGUN and names_job)
+        if not watched_on:
+            return self._undecidable(
+                f"nobody watched for {gap:.0f} seconds, so that {status or 'no status'} may be another's"
+            )
+        if state is SwitchoverState.RUNNING and (self.started or in_time):
             self.started = True
             return Confidence.NOT_YET
-        final = what in (SwitchoverState.DONE, SwitchoverState.FAILED)
-        if final and (self.started or self._differs(status) or self._settled(asked_at)):
+        final = state in (SwitchoverState.DONE, SwitchoverState.FAILED)
+        if final and (self.started or (in_time and self._differs(status)) or standing is Confidence.FRESH):
             return Confidence.FRESH
-        self.empty_since = self.empty_since or (what is SwitchoverState.NOT_BEGUN and names_job)
-        if self.started:
+        if self.started or in_time or standing is Confidence.NOT_YET:
             return Confidence.NOT_YET
-        return Confidence.UNDECIDABLE if asked_at >= self.decide_by else Confidence.NOT_YET
+        return self._undecidable(self._nothing_seen(status))
 
     @property
     def decide_by(self) -> float:
-        """When a switchover that has not shown itself becomes undecidable."""
+        """When a switchover that has not shown itself becomes undecidable, seconds since the epoch."""
         since = self.posted_at if self.accepted_at is None else self.accepted_at
-        return since + max(self.decide_within, self.settle or 0.0)
+        return since + self._window
+
+    @property
+    def _window(self) -> float:
+        return max(self.decide_within, self.settle or 0.0)
+
+    def _since_asked(self, sent: Instant) -> float:
+        """Return the seconds that may have passed since the request, or since its acceptance."""
+        if self._asked is None:
+            since = self.posted_at if self.accepted_at is None else self.accepted_at
+            self._asked = sent, sent.most_since(Instant(since, server=self.posted_by_server))
+        first, before = self._asked
+        return before + sent.most_since(first)
+
+    def _gap(self, sent: Instant) -> float | None:
+        return None if self._watched is None else sent.most_since(self._watched)
+
+    def _stands(
+        self, status: str | None, state: SwitchoverState, sent: Instant, gap: float | None, interval: float
+    ) -> Confidence:
+        """Tell whether an unchanged COMPLETE has been seen to stand for ``settle``; NOT_YET: it is on its way."""
+        may_settle = self.accepted_at is not None and self.settle is not None
+        if not may_settle or self.started or state is not SwitchoverState.DONE or status != self.baseline:
+            self._standing, self.standing, self.standing_polls = None, None, 0
+            return Confidence.UNDECIDABLE
+        settle = self.settle or 0.0
+        if self._standing is None or gap is None or gap > max(settle, 2 * interval):
+            if self._since_asked(sent) > self._window:
+                return Confidence.UNDECIDABLE
+            self._standing, self.standing, self.standing_polls = sent, sent.to_list(), 0
+        self.standing_polls += 1
+        stood = sent.least_since(self._standing) >= settle and self.standing_polls >= MIN_SETTLE_POLLS
+        return Confidence.FRESH if stood else Confidence.NOT_YET
 
     def _differs(self, status: str | None) -> bool:
         return status != self.baseline and (bool(self.baseline) or self.empty_since)
 
-    def _settled(self, asked_at: float) -> bool:
-        return self.accepted_at is not None and self.settle is not None and asked_at >= self.accepted_at + self.settle
+    def _undecidable(self, why: str) -> Confidence:
+        self.why = why
+        return Confidence.UNDECIDABLE
 
-    def to_dict(self) -> dict[str, Any]:
+    def _nothing_seen(self, status: str | None) -> str:
+        told = self.told or ("DRS accepted it" if self.accepted_at is not None else "DRS's answer to it was lost")
+        if not self.baseline and not self.empty_since:
+            return f"{told}; DRS says {status or 'nothing'} now, and nothing tells whether that is new"
+        as_before = " as before" if status == self.baseline else ""
+        return f"{told}, and the status stands at {status or 'nothing'}{as_before}, with no START seen in time"
+
+    def progress(self) -> Json:
+        """Return what was seen so far, as plain JSON, for the wait in another process."""
+        names = ("started", "empty_since", "watched", "standing", "standing_polls")
+        return {name: getattr(self, name) for name in names}
+
+    def to_dict(self) -> Json:
         """Return it as plain JSON."""
-        return asdict(self)
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Freshness:
-        """Rebuild what :meth:`to_dict` wrote; fields of other versions are passed over."""
-        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+        """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
+        return cls(**{f.name: data[f.name] for f in fields(cls) if f.init and f.name in data})

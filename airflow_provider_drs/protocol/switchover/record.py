@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -13,13 +13,20 @@ from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError, Json
 from airflow_provider_drs.protocol.polling import Outcome, utc
-from airflow_provider_drs.protocol.switchover.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE, Freshness
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
+from airflow_provider_drs.protocol.switchover.freshness import (
+    DEFAULT_DECIDE_WITHIN,
+    DEFAULT_MAX_GAP,
+    DEFAULT_SETTLE,
+    Freshness,
+)
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 
 
 class Phase(StrEnum):
     """How far a switchover has come; the ``outcome`` of the evidence."""
 
+    BEGUN = "begun"
     READ = "read"
     INTENDED = "intended"
     ACCEPTED = "accepted"
@@ -33,7 +40,9 @@ class Phase(StrEnum):
 class Step(Enum):
     """What happens to a switchover."""
 
+    READ = "job and status were read, the guards judged"
     INTEND = "the guards hold; DRS is about to be asked"
+    UNSEND = "the request never left this machine"
     JOIN = "a switchover that runs already is joined"
     DOUBT = "a further try finds no record, so that nobody knows what the first one did"
     ACCEPT = "DRS has accepted"
@@ -47,9 +56,14 @@ class Step(Enum):
 
 
 TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
+    (Phase.BEGUN, Step.READ): Phase.READ,
+    (Phase.BEGUN, Step.DOUBT): Phase.UNKNOWN,
+    (Phase.READ, Step.READ): Phase.READ,
+    (Phase.READ, Step.DOUBT): Phase.UNKNOWN,
     (Phase.READ, Step.INTEND): Phase.INTENDED,
     (Phase.READ, Step.JOIN): Phase.ACCEPTED,
-    (Phase.READ, Step.DOUBT): Phase.LOST,
+    (Phase.REFUSED, Step.READ): Phase.READ,
+    (Phase.INTENDED, Step.UNSEND): Phase.READ,
     (Phase.INTENDED, Step.ACCEPT): Phase.ACCEPTED,
     (Phase.INTENDED, Step.LOSE): Phase.LOST,
     (Phase.INTENDED, Step.REFUSE): Phase.REFUSED,
@@ -71,6 +85,10 @@ _ENDS = {Outcome.DONE: Step.COMPLETE, Outcome.FAILED: Step.FAIL, Outcome.UNDECID
 _ACTOR = ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")
 
 
+# Nothing was asked of DRS, or DRS itself has refused: nothing was changed.
+UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.REFUSED})
+
+
 class IllegalTransitionError(Exception):
     """A step that cannot follow; a fault of this package."""
 
@@ -79,30 +97,38 @@ class IllegalTransitionError(Exception):
 class Record:
     """One switchover: the intent, what became of it, what that rests on. Plain JSON; times in seconds since the epoch.
 
-    :param began_at: when the job's state was first read.
+    :param began_at: when the try began.
     :param guards: ``{"name", "ok", "value", "limit", "at"}`` of each guard.
     :param baseline: the status before it, None for none.
     :param baseline_known: the response it comes from named the job; DRS's "empty result" says nothing either way.
     :param posted_at: when it was asked for, saved before it was; None for one that was joined.
-    :param accepted_at: when DRS accepted it; None where the response was lost.
-    :param attached: it was running already, and was joined.
+    :param posted_by_server: the service's own time by its last response before that; None: not known.
+    :param accepted_at: when DRS accepted it; None where that is not known.
+    :param attached: it was running already, and was joined; then the mode is not known.
+    :param unsure: a try has ended between saving the intent and saving the response.
     :param observed: each change of the status: ``{"status", "at"}``.
     :param detection: seconds between the last poll that did not show the end and the one that did.
+    :param watched: the last good response since it was asked for, as ``Instant.to_list`` writes it.
+    :param timeout: seconds for which nobody may have watched for an end still to be this switchover's.
+    :param earlier: the evidence of the switchovers that this task has made in this run before.
+    :param approvals: who approved it, and when: ``{"task_id", "by", "at", "answer"}``.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
     :param actor: dag_id, run_id, task_id, map_index, try_number, user.
     """
 
     job_id: str
     mode: str
-    phase: Phase = Phase.READ
+    phase: Phase = Phase.BEGUN
     began_at: float = 0.0
     guards: list[Json] = field(default_factory=list)
     guarded_at: float | None = None
     baseline: str | None = None
     baseline_known: bool = False
     posted_at: float | None = None
+    posted_by_server: float | None = None
     accepted_at: float | None = None
     attached: bool = False
+    unsure: bool = False
     status: str | None = None
     error_code: str | None = None
     error_msg: str | None = None
@@ -112,6 +138,10 @@ class Record:
     detection: float | None = None
     settle: float | None = DEFAULT_SETTLE
     decide_within: float = DEFAULT_DECIDE_WITHIN
+    timeout: float = DEFAULT_MAX_GAP
+    watched: list[float | None] | None = None
+    earlier: list[Json] = field(default_factory=list)
+    approvals: list[Json] = field(default_factory=list)
     max_tries: int = 0
     actor: Json = field(default_factory=dict)
 
@@ -125,10 +155,23 @@ class Record:
         except KeyError:
             raise IllegalTransitionError(f"{step.name} cannot follow the phase {self.phase}") from None
 
-    def intend(self, at: float) -> None:
+    def read(self, reply: SwitchoverReply, guards: list[Json], at: float) -> None:
+        """Note what was read before DRS is asked: the baseline, and how the guards stand."""
+        self.apply(Step.READ)
+        self.guards, self.guarded_at = guards, at
+        self.baseline, self.baseline_known, self.status = reply.status, reply.job_id is not None, reply.status
+        self.error_code = self.error_msg = self.reason = self.finished_at = self.posted_at = None
+        self.observed = [{"status": reply.status, "at": utc(at)}]
+
+    def intend(self, at: float, server: float | None = None) -> None:
         """Note that DRS is about to be asked."""
         self.apply(Step.INTEND)
-        self.posted_at = at
+        self.posted_at, self.posted_by_server = at, server
+
+    def unsend(self, reason: str) -> None:
+        """Note that the request never left this machine, so that nothing was asked."""
+        self.apply(Step.UNSEND)
+        self.posted_at, self.posted_by_server, self.reason = None, None, reason
 
     def join(self) -> None:
         """Note that a running switchover is joined."""
@@ -138,12 +181,12 @@ class Record:
     def doubt(self, reason: str) -> None:
         """Note that nobody knows whether it was asked for, so that only the status may tell."""
         self.apply(Step.DOUBT)
-        self.posted_at, self.reason = self.began_at - self.decide_within, reason
+        self.reason = reason
 
-    def accept(self, at: float) -> None:
+    def accept(self, at: float, server: float | None = None) -> None:
         """Note that DRS has accepted."""
         self.apply(Step.ACCEPT)
-        self.accepted_at = at
+        self.accepted_at, self.posted_by_server = at, server if server is not None else self.posted_by_server
 
     def lose(self, reason: str) -> None:
         """Note that the response was lost."""
@@ -158,6 +201,7 @@ class Record:
 
     def resume(self, max_tries: int) -> None:
         """Note that a further try takes it up."""
+        self.unsure = self.unsure or self.phase is Phase.INTENDED
         self.apply(Step.RESUME)
         self.max_tries, self.finished_at, self.reason = max_tries, None, None
 
@@ -178,11 +222,13 @@ class Record:
         self.finished_at, self.detection = seen["at"], seen["detection"]
         self.observe(seen["observed"])
 
-    def observe(self, changes: list[Json]) -> None:
-        """Add what was seen of the status since: changes only, each once."""
-        for change in changes:
-            known = change in self.observed or (self.observed and self.observed[-1]["status"] == change["status"])
-            if not known:
+    def observe(self, changes: Sequence[Json]) -> None:
+        """Add what a wait has seen of the status, in order; what is known of it already is not added again."""
+        known = 0
+        while known < len(changes) and changes[known] in self.observed:
+            known += 1
+        for change in changes[known:]:
+            if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)
 
     def freshness(self) -> Freshness:
@@ -195,6 +241,10 @@ class Record:
             decide_within=self.decide_within,
             started=_started(self.attached, self.observed),
             empty_since=self.baseline_known,
+            max_gap=self.timeout,
+            posted_by_server=self.posted_by_server,
+            watched=self.watched,
+            told="an earlier try was about to ask DRS, and nothing tells whether it did" if self.unsure else "",
         )
 
     def evidence(self) -> Json:
@@ -202,7 +252,7 @@ class Record:
         asked = self.began_at if self.posted_at is None else self.posted_at
         return {
             "job_id": self.job_id,
-            "mode": self.mode,
+            "mode": None if self.attached else self.mode,
             "outcome": str(self.phase),
             "status": self.status,
             "error_code": self.error_code,
@@ -219,6 +269,12 @@ class Record:
             "finished_at": _time(self.finished_at),
             "settle": self.settle,
             "decide_within": self.decide_within,
+            "timeout": self.timeout,
+            "posted_by_server": self.posted_by_server,
+            "watched": self.watched,
+            "decided_by": "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None,
+            "earlier": self.earlier,
+            "approvals": self.approvals,
             "seconds": {
                 "guards": None if self.guarded_at is None else round(self.guarded_at - self.began_at, 3),
                 "switchover": None if self.finished_at is None else round(self.finished_at - asked, 3),
@@ -258,6 +314,9 @@ def freshness_of(evidence: Any) -> Freshness:
             decide_within=evidence["decide_within"],
             started=_started(evidence["attached"], evidence["observed"]),
             empty_since=bool(evidence["baseline_known"]),
+            max_gap=evidence.get("timeout", DEFAULT_MAX_GAP),
+            posted_by_server=evidence.get("posted_by_server"),
+            watched=evidence.get("watched"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = (

@@ -12,32 +12,32 @@ from typing import Protocol
 from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsGuardError,
-    DrsInvalidResponseError,
-    DrsRedirectError,
-    DrsServerError,
+    DrsRecordError,
     DrsSwitchoverRefusedError,
-    DrsThrottledError,
+    DrsTransientError,
     DrsUnavailableError,
-    DrsUnreachableError,
     Json,
 )
 from airflow_provider_drs.protocol.http.request import describe_job
-from airflow_provider_drs.protocol.http.response import NO_RESULT
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
-    GiveUp,
     LogLine,
     Patience,
     PollResult,
     info,
     utc,
 )
-from airflow_provider_drs.protocol.runtime import Runtime, call_with_retry, wait_until_over
-from airflow_provider_drs.protocol.switchover.calls import get_switchover_status, switch_vip
-from airflow_provider_drs.protocol.switchover.freshness import DEFAULT_DECIDE_WITHIN, DEFAULT_SETTLE
+from airflow_provider_drs.protocol.runtime import Runtime, call_with_retry, sit_out, wait_until_over
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status, switch_vip
+from airflow_provider_drs.protocol.switchover.freshness import (
+    DEFAULT_DECIDE_WITHIN,
+    DEFAULT_MAX_GAP,
+    DEFAULT_SETTLE,
+)
 from airflow_provider_drs.protocol.switchover.guards import guards
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.refusal import asked_again, is_refusal, needs_reads_for
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait, is_about_another_job, job_mismatch
 
@@ -49,7 +49,13 @@ class SwitchoverRuntime(Runtime, Protocol):
     """A runtime that can save the record of a switchover."""
 
     def save(self, record: Record) -> None:
-        """Save the record where a further try finds it; return once that is certain."""
+        """Save the record where a further try finds it; return once that is certain.
+
+        :raises DrsError: it cannot be saved for as long as trouble is waited out.
+        """
+
+    def try_save(self, record: Record) -> None:
+        """Save the record if that goes well; a failure ends nothing, the next save makes up for it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,14 @@ class SwitchoverRequest:
     :param mode: ``source`` or ``target``: which database's virtual IP address.
     :param max_lag: seconds the job may lag; None: any lag that is known.
     :param attach: join a switchover that is running already.
-    :param may_switch: False where this may be a second try and the first one saved nothing.
+    :param first_try: no try of this task in this run can have gone before this one.
+    :param timeout: seconds the wait may take, and for which nobody may have watched for an end still to be ours.
     :param max_tries: Airflow's number of tries granted so far, which grows when a person clears the task.
     :param transient_error_timeout: seconds of trouble to wait out before DRS is asked.
     :param error_context: what errors are about.
+    :param superseded_by: the task that has made a later switchover of the job in this run, "" for none.
     :param actor: dag_id, run_id, task_id, try_number, user.
+    :param approvals: who approved the switchover.
     """
 
     job_id: str
@@ -73,24 +82,45 @@ class SwitchoverRequest:
     settle: float | None = DEFAULT_SETTLE
     decide_within: float = DEFAULT_DECIDE_WITHIN
     verify_job_id: bool = True
-    may_switch: bool = True
+    first_try: bool = True
+    timeout: float = DEFAULT_MAX_GAP
     max_tries: int = 0
     transient_error_timeout: float = DEFAULT_TRANSIENT_ERROR_TIMEOUT
     error_context: str = ""
+    superseded_by: str = ""
     actor: Json = field(default_factory=dict)
+    approvals: list[Json] = field(default_factory=list)
 
     @property
     def subject(self) -> str:
         """How log lines name the job."""
         return f"Job {self.job_id}"
 
-    def patience(self, limit: float) -> Patience:
-        """Return a patience of ``limit`` seconds for this job."""
-        return Patience(self.subject, limit, error_context=self.error_context)
+    def patience(self) -> Patience:
+        """Return a fresh patience for this job."""
+        return Patience(self.subject, self.transient_error_timeout, error_context=self.error_context)
+
+    def new_record(self, at: float, earlier: list[Json]) -> Record:
+        """Return the record of a switchover that begins now.
+
+        :param earlier: the evidence of those that this task has made in this run before.
+        """
+        return Record(
+            self.job_id,
+            self.mode,
+            began_at=at,
+            settle=self.settle,
+            decide_within=self.decide_within,
+            timeout=self.timeout,
+            max_tries=self.max_tries,
+            actor=dict(self.actor),
+            approvals=list(self.approvals),
+            earlier=earlier,
+        )
 
 
 class NotSwitchedError(Exception):
-    """The switchover was not asked for, or DRS refused it: has the record, and the error the task ends with."""
+    """This try does not switch: has the record, and the error the task ends with."""
 
     def __init__(self, record: Record, error: DrsError) -> None:
         super().__init__(str(error))
@@ -102,72 +132,57 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
     """Resume what was saved; else read, guard, save the intent and ask once.
 
     :param saved: the record of an earlier try, None without one.
-    :return: the record: done, failed or unknown before; accepted; or lost (the status tells whether DRS took it).
-    :raises NotSwitchedError: a guard does not hold, or DRS refuses; nothing was changed.
-    :raises DrsError: DRS cannot be asked; nothing was changed.
+    :return: the record: done, failed or unknown; accepted; or lost (the status tells whether DRS took it).
+    :raises NotSwitchedError: a guard does not hold, DRS refuses, or another switchover of this run rules.
+    :raises DrsError: DRS cannot be asked, or the record not be saved; nothing was changed.
     """
-    if saved is not None and not _is_closed(request, saved):
-        return _resume(request, saved, runtime)
-    patience = request.patience(min(request.transient_error_timeout, request.decide_within))
+    earlier: list[Json] = []
+    if saved is not None and saved.phase not in (Phase.BEGUN, Phase.READ):
+        if not _is_closed(request, saved):
+            return _resume(request, saved, runtime)
+        earlier = [*saved.earlier, {**saved.evidence(), "earlier": []}]
+    elif saved is not None:
+        earlier = saved.earlier
+    record = request.new_record(runtime.now(), earlier)
+    if saved is None and not request.first_try:
+        return _doubt(request, record, runtime)
+    runtime.save(record)
+    patience = request.patience()
     while True:
-        record, running = read_and_guard(request, runtime)
+        running = read_and_guard(request, record, runtime)
         if running:  # joining changes nothing, so that no guard has to hold
-            record.join()
-            runtime.save(record)
-            runtime.log(info(f"{request.subject}: a switchover is running already; waiting for its end"))
-            return record
-        if not request.may_switch:
-            record.doubt("this is a further try, and nothing tells what the first one did")
-            runtime.log(info(f"{request.subject}: {record.reason}; not switching"))
-            return record
+            return _join(request, record, runtime)
         failed = [guard for guard in record.guards if not guard["ok"]]
         if failed:
+            runtime.try_save(record)
             told = "; ".join(f"{g['name']} is {g['value']!r}, must be {g['limit']}" for g in failed)
-            raise NotSwitchedError(record, DrsGuardError(f"not switching, {told}", error_context=request.error_context))
+            error = DrsGuardError(f"not switching, {told}", error_context=request.error_context)
+            raise NotSwitchedError(record, error)
         if _ask_once(request, record, patience, runtime):
             return record
 
 
-def read_and_guard(request: SwitchoverRequest, runtime: Runtime) -> tuple[Record, bool]:
-    """Read the job's state and the switchover status, and judge the guards.
+def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime) -> bool:
+    """Read the job's state and the switchover status into the record, and judge the guards.
 
-    :return: the record with baseline and guards, and whether a switchover to be joined is running.
+    :return: whether a switchover that is to be joined is running.
     """
-    began = runtime.now()
     for _ in range(MAX_READ_ATTEMPTS):
-        first = runtime.now()
-        limit = request.transient_error_timeout
-        states = call_with_retry(batch_status([request.job_id]), runtime, request.patience(limit))
-        progress = call_with_retry(batch_progress([request.job_id]), runtime, request.patience(limit))
-        reply = call_with_retry(get_switchover_status(request.job_id), runtime, request.patience(limit))
-        at = runtime.now()
-        if at - first <= MAX_READ_AGE:
+        first = runtime.monotonic()
+        states = call_with_retry(batch_status([request.job_id]), runtime, request.patience())
+        progress = call_with_retry(batch_progress([request.job_id]), runtime, request.patience())
+        reply = call_with_retry(get_switchover_status(request.job_id), runtime, request.patience())
+        if runtime.monotonic() - first <= MAX_READ_AGE:
             break
     else:
         text = f"the job's state could not be read within {MAX_READ_AGE:g} seconds, so that it is too old to guard by"
         raise DrsUnavailableError(text, error_context=request.error_context)
     if request.verify_job_id and is_about_another_job(reply, request.job_id):
         raise job_mismatch(reply, request.job_id, request.error_context)
-    joins = request.attach or not request.may_switch
-    judged = guards(
-        states.get(request.job_id), progress.get(request.job_id), reply, max_lag=request.max_lag, attach=joins, at=at
-    )
-    record = Record(
-        request.job_id,
-        request.mode,
-        began_at=began,
-        guards=[guard.to_dict() for guard in judged],
-        guarded_at=at,
-        baseline=reply.status,
-        baseline_known=reply.job_id is not None,
-        status=reply.status,
-        observed=[{"status": reply.status, "at": utc(at)}],
-        settle=request.settle,
-        decide_within=request.decide_within,
-        max_tries=request.max_tries,
-        actor=dict(request.actor),
-    )
-    return record, joins and switchover_state(reply.status) is SwitchoverState.RUNNING
+    state, at = states.get(request.job_id), runtime.now()
+    judged = guards(state, progress.get(request.job_id), reply, max_lag=request.max_lag, attach=request.attach, at=at)
+    record.read(reply, [guard.to_dict() for guard in judged], at)
+    return request.attach and switchover_state(reply.status) is SwitchoverState.RUNNING
 
 
 def wait_for_end(
@@ -185,35 +200,49 @@ def wait_for_end(
     :param max_polls: stop after so many polls.
     :return: the result that is an end, None where it stopped before.
     """
-    if until_taken and wait.memory.started:
+    if until_taken and _was_taken(wait):
         return None
-    started = wait.memory.started
+    started = _was_taken(wait)
 
     def after_poll(_: PollResult) -> bool:
         nonlocal started
         record.observe(wait.memory.observed)
-        if wait.memory.started and not started:
+        if wait.freshness is not None:
+            record.watched = wait.freshness.watched
+        if _was_taken(wait) and not started:
             started = True
-            runtime.save(record)  # what tells a new result from an old one outlives this worker
-        return until_taken and wait.memory.started
+            runtime.try_save(record)  # what tells a new result from an old one outlives this worker
+        return until_taken and started
 
     return wait_until_over(wait, runtime, max_polls=max_polls, after_poll=after_poll)
+
+
+def _was_taken(wait: SwitchoverWait) -> bool:
+    return wait.freshness is not None and wait.freshness.started
 
 
 def _is_closed(request: SwitchoverRequest, saved: Record) -> bool:
     """Tell whether what was saved is over, so that a new switchover may begin.
 
-    A refusal has changed nothing. A failed one is closed by the person who clears the task: a worker that dies between
-    saving the failure and telling Airflow is followed by a retry, which must not switch.
+    A refusal has changed nothing. What failed, or what another task of this run has switched again since, is closed by
+    the person who clears the task: a worker that dies between saving the end and telling Airflow is followed by a
+    retry, which must not switch.
     """
-    return saved.phase is Phase.REFUSED or (saved.phase is Phase.FAILED and request.max_tries != saved.max_tries)
+    cleared = request.max_tries != saved.max_tries
+    over = saved.phase is Phase.FAILED or (saved.phase is Phase.DONE and bool(request.superseded_by))
+    return saved.phase is Phase.REFUSED or (over and cleared)
 
 
-def _resume(request: SwitchoverRequest, saved: Record, runtime: Runtime) -> Record:
+def _resume(request: SwitchoverRequest, saved: Record, runtime: SwitchoverRuntime) -> Record:
     if (saved.job_id, saved.mode) != (request.job_id, request.mode):
-        other = f"this task of this run has to do with job {saved.job_id} (mode {saved.mode}), which is {saved.phase}"
-        error = DrsGuardError(f"not switching, {other}. Start a new DAG run", error_context=request.error_context)
+        text = (
+            f"this task of this run has a switchover of job {saved.job_id} (mode {saved.mode}), which is {saved.phase}"
+        )
+        error = DrsRecordError(f"not switching: {text}", error_context=request.error_context)
         raise NotSwitchedError(saved, error)
+    if saved.phase is Phase.DONE and request.superseded_by:
+        text = f"this switchover is done, but task {request.superseded_by!r} of this run has switched the job since"
+        raise NotSwitchedError(saved, DrsRecordError(text, error_context=request.error_context))
     if saved.phase is Phase.FAILED:
         return saved
     if saved.phase is Phase.DONE:
@@ -221,64 +250,76 @@ def _resume(request: SwitchoverRequest, saved: Record, runtime: Runtime) -> Reco
         runtime.log(info(f"{request.subject}: {text}again on purpose, start a new DAG run"))
         return saved
     saved.resume(request.max_tries)
+    runtime.try_save(saved)
     began = utc(saved.began_at if saved.posted_at is None else saved.posted_at)
     text = f"an earlier try began this switchover at {began}; not switching again, reading its status"
     runtime.log(info(f"{request.subject}: {text}"))
     return saved
 
 
+def _doubt(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> Record:
+    """Handle a further try that finds nothing saved: it never switches, and joins only where that was asked for."""
+    if request.attach and read_and_guard(request, record, runtime):
+        return _join(request, record, runtime)
+    record.doubt("this is a further try, and nothing tells what an earlier one did. Start a new DAG run to switch")
+    runtime.log(LogLine(logging.WARNING, f"{request.subject}: {record.reason}"))
+    return record
+
+
+def _join(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> Record:
+    record.join()
+    runtime.save(record)
+    text = "a switchover is running already; waiting for its end. DRS does not say which mode it has"
+    runtime.log(info(f"{request.subject}: {text}"))
+    return record
+
+
 def _ask_once(request: SwitchoverRequest, record: Record, patience: Patience, runtime: SwitchoverRuntime) -> bool:
     """Ask DRS once.
 
-    :return: whether DRS took the switchover or may have; False: DRS was asked too often, and everything is to be read
+    :return: whether DRS took the switchover or may have; False: it has not for certain, and everything is to be read
         again before it is asked anew.
     """
-    record.intend(runtime.now())
+    record.intend(runtime.now(), runtime.server_time())
     runtime.save(record)
     runtime.log(info(f"{request.subject}: switching the virtual IP address of the {request.mode} database"))
     try:
         accepted_job_id = runtime.send(switch_vip(request.job_id, request.mode))
-    except DrsThrottledError as error:
-        now = runtime.now()
-        result = patience.failed(error, now)
-        for line in result.lines:
-            runtime.log(line)
-        if isinstance(result, GiveUp) or now + (error.retry_after or 0.0) > patience.ends_at(now):
-            raise _refused(record, error, runtime) from None
-        record.refuse(error, now)
-        runtime.save(record)
-        runtime.sleep(result.delay)
-        return False
     except DrsError as error:
-        if _surely_not_taken(error):
-            raise _refused(record, error, runtime) from None
+        if error.never_sent:
+            return _never_sent(record, error, patience, runtime)
+        if is_refusal(error):
+            return _refused(request, record, error, patience, runtime)
         return _lost(request, record, error.message, runtime)
     if request.verify_job_id and accepted_job_id not in (None, request.job_id):
         return _lost(request, record, f"DRS accepted a switchover of {describe_job(accepted_job_id or '')}", runtime)
-    record.accept(runtime.now())
-    runtime.save(record)
+    record.accept(runtime.now(), runtime.server_time())
+    runtime.try_save(record)
     runtime.log(info(f"{request.subject}: DRS has accepted the switchover"))
     return True
 
 
-def _surely_not_taken(error: DrsError) -> bool:
-    """Tell whether an error means that DRS has not switched; in doubt it may have, and the status tells.
-
-    Certain: an error with a DRS code, or a request that never left this machine. A gateway's 4xx without a code is one
-    of those that are only ever sent instead of a response of the service.
-    """
-    if isinstance(error, (DrsServerError, DrsUnreachableError, DrsInvalidResponseError, DrsRedirectError)):
-        return False
-    if error.error_code == NO_RESULT:  # says nothing either way
-        return False
-    if error.http_status is None or (error.error_code or "").startswith("DRS."):
-        return True
-    return error.http_status in (400, 401, 403, 404, 405) or 200 <= error.http_status < 300
+def _never_sent(record: Record, error: DrsError, patience: Patience, runtime: SwitchoverRuntime) -> bool:
+    record.unsend(f"the request never left this machine: {error.message}")
+    runtime.try_save(record)
+    if not isinstance(error, DrsTransientError):
+        raise NotSwitchedError(record, error)
+    sit_out(error, runtime, patience)
+    return False
 
 
-def _refused(record: Record, error: DrsError, runtime: SwitchoverRuntime) -> NotSwitchedError:
+def _refused(
+    request: SwitchoverRequest, record: Record, error: DrsError, patience: Patience, runtime: SwitchoverRuntime
+) -> bool:
+    """Take a refusal with a code of DRS; it is certain once the status shows that nothing has begun since."""
+    reply = _read_after_refusal(request, record, error, runtime)
+    if reply is None or _has_moved(reply, record):
+        status = "cannot be read" if reply is None else f"shows {reply.status or 'nothing'}"
+        if reply is not None and reply.status:
+            record.observe([{"status": reply.status, "at": utc(runtime.now())}])
+        return _lost(request, record, f"{error.message}, but the status {status}", runtime)
     record.refuse(error, runtime.now())
-    runtime.save(record)
+    runtime.try_save(record)
     refusal = DrsSwitchoverRefusedError(
         f"the switchover was refused: {error.message}",
         error_code=error.error_code,
@@ -286,12 +327,44 @@ def _refused(record: Record, error: DrsError, runtime: SwitchoverRuntime) -> Not
         http_status=error.http_status,
         error_context=error.error_context,
     )
-    return NotSwitchedError(record, refusal)
+    if not asked_again(error):
+        raise NotSwitchedError(record, refusal)
+    now = runtime.now()
+    if now + (error.retry_after or 0.0) > patience.ends_at(now):
+        raise NotSwitchedError(record, refusal)
+    try:
+        sit_out(error, runtime, patience)
+    except DrsUnavailableError:
+        raise NotSwitchedError(record, refusal) from None
+    return False
+
+
+def _read_after_refusal(
+    request: SwitchoverRequest, record: Record, error: DrsError, runtime: SwitchoverRuntime
+) -> SwitchoverReply | None:
+    """Read the status after a refusal, for as long as it takes to be sure of it; None where it cannot be read."""
+    until = runtime.monotonic() + needs_reads_for(error)
+    while True:
+        began = runtime.monotonic()
+        try:
+            reply = call_with_retry(get_switchover_status(request.job_id), runtime, request.patience())
+        except DrsError:
+            return None
+        if request.verify_job_id and is_about_another_job(reply, request.job_id):
+            return None
+        if _has_moved(reply, record) or began >= until:
+            return reply
+        runtime.sleep(1.0)
+
+
+def _has_moved(reply: SwitchoverReply, record: Record) -> bool:
+    """Tell whether the status may show a switchover that began after the baseline was read."""
+    return switchover_state(reply.status) is SwitchoverState.RUNNING or reply.status != record.baseline
 
 
 def _lost(request: SwitchoverRequest, record: Record, reason: str, runtime: SwitchoverRuntime) -> bool:
     record.lose(reason)
-    runtime.save(record)
+    runtime.try_save(record)
     text = f"the answer to the switchover was lost ({reason}). Not asking again: the status is to tell"
     runtime.log(LogLine(logging.WARNING, f"{request.subject}: {text}"))
     return True

@@ -15,6 +15,7 @@ from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
     GiveUp,
+    Instant,
     KeepPolling,
     LogLine,
     Outcome,
@@ -30,6 +31,8 @@ from airflow_provider_drs.protocol.switchover.freshness import Confidence, Fresh
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 
 FAST_POLL = 1.0
+# A final status is told once a second read, this much later, shows it too: a stale read would be gone by then.
+CONFIRM_AFTER = 1.0
 MAX_OBSERVED = 100
 
 
@@ -79,11 +82,15 @@ class SwitchoverMemory(PollMemory):
     :param observed: each change of the status: ``{"status", "at"}``, the time in UTC, ISO 8601.
     :param last_good_at: when the last good response came, seconds since the epoch.
     :param started: SWITCH_VIP_START was seen.
+    :param final: a final status that waits for its second read: ``{"status", "sent"}``; None for none.
+    :param progress: what the freshness rule has seen so far; None where any switchover counts.
     """
 
     observed: list[Json] = field(default_factory=list)
     last_good_at: float | None = None
     started: bool = False
+    final: Json | None = None
+    progress: Json | None = None
 
 
 class SwitchoverWait(PollingWait):
@@ -131,8 +138,11 @@ class SwitchoverWait(PollingWait):
         self.freshness = freshness
         self.fast = fast
         self._query: CallQuery | None = None
-        if freshness is not None and self.memory.started:
-            freshness.started = True
+        self._sent_final: Instant | None = None
+        if self.freshness is not None and self.memory.progress:
+            self.freshness = Freshness.from_dict({**self.freshness.to_dict(), **self.memory.progress})
+        if self.freshness is not None and self.memory.started:
+            self.freshness.started = True
 
     def query(self) -> CallQuery:
         """Return what a poll asks: the same each time, and shared by all waits for this job."""
@@ -140,11 +150,11 @@ class SwitchoverWait(PollingWait):
             self._query = CallQuery(get_switchover_status(self.job_id))
         return self._query
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> PollResult:
+    def take(self, replies: Sequence[Any], at: float, sent: Instant) -> PollResult:
         """Take the reply to :meth:`query`.
 
         :param at: when it came, seconds since the epoch.
-        :param asked_at: when the request went out.
+        :param sent: when the request went out.
         """
         reply: SwitchoverReply = replies[0]
         self._count(at)
@@ -156,9 +166,9 @@ class SwitchoverWait(PollingWait):
                 DrsUnknownStatusError(f"answered the status {reply.status!r}, which is not documented")
             )
         lines = self.patience.recovered(at)
-        confidence = self._judge(reply, asked_at)
+        confidence = self._judge(reply, sent)
         lines += self._changes(state, reply, at, confidence)
-        end = self._end(state, reply, at, confidence, tuple(lines))
+        end = self._unconfirmed(reply, sent, confidence, lines) or self._end(state, reply, at, confidence, tuple(lines))
         self.memory.last_good_at = at
         return end or KeepPolling(tuple(lines), self._delay(at))
 
@@ -187,17 +197,41 @@ class SwitchoverWait(PollingWait):
             return Done(lines, self._result(reply, at), self._seen(reply, at))
         if confidence is Confidence.FRESH and state is SwitchoverState.FAILED:
             return SwitchoverFailed(lines, self.job_id, reply.error_code, reply.error_msg, self._seen(reply, at))
-        if confidence is Confidence.UNDECIDABLE:
-            return Undecided(lines, self._nothing_seen(reply), self._seen(reply, at))
+        if confidence is Confidence.UNDECIDABLE and self.freshness is not None:
+            return Undecided(lines, self.freshness.why, self._seen(reply, at))
         if self._late(at):
             reason = f"no end within the time-out, DRS says {reply.status or 'nothing'}"
             return Undecided(lines, reason, self._seen(reply, at))
         return None
 
-    def _judge(self, reply: SwitchoverReply, asked_at: float) -> Confidence:
+    def _judge(self, reply: SwitchoverReply, sent: Instant) -> Confidence:
         if self.freshness is None:
             return Confidence.FRESH
-        return self.freshness.judge(reply.status, asked_at, names_job=reply.job_id is not None)
+        if self.memory.final and self.memory.final["status"] == reply.status:
+            return Confidence.FRESH  # judged at the first read; this is the second
+        interval = self.pace.delay(self.memory.polls)
+        confidence = self.freshness.judge(reply.status, sent, names_job=reply.job_id is not None, interval=interval)
+        self.memory.progress = self.freshness.progress()
+        return confidence
+
+    def _unconfirmed(
+        self, reply: SwitchoverReply, sent: Instant, confidence: Confidence, lines: list[LogLine]
+    ) -> KeepPolling | None:
+        """Return the way to a second read of a final status that is ours; None where there is nothing to confirm."""
+        if self.freshness is None:
+            return None
+        state = switchover_state(reply.status)
+        if confidence is not Confidence.FRESH or state not in (SwitchoverState.DONE, SwitchoverState.FAILED):
+            self.memory.final, self._sent_final = None, None
+            return None
+        if self.memory.final is None or self.memory.final["status"] != reply.status:
+            self.memory.final = {"status": reply.status, "sent": sent.to_list()}
+            self._sent_final = sent
+            return KeepPolling(tuple(lines), CONFIRM_AFTER, stay=True)
+        first = self._sent_final or Instant.from_list(self.memory.final["sent"]) or sent
+        stood = sent.least_since(first)
+        left = CONFIRM_AFTER - stood
+        return None if left <= CONFIRM_AFTER / 4 else KeepPolling(tuple(lines), left, stay=True)
 
     def _delay(self, at: float) -> float:
         delay = self.pace.delay(self.memory.polls)
@@ -214,18 +248,14 @@ class SwitchoverWait(PollingWait):
         if memory.last_seen == status:
             return []
         memory.last_seen = status
-        if len(memory.observed) < MAX_OBSERVED:
-            memory.observed.append({"status": reply.status, "at": utc(at)})
+        if len(memory.observed) >= MAX_OBSERVED:  # the first changes tell most, and the last
+            del memory.observed[MAX_OBSERVED // 2]
+        memory.observed.append({"status": reply.status, "at": utc(at)})
         if state is SwitchoverState.NOT_BEGUN:
             return [info(f"{self.subject}: no switchover yet; waiting for one")]
         left_over = state is not SwitchoverState.RUNNING and confidence is not Confidence.FRESH
         text = "still shows the result from before" if left_over else f"switchover {state.value}"
         return [info(f"{self.subject}: {text} ({reply.status})")]
-
-    def _nothing_seen(self, reply: SwitchoverReply) -> str:
-        assert self.freshness is not None  # noqa: S101 - only a freshness finds a status undecidable
-        accepted = "DRS accepted it" if self.freshness.accepted_at is not None else "DRS's answer to it was lost"
-        return f"{accepted}, and the status has stood at {reply.status or 'nothing'} as before, with no START between"
 
     def _seen(self, reply: SwitchoverReply, at: float) -> Json:
         """Return what an end rests on: the last status, all changes, and the times."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.jobs.query import CallQuery
-from airflow_provider_drs.protocol.polling import KeepPolling, Pace, PollingWait, PollMemory, PollResult
+from airflow_provider_drs.protocol.polling import Instant, KeepPolling, Pace, PollingWait, PollMemory, PollResult
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 
 PAUSE_AFTER_ERROR = 60.0
@@ -46,11 +46,11 @@ class SwitchoverWatch(PollingWait):
         """Return what a poll asks."""
         return self._query
 
-    def take(self, replies: Sequence[Any], at: float, asked_at: float) -> Snapshot:
+    def take(self, replies: Sequence[Any], at: float, sent: Instant) -> Snapshot:
         """Take the reply to :meth:`query`."""
         self._count(at)
         self.patience.recovered(at)
-        return Snapshot(reply=replies[0], at=at, asked_at=asked_at, delay=self.pace.delay(self.memory.polls))
+        return Snapshot(reply=replies[0], at=at, asked_at=sent.wall, delay=self.pace.delay(self.memory.polls))
 
     def failed(self, error: DrsError, at: float) -> Snapshot:
         """Take an error instead of a reply."""

@@ -24,7 +24,7 @@ from airflow_provider_drs.protocol.jobs.status import (
 )
 from airflow_provider_drs.protocol.jobs.wait import JobsFailed, JobsMemory, JobsWait, Ready
 from airflow_provider_drs.protocol.jobs.wanted import JobsCondition, usual_failures
-from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
+from airflow_provider_drs.protocol.polling import GiveUp, Instant, KeepPolling, Pace, PollResult
 from tests.protocol.strategies import any_text, thorough
 
 A, B = "260e27fd-4976-44dc-9948-e1265e4jb201", "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
@@ -40,7 +40,7 @@ def said(status: str | None = HEALTHY, lag: float | None = 0.0, job_id: str = A,
 
 
 def take(wait: JobsWait, replies: list[dict[str, Any]], at: float) -> PollResult:
-    return wait.take(replies, at, at)
+    return wait.take(replies, at, Instant(at))
 
 
 samples = st.tuples(
@@ -65,7 +65,7 @@ def test_ready_means_so_many_healthy_samples_in_a_row_up_to_the_last(
         elif job_status(sample[0] or "") in FAILED_JOB_STATUSES | STOPPED_JOB_STATUSES:
             continue
         else:
-            verdict = wait.take(said(*sample), at, at)
+            verdict = wait.take(said(*sample), at, Instant(at))
             row = row + 1 if sample == (HEALTHY, 0.0) else 0
         assert isinstance(verdict, Ready) == (row >= needed)
         if isinstance(verdict, Ready):
@@ -88,17 +88,17 @@ def test_a_failed_or_stopped_job_ends_the_wait(status: str) -> None:
 
 @pytest.mark.parametrize("status", sorted(set(JobStatus) - FAILED_JOB_STATUSES - STOPPED_JOB_STATUSES - {HEALTHY}))
 def test_any_other_status_is_waited_out(status: str) -> None:
-    assert isinstance(JobsWait(wanted(), Pace()).take(said(status), 0.0, 0.0), KeepPolling)
+    assert isinstance(JobsWait(wanted(), Pace()).take(said(status), 0.0, Instant(0.0)), KeepPolling)
 
 
 def test_a_job_that_is_not_listed_or_refused() -> None:
-    missing = JobsWait(wanted(A, B), Pace(), error_context="here").take(said(), 0.0, 0.0)
+    missing = JobsWait(wanted(A, B), Pace(), error_context="here").take(said(), 0.0, Instant(0.0))
     assert isinstance(missing, GiveUp)
     assert isinstance(missing.error, DrsJobNotFoundError)
     assert B in str(missing.error)
     assert A not in str(missing.error)
     busy = JobsWait(wanted(), Pace())
-    verdict = busy.take(said(None, error_code="DRS.M01504"), 0.0, 0.0)
+    verdict = busy.take(said(None, error_code="DRS.M01504"), 0.0, Instant(0.0))
     assert isinstance(verdict, KeepPolling)
     assert busy.memory.trouble_since == 0.0
     assert busy.memory.polls == 1
@@ -106,22 +106,22 @@ def test_a_job_that_is_not_listed_or_refused() -> None:
 
 def test_a_failure_of_before_passes_for_a_while() -> None:
     wait = JobsWait(wanted(passing_status="INCRE_TRANSFER_FAILED", passing_until=60.0), Pace())
-    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 59.0, 59.0), KeepPolling)
-    assert isinstance(wait.take(said("FULL_TRANSFER_FAILED"), 59.0, 59.0), JobsFailed)
-    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 60.0, 60.0), JobsFailed)
+    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 59.0, Instant(59.0)), KeepPolling)
+    assert isinstance(wait.take(said("FULL_TRANSFER_FAILED"), 59.0, Instant(59.0)), JobsFailed)
+    assert isinstance(wait.take(said("INCRE_TRANSFER_FAILED"), 60.0, Instant(60.0)), JobsFailed)
 
 
 def test_the_deadline_ends_the_wait_and_shortens_the_last_pause() -> None:
     wait = JobsWait(wanted(deadline=100.0), Pace(30.0), rng=lambda: 1.0)
-    verdict = wait.take(said("PAUSING"), 90.0, 90.0)
+    verdict = wait.take(said("PAUSING"), 90.0, Instant(90.0))
     assert isinstance(verdict, KeepPolling)
     assert verdict.delay == 10.0
-    late = wait.take(said("PAUSING"), 100.0, 100.0)
+    late = wait.take(said("PAUSING"), 100.0, Instant(100.0))
     assert isinstance(late, GiveUp)
     assert "at last" in str(late.error)
     assert "PAUSING" in str(late.error)
     assert isinstance(wait.failed(DrsBusyError("busy"), 100.0), GiveUp)
-    assert isinstance(wait.take(said(), 101.0, 101.0), Ready)
+    assert isinstance(wait.take(said(), 101.0, Instant(101.0)), Ready)
 
 
 def test_one_line_a_change_whatever_the_lag_does() -> None:

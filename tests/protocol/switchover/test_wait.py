@@ -9,7 +9,7 @@ from unittest.mock import ANY
 import pytest
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult, duration, utc
+from airflow_provider_drs.protocol.polling import GiveUp, Instant, KeepPolling, Pace, PollResult, duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
 
@@ -31,7 +31,7 @@ def waiting(interval: float = 5.0, rng: float = 1.0, **options: Any) -> Switchov
 
 
 def tell(wait: SwitchoverWait, event: Event, at: float) -> PollResult:
-    return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.take([event], at, at)
+    return wait.failed(event, at) if isinstance(event, errors.DrsError) else wait.take([event], at, Instant(at))
 
 
 def play(wait: SwitchoverWait, *events: tuple[float, Event]) -> list[PollResult]:
