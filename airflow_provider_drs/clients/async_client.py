@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import TypeVar
 
 import aiohttp
@@ -19,19 +20,21 @@ from airflow_provider_drs.clients.sharing import ignore_if_unawaited
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.clients.transport import (
     MAX_BODY,
+    MAX_HEADER,
     AddressInfo,
+    decoded,
     environment_proxy,
     network_error,
     probed_socket,
     ssl_context,
+    too_long,
 )
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
     DrsError,
-    DrsInvalidResponseError,
 )
-from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
+from airflow_provider_drs.protocol.http.auth_flow import GetToken, Outcome, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
@@ -77,7 +80,14 @@ class AsyncDrsClient:
             ),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept-Encoding": "identity"},
+            auto_decompress=False,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            trace_configs=[_traced()],
         )
+        #: The ``Date`` of the last response in seconds since the epoch: the clock of DRS, None where it sent none.
+        self.last_server_time: float | None = None
         # Parsing a URL, and its parts as aiohttp needs them, costs as much as reading a response.
         self._parsed = lru_cache(maxsize=MAX_ADDRESSES)(partial(URL, encoded=True))
         # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and uses two threads for each request.
@@ -93,10 +103,15 @@ class AsyncDrsClient:
         try:
             step = next(flow)
             while True:
-                if isinstance(step, GetToken):
-                    step = flow.send(await self._token(step.refused))
+                try:
+                    if isinstance(step, GetToken):
+                        outcome: Outcome = await self._token(step.refused)
+                    else:
+                        outcome = await self._send(step.request)
+                except DrsError as error:
+                    step = flow.throw(error)
                 else:
-                    step = flow.send(await self._send(step.request))
+                    step = flow.send(outcome)
         except StopIteration as reply:
             self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
@@ -151,18 +166,19 @@ class AsyncDrsClient:
     async def _send(self, request: HttpRequest) -> HttpResponse:
         # A server may close a kept connection just as a request is sent; aiohttp itself repeats only a GET.
         again = request.safe and request.method != "GET"
+        attempt = _Attempt()
         while True:
             try:
-                return await self._exchange(request)
+                return await self._exchange(request, attempt)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if again and isinstance(error, aiohttp.ServerDisconnectedError):
                     again = False
                     continue
-                failure = network_error(error, "DRS", self.settings.endpoint)
+                failure = network_error(error, "DRS", self.settings.endpoint, sent=attempt.sent)
             # Not chained: the causes hold the request and so the token.
             raise failure from None
 
-    async def _exchange(self, request: HttpRequest) -> HttpResponse:
+    async def _exchange(self, request: HttpRequest, attempt: _Attempt) -> HttpResponse:
         async with self._session.request(
             request.method,
             self._parsed(request.url),
@@ -170,10 +186,30 @@ class AsyncDrsClient:
             data=request.body,
             allow_redirects=False,
             proxy=self._proxy,
+            trace_request_ctx=attempt,
         ) as response:
             body = await response.content.read(MAX_BODY + 1)
             while len(body) <= MAX_BODY and not response.content.at_eof():
                 body += await response.content.read(MAX_BODY + 1)
             if len(body) > MAX_BODY:
-                raise DrsInvalidResponseError(f"DRS answered more than {MAX_BODY} bytes")
-            return HttpResponse(response.status, response.headers, body, received_at=time.time())
+                raise too_long("DRS")
+            body = decoded(body, response.headers.get("Content-Encoding"), "DRS")
+            received = HttpResponse(response.status, response.headers, body, received_at=time.time())
+        self.last_server_time = received.server_time
+        return received
+
+
+class _Attempt:
+    """Whether a request may have been sent: whether it was given a connection."""
+
+    sent = False
+
+
+def _traced() -> aiohttp.TraceConfig:
+    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.sent = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
+    return trace

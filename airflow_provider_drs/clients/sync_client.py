@@ -7,12 +7,10 @@ import threading
 import time
 from typing import TypeVar
 
-import requests
-from urllib3.exceptions import HTTPError
-
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
+from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import http_session, network_error, read_body, trusted
+from airflow_provider_drs.clients.transport import trusted
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest
@@ -37,7 +35,9 @@ class DrsClient:
         self._observer = observer
         self._tokens = tokens
         self._verify = trusted(settings.verify)
-        self._session = http_session("DRS")
+        self._session = BoundedSession("DRS")
+        #: The ``Date`` of the last response in seconds since the epoch: the clock of DRS, None where it sent none.
+        self.last_server_time: float | None = None
 
     def call(self, call: Call[_R]) -> _R:
         """Make ``call`` and return its reply.
@@ -50,10 +50,12 @@ class DrsClient:
         try:
             step = next(flow)
             while True:
-                if isinstance(step, GetToken):
-                    step = flow.send(self._tokens.get(step.refused))
+                try:
+                    outcome = self._tokens.get(step.refused) if isinstance(step, GetToken) else self._send(step.request)
+                except DrsError as error:
+                    step = flow.throw(error)
                 else:
-                    step = flow.send(self._send(step.request))
+                    step = flow.send(outcome)
         except StopIteration as reply:
             self._observer.called(call.name, time.monotonic() - began, None)
             return reply.value  # type: ignore[no-any-return]
@@ -74,24 +76,22 @@ class DrsClient:
         self._session.close()
 
     def _send(self, request: HttpRequest) -> HttpResponse:
-        timeout = self.settings.timeout
-        deadline = time.monotonic() + timeout
         try:
-            with self._session.request(
+            response = self._session.request(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 data=request.body,
                 verify=self._verify,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = read_body(response, deadline, "DRS", self.settings.endpoint)
-                return HttpResponse(response.status_code, response.headers, body, received_at=time.time())
-        except (requests.RequestException, HTTPError, OSError) as error:
-            failure = network_error(error, "DRS", self.settings.endpoint)
-        # Not chained: the causes hold the request and so the token.
+                timeout=self.settings.timeout,
+            )
+        except DrsError as error:
+            failure = error.with_context("")
+        else:
+            received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
+            self.last_server_time = received.server_time
+            return received
+        # A copy, and not chained: the frames behind it hold the request and so the token.
         raise failure from None
 
 

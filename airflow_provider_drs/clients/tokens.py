@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-import requests
 from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity import v3
 
-from airflow_provider_drs.clients.transport import http_session, network_error, trusted
-from airflow_provider_drs.get_provider_info import field_name
+from airflow_provider_drs.clients.session import BoundedSession
+from airflow_provider_drs.clients.transport import trusted
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -48,7 +47,7 @@ class TokenSource:
         self._error: DrsError | None = None
         # Redirects would carry the password to another host.
         self._session = session.Session(
-            session=http_session("IAM"), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
+            session=BoundedSession("IAM"), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
         )
         self._plugin = None if settings.token else _password(settings)
 
@@ -129,9 +128,9 @@ class TokenSource:
             return log_in()
         except (exceptions.HttpError, exceptions.InvalidResponse) as error:
             failure = self._refused(error)
-        except (exceptions.ConnectionError, requests.RequestException, OSError) as error:
-            failure = network_error(error, "IAM", self._settings.auth_url)
-        except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError) as error:
+        except DrsError as error:  # of the session
+            failure = error
+        except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             failure = DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})")
         # A copy, and not chained: the causes hold the request and so the password.
         raise failure.with_context("") from None

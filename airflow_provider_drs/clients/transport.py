@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import ssl
-import time
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from http.client import IncompleteRead
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import Any
 
 import certifi
-import requests
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import HTTPError
 
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
@@ -28,63 +24,14 @@ from airflow_provider_drs.protocol.errors import (
     one_line,
 )
 
-_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
+# Bytes; no response of DRS or IAM is longer.
 MAX_BODY = 4 * 1024 * 1024
+# Bytes of one header; tokens of the public cloud come in headers and are kilobytes long.
+MAX_HEADER = 64 * 1024
 # As getaddrinfo has it: family, type, protocol, canonical name, address.
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
-
-class BoundedSession(requests.Session):
-    """A session whose time-out bounds a whole answer; that of requests bounds each read of it.
-
-    :param who: "DRS" or "IAM", for messages.
-    """
-
-    def __init__(self, who: str) -> None:
-        super().__init__()
-        self._who = who
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send, and read the whole body unless ``stream`` is set."""
-        timeout = kwargs.get("timeout")
-        if kwargs.get("stream") or not isinstance(timeout, (int, float)):
-            return super().send(request, **kwargs)
-        deadline = time.monotonic() + timeout
-        response = super().send(request, **{**kwargs, "stream": True})
-        try:
-            response._content = read_body(response, deadline, self._who, str(request.url))
-            response._content_consumed = True  # type: ignore[attr-defined]
-        except HTTPError as error:
-            raise requests.ConnectionError(error, request=request) from error
-        finally:
-            response.close()
-        return response
-
-
-def read_body(response: requests.Response, deadline: float, who: str, address: str) -> bytes:
-    """Return the whole body of an answer that is streamed.
-
-    :param deadline: on the monotonic clock.
-    :raises DrsUnreachableError: it is not there by then.
-    :raises DrsInvalidResponseError: it is longer than any answer of DRS.
-    """
-    parts, size = list[bytes](), 0
-    while part := response.raw.read1(65536, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise DrsInvalidResponseError(f"{who} answered more than {MAX_BODY} bytes")
-        if time.monotonic() > deadline:
-            raise DrsUnreachableError(f"{who} at {address} did not answer in time")
-    return b"".join(parts)
-
-
-def http_session(who: str) -> requests.Session:
-    """Return a session that goes through the proxy of the environment but adds nothing to a request."""
-    session = BoundedSession(who)
-    # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
-    session.auth = lambda request: request
-    return session
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
 
 
 def trusted(verify: bool | str) -> bool | str:
@@ -92,7 +39,7 @@ def trusted(verify: bool | str) -> bool | str:
 
     True means ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else the CAs of certifi.
 
-    :raises DrsConfigError: the CA file is not there or holds no certificate.
+    :raises DrsConfigError: the CA file does not exist or holds no certificate.
     """
     if verify is False:
         return False
@@ -104,7 +51,7 @@ def trusted(verify: bool | str) -> bool | str:
 
 @lru_cache(maxsize=16)
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the context for ``verify``; one per process, because making one costs tens of milliseconds.
+    """Return the context for ``verify``; one per process, because making one takes tens of milliseconds.
 
     :raises DrsConfigError: as :func:`trusted`.
     """
@@ -145,40 +92,74 @@ def environment_proxy(address: str) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-def network_error(error: BaseException, who: str, address: str) -> DrsError:
-    """Return what ``error`` stands for: certificates are for a person to set right, all else may pass.
+def decoded(body: bytes, encoding: str | None, sender: str) -> bytes:
+    """Return a body without the compression that the server chose although the clients ask for none.
 
-    :param who: "DRS" or "IAM", for the message.
-    :param address: where the request went.
+    :param encoding: the header ``Content-Encoding``.
+    :raises DrsInvalidResponseError: it is compressed in another way, broken, or too long.
     """
-    causes = list(_causes(error))
-    for cause in causes:
+    encoding = (encoding or "").strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise DrsInvalidResponseError(f"{sender} answered in the encoding {one_line(encoding, 40)!r}")
+    unpack = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, as its header says
+    try:
+        plain = unpack.decompress(body, MAX_BODY + 1)
+    except zlib.error:
+        raise DrsInvalidResponseError(f"{sender} answered a body that is no {encoding}") from None
+    if len(plain) > MAX_BODY:
+        raise too_long(sender)
+    if not unpack.eof:
+        raise DrsUnreachableError(f"{sender} cut its answer short")
+    return plain
+
+
+def too_long(sender: str) -> DrsInvalidResponseError:
+    """Return the error about a body longer than any response of DRS."""
+    return DrsInvalidResponseError(f"{sender} answered more than {MAX_BODY} bytes")
+
+
+def network_error(error: BaseException, sender: str, address: str, *, sent: bool) -> DrsError:
+    """Return what ``error`` stands for: certificates need a person, everything else is transient.
+
+    :param sender: "DRS" or "IAM", for the message.
+    :param address: where the request was to go.
+    :param sent: a byte of the request may have left this machine; False where none has, provably.
+    """
+    failures = list(_causes(error))
+    for cause in () if sent else failures:
         # aiohttp derives errors from those of ssl without giving them their attributes; the original is behind them.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             reason = one_line(cause.verify_message or cause, 200)
-            return DrsTlsError(f"the certificate of {who} at {address} does not verify: {reason}")
+            return DrsTlsError(f"the certificate of {sender} at {address} does not verify: {reason}", never_sent=True)
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS:
-            return DrsTlsError(f"{who} at {address} does not speak TLS: {cause.reason}")
-    return DrsUnreachableError(f"{who} at {address} {_what_happened(causes)}")
+            return DrsTlsError(f"{sender} at {address} does not speak TLS: {cause.reason}", never_sent=True)
+    kind, what = _what_happened(failures)
+    return kind(f"{sender} at {address} {what}", never_sent=not sent)
 
 
-def _what_happened(causes: list[BaseException]) -> str:
-    for cause in causes:
+def _what_happened(failures: list[BaseException]) -> tuple[type[DrsError], str]:
+    for cause in failures:
         if isinstance(cause, socket.gaierror) or "NameResolution" in type(cause).__name__:
-            return "cannot be reached: unknown host"
-    for cause in causes:
+            return DrsUnreachableError, "cannot be reached: unknown host"
+    for cause in failures:
         if isinstance(cause, ConnectionRefusedError):
-            return "refused the connection"
+            return DrsUnreachableError, "refused the connection"
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return "did not answer in time"
-    names = [type(cause).__name__ for cause in causes]
-    if any(isinstance(cause, IncompleteRead) for cause in causes) or "ClientPayloadError" in names:
-        return "cut its answer short"
-    if any(isinstance(cause, ConnectionError) for cause in causes) or "ServerDisconnectedError" in names:
-        return "cut the connection"
-    # Of what is left, errors of a proxy hold its address, and with it its password.
-    told = re.sub(r"(?<=//)[^/\s@]*@", "***@", str(causes[0]))
-    return f"cannot be reached: {one_line(told, 200) or names[0]}"
+            return DrsUnreachableError, "did not answer in time"
+    names = [type(cause).__name__ for cause in failures]
+    if any(isinstance(cause, IncompleteRead) for cause in failures) or "ClientPayloadError" in names:
+        return DrsUnreachableError, "cut its answer short"
+    if any(isinstance(cause, (ConnectionError, ssl.SSLError)) for cause in failures) or (
+        "ServerDisconnectedError" in names
+    ):
+        return DrsUnreachableError, "cut the connection"
+    if any(isinstance(cause, HTTPException) for cause in failures) or "ClientResponseError" in names:
+        return DrsInvalidResponseError, "answered something that is no HTTP"
+    # What is left tells its kind only: texts of errors hold addresses of proxies with their passwords, and headers.
+    reason = next((cause.strerror for cause in failures if isinstance(cause, OSError) and cause.strerror), None)
+    return DrsUnreachableError, f"cannot be reached: {one_line(reason or names[0], 100)}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

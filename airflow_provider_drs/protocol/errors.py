@@ -60,6 +60,7 @@ class DrsError(Exception):
     :param http_status: the HTTP status of the answer, None where there was no answer.
     :param retry_after: seconds the server asked to wait before the next request.
     :param error_context: what the message is about, such as the connection and the job.
+    :param never_sent: no byte of the request left this machine, provably; False where that is not certain.
     """
 
     hint: ClassVar[str] = ""
@@ -73,6 +74,7 @@ class DrsError(Exception):
         http_status: int | None = None,
         retry_after: float | None = None,
         error_context: str = "",
+        never_sent: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -81,6 +83,7 @@ class DrsError(Exception):
         self.http_status = http_status
         self.retry_after = retry_after
         self.error_context = error_context
+        self.never_sent = never_sent
 
     def __str__(self) -> str:
         text = f"{self.error_context}: {self.message}" if self.error_context else self.message
@@ -96,6 +99,7 @@ class DrsError(Exception):
             "http_status": self.http_status,
             "retry_after": self.retry_after,
             "where": self.error_context,
+            "never_sent": self.never_sent,
         }
 
     @staticmethod
@@ -104,7 +108,8 @@ class DrsError(Exception):
         fields = {k: data.get(k) for k in ("error_code", "error_msg", "http_status", "retry_after")}
         name = str(data.get("type"))
         cls = _CLASSES.get(_RENAMED.get(name, name), DrsError)
-        return cls(str(data.get("message")), error_context=str(data.get("where") or ""), **fields)
+        where, never_sent = str(data.get("where") or ""), data.get("never_sent") is True
+        return cls(str(data.get("message")), error_context=where, never_sent=never_sent, **fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DrsError.from_dict, (self.to_dict(),)

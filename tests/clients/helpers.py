@@ -64,6 +64,10 @@ class OnALoop:
     def call(self, call: Call[R]) -> R:
         return self._runner.run(self._client.call(call))
 
+    @property
+    def last_server_time(self) -> float | None:
+        return self._client.last_server_time
+
     def close(self) -> None:
         self._runner.run(self._client.close())
         self._runner.close()

@@ -54,7 +54,10 @@ TROUBLE = [
     pytest.param(Fault.empty(), DrsInvalidResponseError, "", id="empty"),
     pytest.param(Fault.json(["a"]), DrsInvalidResponseError, "", id="list"),
     pytest.param(Fault.raw(b"\xff\x00"), DrsInvalidResponseError, "", id="bytes"),
-    pytest.param(Fault.raw(b"{}", headers=PACKED), DrsUnreachableError, "", id="not-gzip"),
+    pytest.param(Fault.raw(b"{}", headers=PACKED), DrsInvalidResponseError, "is no gzip", id="not-gzip"),
+    pytest.param(
+        Fault.raw(b"{}", headers={"Content-Encoding": "br"}), DrsInvalidResponseError, "the encoding 'br'", id="br"
+    ),
     pytest.param(Fault.reset(), DrsUnreachableError, "cut the connection", id="reset"),
     pytest.param(Fault.lost(), DrsUnreachableError, "cut the connection", id="lost"),
     pytest.param(Fault.cut(), DrsUnreachableError, "cut its answer short", id="cut"),

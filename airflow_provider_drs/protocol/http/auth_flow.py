@@ -5,7 +5,7 @@ The generator yields what it needs and is sent the outcome; the client that driv
     flow = exchange(call, endpoint, language)
     step = next(flow)
     while True:
-        step = flow.send(<a Token for GetToken, an HttpResponse for Send>)
+        step = flow.send(<a Token for GetToken, an HttpResponse for Send>)  # or flow.throw(<the DrsError instead>)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsTokenRefusedError
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
-from airflow_provider_drs.protocol.http.response import NO_RESULT, HttpResponse, parse
+from airflow_provider_drs.protocol.http.response import NO_RESULT, TOKEN_REFUSED, HttpResponse, parse
 
 R = TypeVar("R")
 
@@ -42,17 +42,29 @@ Flow = Generator[GetToken | Send, Outcome, R]
 def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
     """Make one call; a refused token is replaced once, a second refusal is raised.
 
-    A refused token means that nothing was done, so the same request may be sent again whatever its method.
+    A request that changes something is repeated only if DRS itself refused the token, with its own code: a gateway may
+    have answered in its place after DRS took the request.
 
-    :raises DrsError: the error that the response stands for.
+    :raises DrsError: the error that the response stands for, or what the client threw in instead of an outcome.
     """
-    token = yield from _get_token()
-    response = yield from _send(call.request(endpoint, token, language))
+    try:
+        token = yield from _get_token()
+    except DrsError as error:
+        error.never_sent = True
+        raise
+    request = call.request(endpoint, token, language)
+    response = yield from _send(request)
     try:
         return _reply(call, token, response)
-    except DrsTokenRefusedError:
+    except DrsTokenRefusedError as error:
+        if not request.safe and error.error_code != TOKEN_REFUSED:
+            raise
+    try:
         token = yield from _get_token(refused=token)
-    response = yield from _send(call.request(endpoint, token, language))
+        response = yield from _send(call.request(endpoint, token, language))
+    except DrsError as error:
+        error.never_sent = False  # the first request was sent
+        raise
     return _reply(call, token, response)
 
 

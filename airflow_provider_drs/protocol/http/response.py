@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import NoReturn, TypeVar, cast
@@ -18,6 +19,7 @@ from airflow_provider_drs.protocol.errors import one_line
 from airflow_provider_drs.protocol.http.redaction import may_contain, redact, redact_bytes
 
 NO_RESULT = "DRS.M00002"
+TOKEN_REFUSED = "DRS.M00100"  # noqa: S105 - a code
 MAX_RETRY_AFTER = 3600.0
 _MAX_CACHED_BODY = 512  # bytes; a response about one job is shorter
 
@@ -29,7 +31,7 @@ _ERROR_CLASSES: dict[str, type[errors.DrsError]] = {
     "DRS.M01504": errors.DrsBusyError,
     "DRS.M00004": errors.DrsServerError,
     "DRS.M01501": errors.DrsServerError,
-    "DRS.M00100": errors.DrsTokenRefusedError,
+    TOKEN_REFUSED: errors.DrsTokenRefusedError,
     "DRS.M00101": errors.DrsPermissionError,
     "DRS.M00102": errors.DrsPermissionError,
     "DRS.M00103": errors.DrsPermissionError,
@@ -59,6 +61,11 @@ class HttpResponse:
     def header(self, name: str) -> str | None:
         """Return the first header of that name, given in lower case; None where there is none."""
         return next((str(v) for k, v in self.headers.items() if str(k).lower() == name), None)
+
+    @property
+    def server_time(self) -> float | None:
+        """The server's clock, from the header ``Date``: seconds since the epoch; None where there is none."""
+        return http_date(self.header("date") or "")
 
     def redacted(self, *secrets: str) -> HttpResponse:
         """Return the response with the secrets masked, should the server echo them: its text ends in logs."""
@@ -159,13 +166,23 @@ def retry_after(response: HttpResponse) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - response.received_at
-        except (ValueError, TypeError, OverflowError, OSError):
+        at = http_date(value)
+        if at is None:
             return None
+        seconds = at - response.received_at
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+@lru_cache(maxsize=64)
+def http_date(text: str) -> float | None:
+    """Return an HTTP date as seconds since the epoch, None for what is no date; without a zone it is UTC."""
+    try:
+        at = parsedate_to_datetime(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
 
 
 def display_text(value: object) -> str | None:

@@ -83,7 +83,7 @@ def list_one_job() -> Call[int]:
     DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``. The reply is the number of tasks.
     """
     body = {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
-    return Call("list jobs", "task list", "POST", "", job_replies.number_of_jobs, body)
+    return Call("list jobs", "task list", "POST", "", job_replies.number_of_jobs, body, safe=True)
 
 
 def describe_jobs(job_ids: Sequence[str]) -> str:

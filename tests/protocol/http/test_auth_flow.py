@@ -11,7 +11,7 @@ from airflow_provider_drs.protocol.http.auth_flow import GetToken, Send, exchang
 from airflow_provider_drs.protocol.http.request import Call, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import list_one_job
-from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
+from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status, switch_vip
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 ENDPOINT = "https://drs.example"
@@ -198,3 +198,39 @@ def test_neither_token_is_in_the_error_about_the_second() -> None:
 def test_the_token_is_in_no_repr() -> None:
     _, send = begin(get_switchover_status(JOB))
     assert "t0ken" not in f"{send!r} {send.request!r} {OLD!r} {GetToken(refused=OLD)!r}"
+
+
+# Whether a request was sent
+
+SWITCH = switch_vip(JOB, "target")
+
+
+@pytest.mark.parametrize("outcome", [HttpResponse(401, {}, b""), answer(401, {"error_code": "APIG.0301"})], ids=repr)
+def test_what_changes_something_is_repeated_only_if_drs_itself_refused_the_token(outcome: HttpResponse) -> None:
+    steps, _ = begin(SWITCH)
+    error = failure(steps, outcome)
+    assert (type(error), error.never_sent) == (errors.DrsTokenRefusedError, False)
+
+
+def test_a_switchover_whose_token_drs_refused_goes_out_again() -> None:
+    steps, first = begin(SWITCH)
+    assert steps.send(REFUSED) == GetToken(refused=OLD)
+    second = steps.send(NEW)
+    assert isinstance(second, Send)
+    assert second.request.body == first.request.body
+    assert result(steps, answer(202, {"id": JOB, "status": "success"})) == JOB
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("at", ["first token", "first request", "second token", "second request"])
+def test_only_without_a_token_is_it_certain_here_that_nothing_was_sent(at: str, claimed: bool) -> None:
+    """Of a request it is the client that knows, unless one was sent before."""
+    steps = exchange(SWITCH, ENDPOINT, "en-us")
+    next(steps)
+    for place, outcome in (("first token", OLD), ("first request", REFUSED), ("second token", NEW)):
+        if place == at:
+            break
+        steps.send(outcome)
+    with pytest.raises(errors.DrsUnreachableError) as caught:
+        steps.throw(errors.DrsUnreachableError("reset", never_sent=claimed))
+    assert caught.value.never_sent is {"first token": True, "first request": claimed}.get(at, False)

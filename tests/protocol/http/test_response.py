@@ -246,3 +246,24 @@ def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> N
     refused = replace(good, status=503)
     with pytest.raises(errors.DrsServerError):
         responses.parse(calls.switchover_reply, refused)
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777.0),
+        ("Sun Nov  6 08:49:37 1994", 784111777.0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 784111777.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_the_servers_clock_is_read_in_every_form_of_http(date: str, at: float | None) -> None:
+    assert HttpResponse(200, {"DATE": date}, b"").server_time == at
+    if at is not None:
+        assert responses.retry_after(HttpResponse(429, {"Retry-After": date}, b"", at - 7)) == 7
+
+
+def test_without_a_date_there_is_no_clock() -> None:
+    assert HttpResponse(200, {}, b"").server_time is None
