@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 import pytest
 
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError
-from airflow_provider_drs.protocol.errors import DrsError, DrsUnreachableError
+from airflow_provider_drs.protocol.errors import DrsUnreachableError
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
 from airflow_provider_drs.protocol.http.request import Call, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse, iam_error
 from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
-from airflow_provider_drs.protocol.switchover.wait import Done, Memory, SwitchoverFailed, SwitchoverWait
+from airflow_provider_drs.protocol.runtime import poll
+from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
 from airflow_provider_drs.simulator import Fault
 from tests.clock import FakeClock
 from tests.constants import COMPLETE, GET_STATUS, JOB, TOKENS
+from tests.protocol.scripted import ScriptedRuntime
 from tests.rows import Row
 from tests.verdicts import VERDICTS
 
@@ -70,30 +72,25 @@ class ScriptedDrs:
         return {name: self._job[name] for name in ("error_code", "error_msg") if self._job[name] is not None}
 
     def _response(self, fault: Fault) -> HttpResponse:
-        if fault.answer is None:
+        if fault.response is None:
             raise DrsUnreachableError("the connection broke off")
-        return HttpResponse(fault.answer.status, fault.answer.headers, fault.answer.body, self._clock.now)
+        return HttpResponse(fault.response.status, fault.response.headers, fault.response.body, self._clock.now)
 
 
 def _play(row: Row, clock: FakeClock, again: bool) -> tuple[ScriptedDrs, PollResult, list[str]]:
     """Wait as a row has it; with ``again`` every poll is made by another process, as in reschedule mode."""
     drs = ScriptedDrs(row, clock)
-    context = {"error_context": f"Connection 'drs_default', job '{JOB}'", "rng": lambda: 1.0}
-    wait = SwitchoverWait(JOB, Pace(INTERVAL), **context, **row.options)
-    levels: list[str] = []
+    runtime = ScriptedRuntime(drs.call, clock)
+    options = {"error_context": f"Connection 'drs_default', job '{JOB}'", "rng": lambda: 1.0, **row.options}
+    wait = SwitchoverWait(JOB, Pace(INTERVAL), **options)
     while True:
         if again:
-            memory = Memory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
-            wait = SwitchoverWait(JOB, Pace(INTERVAL), memory=memory, **context, **row.options)
-        [call] = wait.query().calls()
-        try:
-            verdict = wait.take([drs.call(call)], clock.now, clock.now)
-        except DrsError as error:
-            verdict = wait.failed(error, clock.now)
-        levels += [logging.getLevelName(line.level).lower() for line in verdict.lines]
-        if not isinstance(verdict, KeepPolling):
-            return drs, verdict, levels
-        clock.sleep(verdict.delay)
+            memory = SwitchoverMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
+            wait = SwitchoverWait(JOB, Pace(INTERVAL), memory=memory, **options)
+        result = poll(wait, runtime)
+        if not isinstance(result, KeepPolling):
+            return drs, result, [logging.getLevelName(line.level).lower() for line in runtime.lines]
+        runtime.sleep(result.delay)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["one process", "a process a poll"])
