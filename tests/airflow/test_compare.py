@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,81 +17,77 @@ from tests.clock import FakeClock
 from tests.constants import CREATE_COMPARISON as CREATE
 from tests.constants import JOB, OPERATOR_MODES
 from tests.constants import QUERY_COMPARISON as QUERY
+from tests.rows import Row
 
 GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "CONSISTENT"}
 
 
-@dataclass
-class Row:
-    name: str
-    compare: str = "lines"
-    job: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    faults: tuple[tuple[str, Fault], ...] = ()
-    state: str = "success"
-    error: type[BaseException] | None = None
-    says: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
+def _row(
+    name: str,
+    compare: str = "lines",
+    job: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] = MappingProxyType({}),
+    faults: tuple[tuple[str, Fault], ...] = (),
+    **more: Any,
+) -> Row:
+    return Row(name, job, {"compare": compare, **options}, faults, **more)
 
 
 ROWS = [
-    Row("objects"),
-    Row("lines", "lines"),
-    Row("contents", "contents"),
-    Row("objects differ", "objects", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
+    _row("objects"),
+    _row("lines", "lines"),
+    _row("contents", "contents"),
+    _row("objects differ", "objects", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
         error=DrsComparisonError, says=("TABLE", "shop.items"), silent=("shop.orders",)),
-    Row("lines differ", "lines", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
+    _row("lines differ", "lines", {"compare_results": {**GOOD, "shop.items": "INCONSISTENT"}}, state="failed",
         error=DrsComparisonError, says=("shop.items (INCONSISTENT)", JOB), silent=("shop.orders", "crm")),
-    Row("contents differ", "contents", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}}, state="failed",
+    _row("contents differ", "contents", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}}, state="failed",
         error=DrsComparisonError, says=("crm.people",), silent=("shop",)),
-    Row("no target database", "lines", {"compare_results": {**GOOD, "crm.people": "TARGET_DB_NOT_EXIT"}},
+    _row("no target database", "lines", {"compare_results": {**GOOD, "crm.people": "TARGET_DB_NOT_EXIT"}},
         state="failed", error=DrsComparisonError, says=("crm.people (TARGET_DB_NOT_EXIT)",)),
-    Row("a result nobody knows", "lines", {"compare_results": {**GOOD, "crm.people": "MOSTLY"}}, state="failed",
+    _row("a result nobody knows", "lines", {"compare_results": {**GOOD, "crm.people": "MOSTLY"}}, state="failed",
         error=DrsComparisonError, says=("MOSTLY",)),
-    Row("cannot compare", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}}, state="failed",
+    _row("cannot compare", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}}, state="failed",
         error=DrsComparisonError, says=("crm.people (CAN_NOT_COMPARE)",)),
-    Row("cannot compare, passed over", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}},
+    _row("cannot compare, passed over", "contents", {"compare_results": {**GOOD, "crm.people": "CAN_NOT_COMPARE"}},
         {"on_uncomparable": "pass"}),
-    Row("of many tables, the last differs", "lines",
+    _row("of many tables, the last differs", "lines",
         {"compare_results": {**{f"db{n:03}.t": "CONSISTENT" for n in range(250)}, "last.t": "INCONSISTENT"}},
         state="failed", error=DrsComparisonError, says=("last.t",)),
-    Row("some tables", "lines", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}},
+    _row("some tables", "lines", {"compare_results": {**GOOD, "crm.people": "INCONSISTENT"}},
         {"tables": {"shop": ["orders", "items"]}}),
-    Row("nothing compared", "lines", {"compare_results": {}}, state="failed", error=exceptions.DrsError,
+    _row("nothing compared", "lines", {"compare_results": {}}, state="failed", error=exceptions.DrsError,
         says=("compared nothing",)),
-    *(Row(f"ended as {status}", "lines", {"compare_final": status}, state="failed", error=exceptions.DrsError,
+    *(_row(f"ended as {status}", "lines", {"compare_final": status}, state="failed", error=exceptions.DrsError,
           says=(status, JOB)) for status in ("FAILED", "CANCELLED", "TIMEOUT_INTERRUPT", "ENDED_SOMEHOW")),
-    Row("refused", "lines", {"compare_refused": "DRS.M00304"}, state="failed", error=exceptions.DrsWrongStateError,
+    _row("refused", "lines", {"compare_refused": "DRS.M00304"}, state="failed", error=exceptions.DrsWrongStateError,
         says=("DRS.M00304",)),
-    Row("refused, skip", "lines", {"compare_refused": "DRS.M00304"}, {"on_unavailable": "skip"}, state="skipped"),
-    Row("refused inside the 2xx, skip", "objects", {"compare_refused": "DRS.M00301", "compare_refused_inside": True},
+    _row("refused, skip", "lines", {"compare_refused": "DRS.M00304"}, {"on_unavailable": "skip"}, state="skipped"),
+    _row("refused inside the 2xx, skip", "objects", {"compare_refused": "DRS.M00301", "compare_refused_inside": True},
         {"on_unavailable": "skip"}, state="skipped"),
-    Row("a malformed request is not skipped", "lines", {"compare_refused": "DRS.M00202"}, {"on_unavailable": "skip"},
+    _row("a malformed request is not skipped", "lines", {"compare_refused": "DRS.M00202"}, {"on_unavailable": "skip"},
         state="failed", error=exceptions.DrsRequestError),
-    Row("an unknown job is not skipped", "lines", {}, {"job_id": "unknown-job", "on_unavailable": "skip"},
+    _row("an unknown job is not skipped", "lines", {}, {"job_id": "unknown-job", "on_unavailable": "skip"},
         state="failed", error=exceptions.DrsJobNotFoundError),
-    Row("no permission is not skipped", "lines", {}, {"on_unavailable": "skip"}, ((CREATE, Fault.no_permission()),),
+    _row("no permission is not skipped", "lines", {}, {"on_unavailable": "skip"}, ((CREATE, Fault.no_permission()),),
         state="failed", error=exceptions.DrsPermissionError),
-    Row("trouble at both calls", "lines", {}, {}, ((CREATE, Fault.status(503)), (QUERY, Fault.html(502)))),
-    Row("a lost creation", "contents", {}, {}, ((CREATE, Fault.lost()),)),
-    Row("what is compared comes from a template", "{{ 'con' ~ 'tents' }}"),
-    Row("no such comparison", "rows", state="failed", error=exceptions.DrsArgumentError, says=("objects",)),
+    _row("trouble at both calls", "lines", {}, {}, ((CREATE, Fault.status(503)), (QUERY, Fault.html(502)))),
+    _row("a lost creation", "contents", {}, {}, ((CREATE, Fault.lost()),)),
+    _row("what is compared comes from a template", "{{ 'con' ~ 'tents' }}"),
+    _row("no such comparison", "rows", state="failed", error=exceptions.DrsArgumentError, says=("objects",)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", OPERATOR_MODES)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **{"compare_results": GOOD, "compare_seconds": 0, **row.job}))
-    for call, fault in row.faults:
-        drs.fault(call, fault)
+    row.plan(drs)
 
-    options = {"job_id": JOB, "compare": row.compare, **row.options}
+    options = {"job_id": JOB, **row.options}
     ended = run_one(DrsCompareOperator, mode, clock, **options)
 
-    assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
-    assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
-    assert not [word for word in row.silent if word in str(ended.error)], str(ended.error)
+    row.check_end(ended.state, ended.error)
     if row.state == "success":
         assert (ended.xcom["job_id"], ended.xcom["consistent"]) == (JOB, True)
         assert ended.xcom["compared"] > 0

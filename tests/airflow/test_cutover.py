@@ -46,7 +46,7 @@ def _job(after: list[str | None] | None = None, **more: Any) -> Job:
 
 
 @dataclass
-class Row:
+class Cutover:
     """One cutover with verification and rollback, and the states its tasks are to end in."""
 
     name: str
@@ -62,49 +62,49 @@ class Row:
 
 # ready, switchover, check, rollback_gate, roll_back, done
 ROWS = [
-    Row("all well", "success success success skipped skipped success", run="success"),
-    Row(
+    Cutover("all well", "success success success skipped skipped success", run="success"),
+    Cutover(
         "never ready",
         "failed upstream_failed upstream_failed skipped skipped upstream_failed",
         job={"status": "INCRE_TRANSFER_FAILED"},
         posts=0,
     ),
-    Row(
+    Cutover(
         "the lag has grown since",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"lag_script": [0, 0, 0, 900]},
         posts=0,
     ),
-    Row(
+    Cutover(
         "refused",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"on_switch": "refused"},
     ),
-    Row(
+    Cutover(
         "failed",
         "success failed upstream_failed success success upstream_failed",
         job={"after": [START, FAILED]},
     ),
-    Row(
+    Cutover(
         "unknown: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"status_script": [COMPLETE], "after": [COMPLETE]},
         options={"switchover_kwargs": {"settle": None}},
     ),
-    Row(
+    Cutover(
         "no connection while it runs: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"after": [START]},
         faults=((GET_STATUS, Fault.json({"id": JOB})), (GET_STATUS, Fault.no_permission())),
     ),
-    Row("not verified", "success success failed success success upstream_failed", verified=False),
-    Row(
+    Cutover("not verified", "success success failed success success upstream_failed", verified=False),
+    Cutover(
         "not verified, and no way back",
         "success success failed success failed upstream_failed",
         verified=False,
         rolled_back=False,
     ),
-    Row(
+    Cutover(
         "failed before, and passed over",
         "skipped skipped skipped skipped skipped skipped",
         job={"status": "FULL_TRANSFER_FAILED"},
@@ -117,7 +117,7 @@ ROWS = [
 
 @pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_when_it_is_rolled_back(row: Row, mode: str, drs: Simulator, airflow_db: None) -> None:
+def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow_db: None) -> None:
     drs.add_job(_job(**row.job))
     for call, fault in row.faults:
         drs.fault(call, fault)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,72 +21,65 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import run_one
 from tests.clock import FakeClock
 from tests.constants import BATCH_STATUS, JOB, OPERATOR_MODES, RELEASED, RUNNING
+from tests.rows import Row
 
 START, PAUSE, RESUME, STOP = DrsStartJobOperator, DrsPauseJobOperator, DrsResumeJobOperator, DrsStopJobOperator
 CALLS = {START: "batch-starting", PAUSE: "batch-pause-task", RESUME: "batch-retry-task", STOP: "batch-jobs"}
 
 
-@dataclass
-class Row:
-    name: str
-    kind: type[Any]
-    job: dict[str, Any] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
-    requests: int = 1
-    taken: int | None = None
-    status: str | None = None
-    error: type[BaseException] | None = None
-    says: tuple[str, ...] = ()
+def _row(
+    name: str, kind: type[Any], job: Mapping[str, Any] = MappingProxyType({}), fault: Fault | None = None, **more: Any
+) -> Row:
+    faults = ((CALLS[kind], fault),) if fault else ()
+    state = "failed" if "error" in more else "success"
+    return Row(name, job, faults=faults, kind=kind, state=state, **{"requests": 1, **more})
 
 
 ROWS = [
-    Row("start", START, {"status": "CONFIGURATION", "transition_seconds": 0}, status=RUNNING),
-    Row("start, running already", START, requests=0, status=RUNNING),
-    Row(
+    _row("start", START, {"status": "CONFIGURATION", "transition_seconds": 0}, status=RUNNING),
+    _row("start, running already", START, requests=0, status=RUNNING),
+    _row(
         "start, on its way",
         START,
         {"task_status_script": ["STARTJOBING", "STARTJOBING", "FULL_TRANSFER_STARTED"]},
         requests=0,
         status="FULL_TRANSFER_STARTED",
     ),
-    Row("pause", PAUSE, {"transition_seconds": 0}, status="PAUSING"),
-    Row("pause, paused already", PAUSE, {"status": "PAUSEING"}, requests=0, status="PAUSING"),
-    Row("resume", RESUME, {"status": "PAUSING", "transition_seconds": 0}, status=RUNNING),
-    Row("resume what failed", RESUME, {"status": "INCRE_TRANSFER_FAILED", "transition_seconds": 0}, status=RUNNING),
-    Row("stop", STOP, {"transition_seconds": 0}, status=RELEASED),
-    Row("stop what failed", STOP, {"status": "FULL_TRANSFER_FAILED", "transition_seconds": 0}, status=RELEASED),
-    Row("stop by force", STOP, {"transition_seconds": 0}, options={"force": True}, status=RELEASED),
-    Row("stop, stopped already", STOP, {"status": RELEASED}, requests=0, status=RELEASED),
-    Row("lost after it took effect", PAUSE, {"transition_seconds": 0}, (Fault.lost(),), status="PAUSING"),
-    Row("half an answer", STOP, {"transition_seconds": 0}, (Fault.cut(),), status=RELEASED),
-    Row("lost before", PAUSE, {"transition_seconds": 0}, (Fault.status(503),), requests=2, status="PAUSING"),
-    Row(
-        "too frequent", STOP, {"transition_seconds": 0}, (Fault.status(400, "DRS.M01503"),), requests=2, status=RELEASED
-    ),
-    Row(
+    _row("pause", PAUSE, {"transition_seconds": 0}, status="PAUSING"),
+    _row("pause, paused already", PAUSE, {"status": "PAUSEING"}, requests=0, status="PAUSING"),
+    _row("resume", RESUME, {"status": "PAUSING", "transition_seconds": 0}, status=RUNNING),
+    _row("resume what failed", RESUME, {"status": "INCRE_TRANSFER_FAILED", "transition_seconds": 0}, status=RUNNING),
+    _row("stop", STOP, {"transition_seconds": 0}, status=RELEASED),
+    _row("stop what failed", STOP, {"status": "FULL_TRANSFER_FAILED", "transition_seconds": 0}, status=RELEASED),
+    _row("stop by force", STOP, {"transition_seconds": 0}, options={"force": True}, status=RELEASED),
+    _row("stop, stopped already", STOP, {"status": RELEASED}, requests=0, status=RELEASED),
+    _row("lost after it took effect", PAUSE, {"transition_seconds": 0}, Fault.lost(), status="PAUSING"),
+    _row("half an answer", STOP, {"transition_seconds": 0}, Fault.cut(), status=RELEASED),
+    _row("lost before", PAUSE, {"transition_seconds": 0}, Fault.status(503), requests=2, status="PAUSING"),
+    _row("too frequent", STOP, {"transition_seconds": 0}, Fault.status(400, "DRS.M01503"), requests=2, status=RELEASED),
+    _row(
         "busy, inside the 2xx",
         PAUSE,
         {"transition_seconds": 0},
-        (Fault.json({"results": [{"id": JOB, "status": "failed", "error_code": "DRS.M01504"}]}, 202),),
+        Fault.json({"results": [{"id": JOB, "status": "failed", "error_code": "DRS.M01504"}]}, 202),
         requests=2,
         status="PAUSING",
     ),
-    Row(
+    _row(
         "wrong state, inside the 2xx",
         RESUME,
         {"status": "CONFIGURATION"},
         error=exceptions.DrsWrongStateError,
         says=(JOB, "resuming", "DRS.M00304"),
     ),
-    Row(
+    _row(
         "refused with a code of its own",
         STOP,
         {"control_refused": "DRS.M00299"},
         error=exceptions.DrsRequestError,
         says=("stopping", "DRS.M00299"),
     ),
-    Row(
+    _row(
         "fails on the way",
         START,
         {
@@ -98,14 +92,14 @@ ROWS = [
         error=DrsJobFailedError,
         says=("START_JOB_FAILED", "DRS.M9: no disk"),
     ),
-    Row(
+    _row(
         "resumed, and fails again",
         RESUME,
         {"status": "INCRE_TRANSFER_FAILED", "transition": ["INCRE_TRANSFER_FAILED"]},
         error=DrsJobFailedError,
         says=("INCRE_TRANSFER_FAILED",),
     ),
-    Row(
+    _row(
         "does not get there",
         STOP,
         {"transition": ["RELEASE_RESOURCE_STARTED"], "transition_seconds": 0},
@@ -113,7 +107,7 @@ ROWS = [
         error=exceptions.DrsError,
         says=("RELEASE_RESOURCE_COMPLETE", "time-out", "RELEASE_RESOURCE_STARTED"),
     ),
-    Row(
+    _row(
         "an unknown job",
         PAUSE,
         options={"job_id": "unknown-job"},
@@ -121,28 +115,26 @@ ROWS = [
         error=exceptions.DrsJobNotFoundError,
         says=("unknown-job",),
     ),
-    Row("no job id", STOP, options={"job_id": ""}, requests=0, error=exceptions.DrsArgumentError),
-    Row("no such mode", PAUSE, options={"pause_mode": "half"}, requests=0, error=exceptions.DrsArgumentError),
+    _row("no job id", STOP, options={"job_id": ""}, requests=0, error=exceptions.DrsArgumentError),
+    _row("no such mode", PAUSE, options={"pause_mode": "half"}, requests=0, error=exceptions.DrsArgumentError),
 ]
 
 
 @pytest.mark.parametrize("mode", OPERATOR_MODES)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_control(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    assert row.kind is not None
     drs.add_job(Job(JOB, **row.job))
-    for fault in row.faults:
-        drs.fault(CALLS[row.kind], fault)
+    row.plan(drs)
 
     ended = run_one(row.kind, mode, clock, **{"job_id": JOB, **row.options})
 
-    assert type(ended.error) is (row.error or type(None)), ended
-    assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
+    row.check_end(ended.state, ended.error)
     requests = drs.calls(CALLS[row.kind])
     assert len(requests) == row.requests
     if row.error is None:
-        assert ended.state == "success"
         assert list(ended.xcom) == ["job_id", "action", "status_before", "status", "requested", "finished_at"]
-        assert (ended.xcom["status"], ended.xcom["requested"]) == (row.status, row.requests > 0)
+        assert (ended.xcom["status"], ended.xcom["requested"]) == (row.status, len(requests) > 0)
 
 
 def test_without_waiting(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:

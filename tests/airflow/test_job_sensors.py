@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,24 +13,11 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import run_one
 from tests.clock import FakeClock
 from tests.constants import BATCH_PROGRESS, BATCH_STATUS, JOB, OTHER_JOB, RUNNING, SENSOR_MODES
-
-
-@dataclass
-class Row:
-    name: str
-    job: dict[str, Any] = field(default_factory=dict)
-    sensor: dict[str, Any] = field(default_factory=dict)
-    faults: tuple[tuple[str, Fault], ...] = ()
-    state: str = "success"
-    error: type[BaseException] | None = None
-    says: tuple[str, ...] = ()
-    polls: int | None = None
-    lag: float | None = 0.0
-
+from tests.rows import Row
 
 READY = [
     Row("ready from the start", polls=3),
-    Row("one sample is enough", sensor={"stable_samples": 1}, polls=1),
+    Row("one sample is enough", options={"stable_samples": 1}, polls=1),
     Row("full transfer first", {"task_status_script": ["FULL_TRANSFER_STARTED"] * 4 + [RUNNING]}, polls=7),
     Row("lag falls", {"lag_script": [30, 30, 5, 0]}, polls=6),
     Row("lag within the limit", {"lag_script": [9, 4, 5, 5]}, {"max_lag": 5}, polls=4, lag=5.0),
@@ -75,7 +61,7 @@ READY = [
     ),
     Row(
         "not known, inside the 200",
-        sensor={"job_id": "unknown-job"},
+        options={"job_id": "unknown-job"},
         state="failed",
         error=exceptions.DrsJobNotFoundError,
         says=("unknown-job", "DRS.M05003"),
@@ -83,7 +69,7 @@ READY = [
     ),
     Row(
         "no permission is not skipped",
-        sensor={"soft_fail": True},
+        options={"soft_fail": True},
         faults=((BATCH_PROGRESS, Fault.no_permission()),),
         state="failed",
         error=exceptions.DrsPermissionError,
@@ -93,21 +79,19 @@ READY = [
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
-@pytest.mark.parametrize("row", READY, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", READY, ids=str)
 def test_ready(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
-    for call, fault in row.faults:
-        drs.fault(call, fault)
+    row.plan(drs)
 
-    ended = run_one(DrsJobReadySensor, mode, clock, **{"job_id": JOB, **row.sensor})
+    ended = run_one(DrsJobReadySensor, mode, clock, **{"job_id": JOB, **row.options})
 
-    assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
-    assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
+    row.check_end(ended.state, ended.error)
     polls = drs.calls(BATCH_STATUS)
     assert row.polls is None or len(polls) == row.polls
     if row.state == "success":
         sample = ended.xcom[JOB]
-        assert (list(ended.xcom), sample["status"], sample["lag"]) == ([JOB], RUNNING, row.lag)
+        assert (list(ended.xcom), sample["status"], sample["lag"]) == ([JOB], RUNNING, row.lag or 0.0)
         assert sample["at"].endswith("+00:00")
 
 
@@ -259,14 +243,13 @@ STATUS = [
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
-@pytest.mark.parametrize("row", STATUS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", STATUS, ids=str)
 def test_status(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
 
-    ended = run_one(DrsJobStatusSensor, mode, clock, job_id=JOB, **row.sensor)
+    ended = run_one(DrsJobStatusSensor, mode, clock, job_id=JOB, **row.options)
 
-    assert (ended.state, type(ended.error)) == (row.state, row.error or type(None)), ended
-    assert not [word for word in row.says if word not in str(ended.error)], str(ended.error)
+    row.check_end(ended.state, ended.error)
     assert len(drs.calls(BATCH_STATUS)) == row.polls
     assert not drs.calls(BATCH_PROGRESS)
     if row.state == "success":

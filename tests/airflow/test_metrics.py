@@ -30,8 +30,8 @@ else:
     class Ti:
         dag_id = run_id = task_id = "x"
         map_index = -1
-    while not DrsSwitchoverSensor(task_id="wait", job_id={JOB!r}).poke({{{{"ti": Ti()}}}}):
-        pass
+        def xcom_push(self, **kwargs): pass
+    DrsSwitchoverSensor(task_id="wait", job_id={JOB!r}, poke_interval=0.05).execute({{{{"ti": Ti()}}}})
 """
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.polling import LogLine
 from airflow_provider_drs.protocol.switchover.record import Record
+from tests.clock import FakeClock
 
 R = TypeVar("R")
 
@@ -16,11 +17,14 @@ class ScriptedRuntime:
     """Sends calls to ``service``, keeps what is logged and the last record that was saved.
 
     :param service: returns the reply to a call, or raises the error that comes instead.
+    :param clock: one of its own where none is given, which begins at ``now``.
     """
 
-    def __init__(self, service: Callable[[Call[Any]], Any], now: float = 1000.0) -> None:
+    def __init__(
+        self, service: Callable[[Call[Any]], Any], clock: FakeClock | None = None, *, now: float = 1000.0
+    ) -> None:
         self.service = service
-        self.time = now
+        self.clock = clock or FakeClock(now)
         self.lines: list[LogLine] = []
         self.saved: dict[str, Any] | None = None
 
@@ -28,8 +32,12 @@ class ScriptedRuntime:
         reply: R = self.service(call)
         return reply
 
+    @property
+    def time(self) -> float:
+        return self.clock.now
+
     def now(self) -> float:
-        return self.time
+        return self.clock.now
 
     monotonic = now
 
@@ -37,7 +45,7 @@ class ScriptedRuntime:
         return None
 
     def sleep(self, seconds: float) -> None:
-        self.time += seconds
+        self.clock.sleep(seconds)
 
     def log(self, line: LogLine) -> None:
         self.lines.append(line)

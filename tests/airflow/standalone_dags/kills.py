@@ -29,13 +29,13 @@ class StoppingOperator(DrsSwitchoverOperator):
             place.with_suffix(".new").rename(place)
             signal.pause()
 
-    def _order(self, context):
+    def _request(self, context):
         self._stop("read")
-        return super()._order(context)
+        return super()._request(context)
 
-    def _keep(self, record, context):
+    def _save(self, record, context):
         self._stop(f"before {record.phase} is written")
-        super()._keep(record, context)
+        super()._save(record, context)
         self._stop(f"after {record.phase} is written")
 
     def _end(self, record, context):

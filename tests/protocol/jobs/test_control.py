@@ -50,7 +50,7 @@ class Service(ScriptedRuntime):
         return self._status() if call.name == "batch-status" else self._request()
 
     def _status(self) -> dict[str, JobState]:
-        self.time += 1
+        self.clock.now += 1
         return {JOB: JobState(JOB, self.status)}
 
     def _request(self) -> dict[str, JobResult]:
