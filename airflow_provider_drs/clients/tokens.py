@@ -13,6 +13,7 @@ from keystoneauth1.identity import v3
 
 from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.clients.transport import trusted
+from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,

@@ -57,7 +57,9 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
     try:
         return _reply(call, token, response)
     except DrsTokenRefusedError as error:
-        if not request.safe and error.error_code != TOKEN_REFUSED:
+        if call.at_most_once and error.error_code == TOKEN_REFUSED:
+            yield from _get_token(refused=token)  # for whoever asks again, behind a read of the status
+        if call.at_most_once or (not request.safe and error.error_code != TOKEN_REFUSED):
             raise
     try:
         token = yield from _get_token(refused=token)

@@ -53,6 +53,7 @@ class Call(Generic[R]):
     :param path: the path below ``/v3/{project_id}/jobs``.
     :param parse: makes the reply of the JSON of a good response.
     :param safe: it changes nothing at DRS, though it is no GET.
+    :param at_most_once: it never goes out a second time by itself, not even with a new token.
     :param when_empty: the reply that "the returned result is empty" (DRS.M00002) stands for; None: an error.
     """
 
@@ -64,6 +65,7 @@ class Call(Generic[R]):
     body: JsonObject | None = None
     when_empty: R | None = None
     safe: bool = False
+    at_most_once: bool = False
 
     def request(self, endpoint: str, token: Token, language: str) -> HttpRequest:
         """Return the request with ``token``, in the project of that token."""

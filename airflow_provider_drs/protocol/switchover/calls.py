@@ -51,7 +51,7 @@ def switch_vip(job_id: str, mode: str) -> Call[str | None]:
     if mode not in MODES:
         raise DrsArgumentError(f"mode must be 'source' or 'target', not {one_line(repr(mode), 80)}")
     path = f"/{quote(checked_job_id(job_id), safe='')}/switch-vip"
-    return Call("switch-vip", describe_job(job_id), "POST", path, switch_reply, {"mode": mode})
+    return Call("switch-vip", describe_job(job_id), "POST", path, switch_reply, {"mode": mode}, at_most_once=True)
 
 
 def switchover_reply(body: JsonObject) -> SwitchoverReply:
