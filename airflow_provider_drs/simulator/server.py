@@ -37,7 +37,8 @@ class Simulator:
     :param language: of error texts for requests without X-Language: ``en-us`` or ``zh-cn``
     :param jobs: the jobs that are there from the start
     :param contradictions: where to read the documentation the other way: ``success_code`` (200 for 202 and the
-        reverse), ``error_field`` (error_message for error_msg and the reverse), ``PAUSEING``, ``STARTJOB_FAILED``
+        reverse), ``error_field`` (error_message for error_msg and the reverse), ``refused_batch`` (HTTP 400 for a batch
+        of which every job is refused), ``PAUSEING``, ``STARTJOB_FAILED``
     :param clock: the time in seconds since the epoch, which tokens and jobs live by
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.batch import CREATED_AT, BatchReads, shown_name
+from airflow_provider_drs.simulator.drs.batch import CREATED_TEXT, BatchReads, shown_name
 from airflow_provider_drs.simulator.drs.bodies import (
     RefusedError,
     job_ids,
@@ -27,6 +27,8 @@ from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.responses import LANGUAGES, Response, drs_error, json_response, present, refusal
 from airflow_provider_drs.simulator.statuses import ScriptItem, SwitchoverStatus
 
+_MAX_PER_PAGE: Final = 100
+_LIST_FILTERS: Final = ("db_use_type", "engine_type", "net_type", "status")
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
 
 
@@ -144,17 +146,21 @@ class Drs:
     def _list(self, body: dict[str, Any], language: str) -> Response:
         for key in ("cur_page", "per_page", "db_use_type"):
             required(body, key)
-        page, per_page = number(body, "cur_page", 0), number(body, "per_page", 1)
-        use = one_of(body, "db_use_type", _DB_USE_TYPES)
-        name, status = (str(body.get(key) or "") for key in ("name", "status"))
+        page, per_page = number(body, "cur_page", 0), number(body, "per_page", 0, _MAX_PER_PAGE)
+        if per_page == 0 and page > 1:
+            raise RefusedError("DRS.M00210", "cur_page")
+        one_of(body, "db_use_type", _DB_USE_TYPES)
+        wanted = {"engine_type": "mysql", **{key: body[key] for key in _LIST_FILTERS if body.get(key) is not None}}
+        wanted = {key: value for key, value in wanted.items() if value != ""}
+        name = str(body.get("name") or "")
         listed = [_listed(job, self._jobs.status(job.job_id)) for job in self._jobs.all()]
         found = [
             shown
             for shown in listed
-            if shown["db_use_type"] == use and name in shown["name"] and status in ("", shown["status"])
+            if wanted.items() <= shown.items() and (name in shown["name"] or name == shown["id"])
         ]
-        # Page 0 is all of them.
-        shown = found[(page - 1) * per_page : page * per_page] if page else found
+        # Page 0, or 0 on a page, is all of them.
+        shown = found[(page - 1) * per_page : page * per_page] if page and per_page else found
         return json_response({"total_record": len(found), "jobs": shown})
 
 
@@ -179,7 +185,7 @@ def _listed(job: Job, status: str) -> dict[str, Any]:
         "name": shown_name(job),
         "status": status,
         "description": "",
-        "create_time": str(CREATED_AT),
+        "create_time": CREATED_TEXT,
         "engine_type": job.engine_type,
         "net_type": job.net_type,
         "billing_tag": False,
@@ -187,4 +193,5 @@ def _listed(job: Job, status: str) -> dict[str, Any]:
         "db_use_type": job.db_use_type,
         "task_type": job.task_type,
         "children": [],
+        "node_newFramework": False,
     }
