@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from airflow_provider_drs.simulator.drs.batch import CREATED_TEXT, BatchReads, shown_name
@@ -19,30 +18,18 @@ from airflow_provider_drs.simulator.drs.bodies import (
 from airflow_provider_drs.simulator.drs.comparison import Comparisons
 from airflow_provider_drs.simulator.drs.contradictions import contradictor
 from airflow_provider_drs.simulator.drs.job_control import JobControl
-from airflow_provider_drs.simulator.drs.routes import Call, Route
+from airflow_provider_drs.simulator.drs.routes import Call
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.drs.switchovers import SwitchResult
-from airflow_provider_drs.simulator.iam import TokenCheck, TokenCheckError
+from airflow_provider_drs.simulator.iam.token_check import TokenCheck, TokenCheckError
 from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.requests import Request
 from airflow_provider_drs.simulator.responses import LANGUAGES, Response, drs_error, json_response, present, refusal
 from airflow_provider_drs.simulator.statuses import ScriptItem, SwitchoverStatus
 
 _MAX_PER_PAGE: Final = 100
 _LIST_FILTERS: Final = ("db_use_type", "engine_type", "net_type", "status")
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request to DRS; header names are in lower case."""
-
-    route: Route
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The JSON object that was sent; raises RefusedError for anything else."""
-        return json_body(self.headers.get("content-type", ""), self.body)
 
 
 class Drs:
@@ -98,11 +85,11 @@ class Drs:
         if refuse_with is not None:
             return _refused_inside(request, refuse_with, language)
         if route.call in self._collection:
-            return self._collection[route.call](request.json(), language)
+            return self._collection[route.call](_body(request), language)
         job = self._jobs.get(route.job_id or "")
         if job is None:
             raise RefusedError(self._jobs.gone(route.job_id or ""))
-        return self._switch(job, request.json(), language) if route.call == Call.SWITCH_VIP else self._status(job)
+        return self._switch(job, _body(request), language) if route.call == Call.SWITCH_VIP else self._status(job)
 
     async def _authorize(self, request: Request) -> None:
         token = request.headers.get("x-auth-token", "")
@@ -164,11 +151,15 @@ class Drs:
         return json_response({"total_record": len(found), "jobs": shown})
 
 
+def _body(request: Request) -> dict[str, Any]:
+    return json_body(request.headers.get("content-type", ""), request.json())
+
+
 def _refused_inside(request: Request, code: str, language: str) -> Response:
     outcome = {"status": "failed", **refusal(code, language)}
     if request.route.job_id is not None:
         return json_response({"id": request.route.job_id, **outcome}, 202)
-    body = request.json()
+    body = _body(request)
     if "jobs" not in body:
         return json_response(refusal(code, language), 202)
     if request.route.call in (Call.BATCH_STATUS, Call.BATCH_PROGRESS, Call.BATCH_DETAIL):
