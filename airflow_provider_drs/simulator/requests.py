@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from airflow_provider_drs.simulator.drs.routes import Route
 
@@ -16,7 +16,8 @@ class Request:
     route: Route
     headers: Mapping[str, str]
     body: bytes
-    query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    query: Sequence[tuple[str, str]] = ()
 
     def json(self) -> object:
         """The JSON value that was sent; None for anything else."""

@@ -39,6 +39,11 @@ _DRS_ERRORS: Final[dict[str, tuple[int, str, str]]] = {
     "DRS.M05004": (400, "The task has been deleted or the resource has been released.", "任务已删除或资源已释放。"),
     # The gateway in front of DRS, not DRS itself, sends these.
     "APIG.0101": (404, "The API does not exist or has not been published in the environment.", "API不存在或未发布。"),
+    "APIG.0301": (
+        401,
+        "Incorrect IAM authentication information: {detail}",
+        "不正确的IAM认证信息: {detail}",
+    ),
     "APIG.0308": (429, "The throttling threshold has been reached.", "请求超过流控限制。"),
 }
 #: For any other code, which only a script can ask for.

@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 import requests
 from keystoneauth1 import session
+from keystoneauth1.exceptions import MissingAuthMethods
 from keystoneauth1.identity import v3
 
 from airflow_provider_drs.simulator import Simulator
@@ -125,6 +126,27 @@ def test_a_wrong_method_at_iam_is_405(api: Api) -> None:
     ):
         response = api.request(method, path)
         assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+
+
+def test_keystoneauth_logs_in_with_every_method(clock: Clock) -> None:
+    with Simulator(totp_secret=SECRET, clock=clock) as simulator:
+        user = {"username": simulator.user, "user_domain_name": simulator.domain}
+        methods = [
+            v3.PasswordMethod(password=simulator.password, **user),
+            v3.TOTPMethod(passcode=totp(SECRET, clock.now), **user),
+        ]
+        multifactor = v3.Auth(simulator.auth_url, methods, project_id=simulator.project_id)
+        client = session.Session(verify=simulator.ca_file, redirect=False)
+        try:
+            first = str(client.get_token(multifactor))
+            by_token = v3.Token(simulator.auth_url, first, project_id=simulator.project_id)
+            second = client.get_token(by_token)
+            assert [first, second] == simulator.issued_tokens()
+            assert client.get_project_id(by_token) == simulator.project_id
+            with pytest.raises(MissingAuthMethods):
+                client.get_token(v3.Auth(simulator.auth_url, methods[:1], project_id=simulator.project_id))
+        finally:
+            client.session.close()
 
 
 def test_a_token_can_be_revoked_and_is_then_gone(simulator: Simulator, api: Api) -> None:

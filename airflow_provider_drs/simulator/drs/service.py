@@ -21,6 +21,7 @@ from airflow_provider_drs.simulator.drs.job_control import JobControl
 from airflow_provider_drs.simulator.drs.routes import Call
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.drs.switchovers import SwitchResult
+from airflow_provider_drs.simulator.iam.signatures import SignatureError, Signatures
 from airflow_provider_drs.simulator.iam.token_check import TokenCheck, TokenCheckError
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.requests import Request
@@ -35,17 +36,24 @@ _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
 class Drs:
     """The calls of DRS.
 
+    :param signatures: with it, a request may be signed in place of a token
     :param language: of error texts for requests that do not say X-Language
     :param contradictions: see `contradictions.Contradiction`
     """
 
     def __init__(
-        self, jobs: JobStore, tokens: TokenCheck, language: str = "en-us", contradictions: Iterable[str] = ()
+        self,
+        jobs: JobStore,
+        tokens: TokenCheck,
+        language: str = "en-us",
+        contradictions: Iterable[str] = (),
+        signatures: Signatures | None = None,
     ) -> None:
         if language not in LANGUAGES:
             raise ValueError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")
         self._jobs = jobs
         self._tokens = tokens
+        self._signatures = signatures
         self._language = language
         self._contradict = contradictor(contradictions)
         reads, control, comparisons = BatchReads(jobs), JobControl(jobs), Comparisons(jobs)
@@ -92,15 +100,23 @@ class Drs:
         return self._switch(job, _body(request), language) if route.call == Call.SWITCH_VIP else self._status(job)
 
     async def _authorize(self, request: Request) -> None:
-        token = request.headers.get("x-auth-token", "")
-        try:
-            project_id = await self._tokens.project_of(token) if token else None
-        except TokenCheckError:
-            raise RefusedError("DRS.M00004") from None
+        project_id = await self._project_of(request)
         if project_id is None:
             raise RefusedError("DRS.M00100")
-        if project_id != request.route.project_id:
+        if {project_id, request.headers.get("x-project-id", project_id)} != {request.route.project_id}:
             raise RefusedError("DRS.M00261")
+
+    async def _project_of(self, request: Request) -> str | None:
+        token = request.headers.get("x-auth-token", "")
+        if not token and self._signatures is not None and "authorization" in request.headers:
+            try:
+                return self._signatures.check(request)
+            except SignatureError as error:
+                raise RefusedError("APIG.0301", str(error)) from None
+        try:
+            return await self._tokens.project_of(token) if token else None
+        except TokenCheckError:
+            raise RefusedError("DRS.M00004") from None
 
     def _status(self, job: Job) -> Response:
         status = self._jobs.next_switchover_status(job.job_id)

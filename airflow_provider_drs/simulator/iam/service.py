@@ -12,6 +12,7 @@ from airflow_provider_drs.simulator.drs.routes import Call
 from airflow_provider_drs.simulator.iam import documents
 from airflow_provider_drs.simulator.iam.account import Account, MalformedRequestError
 from airflow_provider_drs.simulator.iam.documents import error, iso
+from airflow_provider_drs.simulator.iam.signatures import SignatureError, Signatures
 from airflow_provider_drs.simulator.requests import Request
 from airflow_provider_drs.simulator.responses import Response, json_response
 
@@ -43,16 +44,23 @@ class Iam:
     :param clock: the time in seconds since the epoch
     :param token_lifetime: seconds until a token issued from now on expires; may be changed at any time
     :param base_url: the address under which clients reach the simulator
+    :param signatures: for calls that are signed in place of a token
     """
 
     def __init__(
-        self, account: Account, clock: Callable[[], float], token_lifetime: float, base_url: Callable[[], str]
+        self,
+        account: Account,
+        clock: Callable[[], float],
+        token_lifetime: float,
+        base_url: Callable[[], str],
+        signatures: Signatures,
     ) -> None:
         self.token_lifetime = token_lifetime
         self.issued: list[str] = []
         self._account = account
         self._clock = clock
         self._base_url = base_url
+        self._signatures = signatures
         self._tokens: dict[str, _Token] = {}
         self._receipts: dict[str, _Receipt] = {}
         self._lock = threading.Lock()
@@ -68,12 +76,11 @@ class Iam:
         return found.project_id if found else None
 
     def respond(self, request: Request) -> Response:
-        """Respond to a call of IAM; 401 for every call but a log-in without a valid X-Auth-Token."""
+        """Respond to a call of IAM; 401 for every call but a log-in without a valid token or signature."""
         route = request.route
         if route.call == Call.TOKENS:
             return self._issue(request)
-        caller = self._valid(request.headers.get("x-auth-token", ""))
-        if caller is None:
+        if self._valid(request.headers.get("x-auth-token", "")) is None and not self._is_signed(request):
             return self._unauthorized()
         if route.call in (Call.VALIDATE_TOKEN, Call.REVOKE_TOKEN):
             return self._token(request)
@@ -91,7 +98,7 @@ class Iam:
             return json_response({"project": project})
         if route.user_id not in (None, self._account.user_id):
             return error(403, _FORBIDDEN)
-        filters = {key: value for key, value in request.query.items() if key in ("name", "domain_id")}
+        filters = {key: value for key, value in request.query if key in ("name", "domain_id")}
         found = [project] if filters.items() <= project.items() else []
         return json_response(documents.listing("projects", found, f"{base_url}{route.path}"))
 
@@ -176,6 +183,13 @@ class Iam:
             found = self._receipts.get(request.headers.get(_RECEIPT_HEADER.lower(), ""))
         return found.methods if found and self._clock() < found.expires_at else frozenset()
 
+    def _is_signed(self, request: Request) -> bool:
+        try:
+            self._signatures.check(request)
+        except SignatureError:
+            return False
+        return True
+
     def _valid(self, token: str) -> _Token | None:
         with self._lock:
             found = self._tokens.get(token)
@@ -204,7 +218,7 @@ class Iam:
                 "is_domain": False,
                 "roles": [{"id": "0", "name": "drs_adm"}, {"id": "0", "name": "te_admin"}],
             }
-            if "nocatalog" not in request.query:
+            if "nocatalog" not in dict(request.query):
                 document["catalog"] = documents.catalog(account, self._base_url())
         headers = {"X-Subject-Token": value}
         return json_response({"token": document}, status, headers)

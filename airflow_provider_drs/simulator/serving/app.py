@@ -99,7 +99,7 @@ class HttpApp:
         self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None
     ) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = Request(found, headers, body, dict(request.query))
+        asked = Request(found, headers, body, request.method, tuple(request.query.items()))
         if found.is_drs:
             return await self._drs.respond(asked, refuse_with)
         response = self._respond_as_iam(found, asked)
