@@ -5,6 +5,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 KEYSTONE_VENV := .venv-keystone
+CLIENTS_VENV := .venv-clients
 BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 
@@ -24,7 +25,7 @@ help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 8
 
 .PHONY: test
-test: lint $(KEYSTONE_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
+test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
@@ -44,7 +45,7 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(KEYSTONE_VENV) $(BENCH_VENV) .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml .ci/venv
@@ -53,6 +54,10 @@ $(VENV)/.installed: pyproject.toml .ci/venv
 
 $(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv
 	@.ci/venv $(KEYSTONE_VENV) --requirement tests/keystone/requirements.txt
+	@touch $@
+
+$(CLIENTS_VENV)/.installed: tests/real_clients/requirements.txt .ci/venv
+	@.ci/venv $(CLIENTS_VENV) --requirement tests/real_clients/requirements.txt
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml .ci/venv

@@ -23,6 +23,11 @@ from airflow_provider_drs.simulator.short_form import values_of
 
 _PROGRAM = "drs-simulator"
 _BAD_INPUT = 2
+#: What IAM knows: parameters of the Simulator, and options.
+_ACCOUNT = (
+    *("user", "password", "domain", "project_name", "project_id"),
+    *("totp_secret", "access_key", "secret_key", "security_token"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,11 +62,7 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
         language=arguments.language,
         jobs=jobs,
         contradictions=arguments.contradiction,
-        **{
-            name: getattr(arguments, name)
-            for name in ("user", "password", "domain", "project_name", "project_id")
-            if getattr(arguments, name) is not None
-        },
+        **{name: getattr(arguments, name) for name in _ACCOUNT if getattr(arguments, name) is not None},
     )
     for planned in faults:
         simulator.fault(planned.call, planned.fault, planned.times)
@@ -115,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
     parser.add_argument("--token-lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")
     parser.add_argument("--language", choices=("en-us", "zh-cn"), default="en-us", help="of error texts")
-    for name in ("--user", "--password", "--domain", "--project-name", "--project-id"):
-        parser.add_argument(name, help="default: the demo's")
+    for name in _ACCOUNT:
+        parser.add_argument(f"--{name.replace('_', '-')}", help="default: the demo's")
     parser.add_argument("--ready-file", metavar="FILE", help="JSON with the addresses, written once it serves")
     return parser
 

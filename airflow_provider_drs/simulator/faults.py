@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, Call
+from airflow_provider_drs.simulator.drs.routes import ANY_DRS_CALL, IAM_CALLS, Call
 from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
 
 _HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>The service is busy</h1></body></html>"
@@ -192,7 +192,7 @@ class PlannedFault:
         """Refuse a call that does not exist: its fault would never occur."""
         if self.call not in (*Call, ANY_DRS_CALL):
             raise ValueError(f"no call is named {self.call!r}; there are {', '.join(Call)} and {ANY_DRS_CALL}")
-        if self.fault.refuses_with is not None and self.call in (Call.TOKENS, Call.VALIDATE_TOKEN):
+        if self.fault.refuses_with is not None and self.call in IAM_CALLS | {Call.VERSIONS}:
             raise ValueError(f"{self.fault.name} is a fault of calls of DRS, not of {self.call}")
         if self.times is not None and (not isinstance(self.times, int) or self.times < 1):
             raise ValueError(f"times is a number from 1 on, or None for ever, not {self.times!r}")

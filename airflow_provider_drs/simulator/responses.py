@@ -26,15 +26,24 @@ _DRS_ERRORS: Final[dict[str, tuple[int, str, str]]] = {
     "DRS.M00261": (403, "Invalid project ID.", "无效的项目ID。"),
     "DRS.M00304": (
         400,
-        "This operation cannot be performed in the current task status.",
+        "This API cannot be called in the current task status.",
         "当前任务状态不支持此操作。",
     ),
-    "DRS.M01503": (400, "The operation is performed too frequently.", "操作过于频繁。"),
-    "DRS.M01504": (202, "Another operation is being performed on the task.", "任务正在执行其他操作。"),
-    "DRS.M05003": (404, "Task does not exist.", "任务不存在。"),
-    "DRS.M05004": (404, "The task has been deleted or released.", "任务已删除或已释放。"),
+    "DRS.M01503": (400, "Operation too frequent. Try again later.", "操作过于频繁,请稍后重试。"),
+    "DRS.M01504": (
+        202,
+        "Another operation is being performed on the migration task or the migration task is abnormal.",
+        "任务正在执行其他操作或任务异常。",
+    ),
+    "DRS.M05003": (400, "Task information not found.", "任务信息不存在。"),
+    "DRS.M05004": (400, "The task has been deleted or the resource has been released.", "任务已删除或资源已释放。"),
     # The gateway in front of DRS, not DRS itself, sends these.
     "APIG.0101": (404, "The API does not exist or has not been published in the environment.", "API不存在或未发布。"),
+    "APIG.0301": (
+        401,
+        "Incorrect IAM authentication information: {detail}",
+        "不正确的IAM认证信息: {detail}",
+    ),
     "APIG.0308": (429, "The throttling threshold has been reached.", "请求超过流控限制。"),
 }
 #: For any other code, which only a script can ask for.

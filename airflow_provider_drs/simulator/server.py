@@ -13,7 +13,10 @@ from typing import Any, Final, Self
 from airflow_provider_drs.simulator.drs.service import Drs
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
-from airflow_provider_drs.simulator.iam import Account, Iam, OutsideIam
+from airflow_provider_drs.simulator.iam.account import Account
+from airflow_provider_drs.simulator.iam.service import Iam
+from airflow_provider_drs.simulator.iam.signatures import AccessKey, Signatures
+from airflow_provider_drs.simulator.iam.token_check import OutsideIam
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.journal import Entry, Journal
 from airflow_provider_drs.simulator.serving import certificates
@@ -37,7 +40,12 @@ class Simulator:
     :param language: of error texts for requests without X-Language: ``en-us`` or ``zh-cn``
     :param jobs: the jobs that are there from the start
     :param contradictions: where to read the documentation the other way: ``success_code`` (200 for 202 and the
-        reverse), ``error_field`` (error_message for error_msg and the reverse), ``PAUSEING``, ``STARTJOB_FAILED``
+        reverse), ``error_field`` (error_message for error_msg and the reverse), ``refused_batch`` (HTTP 400 for a batch
+        of which every job is refused), ``PAUSEING``, ``STARTJOB_FAILED``
+    :param totp_secret: in Base32; with it a log-in needs a passcode beside the password, as with multi-factor
+        authentication
+    :param access_key: with ``secret_key``, what requests may be signed with (SDK-HMAC-SHA256) in place of a token
+    :param security_token: makes the access key a temporary one
     :param clock: the time in seconds since the epoch, which tokens and jobs live by
     """
 
@@ -59,21 +67,27 @@ class Simulator:
         domain: str = "OTC-DEMO",
         project_name: str = "eu-de_demo",
         project_id: str = "5f1e9a0c7b2d4e68a3c4d5e6f7081920",
+        totp_secret: str | None = None,
+        access_key: str = "DRSDEMOACCESSKEY",
+        secret_key: str = "demo-secret-key",
+        security_token: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tls, self.host, self.port, self.language = tls, host, port, language
         self.user, self.password, self.domain = user, password, domain
         self.project_name, self.project_id = project_name, project_id
+        self.access_key, self.secret_key, self.security_token = access_key, secret_key, security_token
         self.ca_file: str | None = None
         self._directory = directory
         self._outside_iam = iam.rstrip("/") if iam else None
         self._jobs, self._faults, self._journal = JobStore(clock), FaultQueue(), Journal()
         for job in jobs:
             self._jobs.add(job)
-        account = Account(user, password, domain, project_name, project_id)
-        self._iam = None if iam else Iam(account, clock, token_lifetime)
+        account = Account(user, password, domain, project_name, project_id, totp_secret)
+        signatures = Signatures(AccessKey(access_key, secret_key, project_id, security_token), clock)
+        self._iam = None if iam else Iam(account, clock, token_lifetime, lambda: self.url, signatures)
         self._app = HttpApp(
-            drs=Drs(self._jobs, self._iam or OutsideIam(iam or "", iam_verify), language, contradictions),
+            drs=Drs(self._jobs, self._iam or OutsideIam(iam or "", iam_verify), language, contradictions, signatures),
             iam=self._iam,
             faults=self._faults,
             journal=self._journal,

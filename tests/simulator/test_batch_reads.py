@@ -25,6 +25,9 @@ def test_the_answers_are_shaped_as_documented(simulator: Simulator, api: Api) ->
     [shown] = detail.json()["results"]
     assert detail.status_code == 200
     assert (shown["id"], shown["status"], shown["job_direction"]) == (JOB_ID, "INCRE_TRANSFER_STARTED", "non-dbs")
+    # The same moment: milliseconds in the details, text in the list.
+    assert shown["create_time"] == "1767225600000"
+    assert api.list().json()["jobs"][0]["create_time"] == "2026-01-01 00:00:00"
 
 
 @pytest.mark.parametrize("call", ["batch-status", "batch-detail"])
@@ -35,7 +38,7 @@ def test_five_are_shown_unless_more_are_asked_for(simulator: Simulator, api: Api
 
     def shown(**page: object) -> list[str]:
         response = api.call(call, {"jobs": ids, **({"page_req": page} if page else {})}).json()
-        assert response["count"] == 100
+        assert response["count"] == len(response["results"])
         return [result["id"] for result in response["results"]]
 
     assert shown() == ids[:5]
@@ -43,7 +46,15 @@ def test_five_are_shown_unless_more_are_asked_for(simulator: Simulator, api: Api
     assert shown(cur_page=2, per_page=40) == ids[40:80]
     assert shown(per_page=100) == shown(per_page=0) == ids
     assert shown(cur_page=21) == []
+
+
+def test_the_progress_has_no_pages(simulator: Simulator, api: Api) -> None:
+    ids = [f"job{number:03}" for number in range(100)]
+    for job_id in ids:
+        simulator.add_job(Job(job_id))
     assert len(api.call("batch-progress", {"jobs": ids}).json()["results"]) == 100
+    refused = api.call("batch-progress", {"jobs": ids, "page_req": {"cur_page": 1, "per_page": 100}})
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "DRS.M00202")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,7 @@ def test_a_job_it_does_not_know_is_an_error_among_the_rest(api: Api) -> None:
         response = api.call(call, {"jobs": ["nobody", JOB_ID]})
         nobody, known = response.json()["results"]
         assert response.ok
-        assert nobody == {name: "nobody", "error_code": "DRS.M05003", text: "Task does not exist."}
+        assert nobody == {name: "nobody", "error_code": "DRS.M05003", text: "Task information not found."}
         assert known[name] == JOB_ID
 
 
@@ -137,6 +148,15 @@ def test_the_status_can_follow_the_clock(simulator: Simulator, api: Api, clock: 
     [progress] = api.call("batch-progress", {"jobs": [JOB_ID]}).json()["results"]
     assert (progress["transfer_status"], progress["error_code"]) == ("INCRE_TRANSFER_FAILED", "E1")
     assert api.list(status="INCRE_TRANSFER_FAILED").json()["total_record"] == 1
+
+
+def test_a_status_by_the_clock_can_be_null_and_says_nothing_about_the_job(
+    simulator: Simulator, api: Api, clock: Clock
+) -> None:
+    simulator.add_job(Job(JOB_ID, task_status_series=[(0, "FULL_TRANSFER_STARTED"), (1, None)]))
+    clock.now += 1
+    assert api.task_status() is None
+    assert api.switch().json()["error_code"] == "DRS.M00304"
 
 
 def test_the_lag_follows_a_script_and_is_sent_as_a_string(simulator: Simulator, api: Api) -> None:

@@ -14,6 +14,7 @@ RESULTS = {
     "shop.log": "CAN_NOT_COMPARE",
     "crm.people": "CONSISTENT",
 }
+EVERYTHING = [{"db_name": name} for name in ("shop", "crm", "demo")]
 ASKED = {
     "objects": "object_level_compare_id",
     "lines": "line_compare_id",
@@ -25,9 +26,10 @@ def create(api: Api, kind: str, **info: object) -> Any:
     if kind == "objects":
         body: dict[str, object] = {"object_level_compare_type": "objects"}
     else:
-        body = {"data_level_compare_info": {"conflict_policy": "cancel", "compare_type": kind, **info}}
+        data = {"conflict_policy": "cancel", "compare_type": kind, "compare_object_infos": EVERYTHING, **info}
+        body = {"data_level_compare_info": data}
     response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
-    assert response.status_code == 200
+    assert response.status_code == 200, response.text
     assert response.json()["job_id"] == JOB_ID
     level = "object" if kind == "objects" else "data"
     return response.json()[f"{level}_level_compare_create_result"]
@@ -81,6 +83,19 @@ def test_contents_tell_apart_what_cannot_be_compared(simulator: Simulator, api: 
     shop = response["content_compare_results"]["content_compare_details"][0]
     assert [table["source_table_name"] for table in shop["content_uncompare_detail"]] == ["log"]
     assert shop["content_uncompare_detail_count"] == 1
+    assert shop["content_compare_detail"][1] == {
+        "source_db_name": "shop",
+        "target_db_name": "shop",
+        "source_table_name": "items",
+        "target_table_name": "items",
+        "source_row_num": 100,
+        "target_row_num": 99,
+        "diff_row_num": 1,
+        "line_compare_result": "INCONSISTENT",
+        "content_compare_result": "INCONSISTENT",
+    }
+    [difference] = response["content_compare_results"]["content_compare_diffs"]
+    assert (difference["source_db_name"], difference["source_table_name"]) == ("shop", "items")
 
 
 def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api: Api, clock: Clock) -> None:
@@ -104,12 +119,12 @@ def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api
 
 
 def test_objects_and_data_can_be_asked_for_at_once(api: Api) -> None:
-    info = {"conflict_policy": "keep", "compare_type": "lines"}
+    info = {"conflict_policy": "keep", "compare_type": "lines", "compare_object_infos": EVERYTHING}
     body = {"job_id": JOB_ID, "object_level_compare_type": "objects", "data_level_compare_info": info}
     response = api.call("create-compare-task", body).json()
     ids = {response[f"{level}_level_compare_create_result"]["compare_task_id"] for level in ("object", "data")}
     assert len(ids) == 2
-    assert listed(api) == [("objects", "RUNNING"), ("lines", "RUNNING")]
+    assert listed(api) == [("object_comparison", "RUNNING"), ("lines", "RUNNING")]
 
 
 @pytest.mark.parametrize("final", ["FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"])
@@ -137,9 +152,10 @@ def test_a_comparison_can_begin_later_and_of_some_tables_only(simulator: Simulat
 def test_a_running_comparison_is_cancelled_or_kept(api: Api) -> None:
     create(api, "lines")
     assert create(api, "lines", conflict_policy="keep")["error_code"] == "DRS.M01504"
-    assert "compare_task_id" in create(api, "contents", conflict_policy="keep")
-    assert "compare_task_id" in create(api, "lines")
-    assert listed(api) == [("lines", "CANCELLED"), ("contents", "RUNNING"), ("lines", "RUNNING")]
+    assert create(api, "contents", conflict_policy="keep")["error_code"] == "DRS.M01504"
+    assert "compare_task_id" in create(api, "objects")
+    assert "compare_task_id" in create(api, "contents")
+    assert listed(api) == [("lines", "CANCELLED"), ("object_comparison", "RUNNING"), ("contents", "RUNNING")]
 
 
 def test_results_come_in_pages(simulator: Simulator, api: Api) -> None:
@@ -177,14 +193,19 @@ def test_a_comparison_it_does_not_know_has_no_result(simulator: Simulator, api: 
     assert result(api, "lines", "nothing")["line_compare_results"]["error_code"] == "DRS.M00002"
 
 
+DATA = {"conflict_policy": "cancel", "compare_type": "lines"}
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({}, "DRS.M00201"),
         ({"object_level_compare_type": "tables"}, "DRS.M00202"),
         ({"data_level_compare_info": ["lines"]}, "DRS.M00202"),
         ({"data_level_compare_info": {"compare_type": "lines"}}, "DRS.M00201"),
         ({"data_level_compare_info": {"conflict_policy": "cancel", "compare_type": "objects"}}, "DRS.M00202"),
+        ({"data_level_compare_info": DATA}, "DRS.M00201"),
+        ({"data_level_compare_info": {**DATA, "compare_object_infos": []}}, "DRS.M00201"),
+        ({"data_level_compare_info": {**DATA, "compare_mode": "slow_comparison"}}, "DRS.M00202"),
         ({"job_id": None, "object_level_compare_type": "objects"}, "DRS.M00201"),
     ],
 )
@@ -194,11 +215,23 @@ def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, obj
     assert listed(api) == []
 
 
+def test_a_quick_comparison_is_of_all_tables(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_results=RESULTS))
+    task_id = create(api, "lines", compare_mode="quick_comparison", compare_object_infos=None)["compare_task_id"]
+    assert tables(result(api, "lines", task_id), "line") == RESULTS
+
+
+def test_a_request_for_no_comparison_creates_none(api: Api) -> None:
+    response = api.call("create-compare-task", {"job_id": JOB_ID})
+    assert (response.status_code, response.json()) == (200, {"job_id": JOB_ID})
+    assert listed(api) == []
+
+
 def test_a_bad_query_is_refused(api: Api) -> None:
     page = {"current_page": 1, "per_page": 10}
     for body, status in (
         ({"job_id": JOB_ID}, 400),
         ({"job_id": JOB_ID, **page, "per_page": 0}, 400),
-        ({"job_id": "nobody", **page}, 404),
+        ({"job_id": "nobody", **page}, 400),
     ):
         assert api.call("query-compare-result", body).status_code == status

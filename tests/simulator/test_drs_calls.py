@@ -162,10 +162,15 @@ def test_jobs_are_listed_by_use_name_status_and_page(simulator: Simulator, api: 
     for number in range(3):
         simulator.add_job(Job(f"job{number}", name=f"orders-{number}"))
     simulator.add_job(Job("other", db_use_type="migration", status="CREATING"))
-    everything = api.list(cur_page=0).json()
-    assert everything["total_record"] == 4
+    simulator.add_job(Job("postgres", engine_type="postgresql", net_type="eip"))
+    for page in ({"cur_page": 0}, {"per_page": 0}):
+        everything = api.list(**page).json()
+        assert (everything["total_record"], len(everything["jobs"])) == (4, 4)
     assert {"id", "name", "status", "db_use_type", "children"} <= set(everything["jobs"][0])
     assert [job["id"] for job in api.list(name="orders").json()["jobs"]] == ["job0", "job1", "job2"]
+    assert [job["id"] for job in api.list(name="job1").json()["jobs"]] == ["job1"]  # a name, or an id
+    assert [job["id"] for job in api.list(engine_type="postgresql").json()["jobs"]] == ["postgres"]
+    assert [job["id"] for job in api.list(engine_type="", net_type="eip").json()["jobs"]] == ["postgres"]
     second = api.list(name="orders", cur_page=2, per_page=2).json()
     assert (second["total_record"], [job["id"] for job in second["jobs"]]) == (3, ["job2"])
     assert api.list(status="CREATING").json() == {"total_record": 0, "jobs": []}
@@ -180,6 +185,8 @@ def test_jobs_are_listed_by_use_name_status_and_page(simulator: Simulator, api: 
         ({"db_use_type": None}, "DRS.M00201"),
         ({"cur_page": -1}, "DRS.M00210"),
         ({"per_page": "10"}, "DRS.M00210"),
+        ({"per_page": 101}, "DRS.M00210"),
+        ({"per_page": 0, "cur_page": 2}, "DRS.M00210"),
         ({"db_use_type": "both"}, "DRS.M00202"),
     ],
 )
@@ -188,9 +195,9 @@ def test_the_lists_required_fields_are_checked(api: Api, change: dict[str, objec
     assert (response.status_code, response.json()["error_code"]) == (400, code)
 
 
-def test_an_unknown_job_is_404(api: Api) -> None:
+def test_an_unknown_job_is_400(api: Api) -> None:
     for response in (api.status("nobody"), api.switch("nobody")):
-        assert (response.status_code, response.json()["error_code"]) == (404, "DRS.M05003")
+        assert (response.status_code, response.json()["error_code"]) == (400, "DRS.M05003")
 
 
 def test_an_id_is_taken_from_the_path_as_it_is_quoted(simulator: Simulator, api: Api) -> None:
@@ -231,7 +238,7 @@ def test_wrong_methods_and_paths_have_an_error_code(simulator: Simulator, api: A
     wrong = api.request("DELETE", f"{api.jobs}/{JOB_ID}/switch-vip")
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
     assert wrong.json()["error_code"]
-    for path in ("/", "/v2", f"{api.jobs}/{JOB_ID}", f"/v3/{simulator.project_id}/instances"):
+    for path in (f"{api.jobs}/{JOB_ID}", f"/v3/{simulator.project_id}/instances"):
         unknown = api.request("GET", path)
         assert (unknown.status_code, bool(unknown.json()["error_code"])) == (404, True)
     assert {entry.call for entry in simulator.journal[1:]} == {"other"}
@@ -239,5 +246,5 @@ def test_wrong_methods_and_paths_have_an_error_code(simulator: Simulator, api: A
 
 def test_error_texts_follow_x_language(api: Api) -> None:
     english = api.status("nobody").json()["error_msg"]
-    assert english == "Task does not exist."
-    assert api.status("nobody", headers={"X-Language": "zh-cn"}).json()["error_msg"] == "任务不存在。"
+    assert english == "Task information not found."
+    assert api.status("nobody", headers={"X-Language": "zh-cn"}).json()["error_msg"] == "任务信息不存在。"

@@ -56,7 +56,7 @@ def test_a_fault_answers_in_the_calls_place(
 
 def test_busy_refuses_every_job_that_a_call_names_and_does_nothing(simulator: Simulator, api: Api) -> None:
     simulator.fault("*", Fault.busy(), times=None)
-    text = "Another operation is being performed on the task."
+    text = "Another operation is being performed on the migration task or the migration task is abnormal."
     outcome = {"status": "failed", "error_code": "DRS.M01504", "error_msg": text}
     assert api.switch().json() == {"id": JOB_ID, **outcome}
     both = {"count": 2, "results": [{"id": JOB_ID, **outcome}, {"id": "b", **outcome}]}

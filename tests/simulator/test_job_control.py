@@ -43,12 +43,18 @@ RUN = ["STARTJOBING", "FULL_TRANSFER_STARTED", "INCRE_TRANSFER_STARTED", "INCRE_
         ("batch-starting", {}, "CONFIGURATION", 1, RUN),
         ("batch-pause-task", {}, "INCRE_TRANSFER_STARTED", 2, ["PAUSING"] * 3),
         ("batch-pause-task", {"pause_mode": "all"}, "FULL_TRANSFER_STARTED", 2, ["PAUSING"] * 3),
+        ("batch-pause-task", {}, "FULL_TRANSFER_FAILED", 2, ["PAUSING"] * 3),
+        ("batch-pause-task", {}, "FULL_TRANSFER_COMPLETE", 2, ["PAUSING"] * 3),
+        ("batch-pause-task", {}, "INCRE_TRANSFER_FAILED", 2, ["PAUSING"] * 3),
+        ("batch-retry-task", {"is_sync_re_edit": None}, "PAUSING", 2, ["PAUSING", "INCRE_TRANSFER_STARTED"]),
         ("batch-retry-task", {}, "PAUSING", 2, ["PAUSING", "INCRE_TRANSFER_STARTED"]),
         ("batch-retry-task", {"is_sync_re_edit": True}, "PAUSEING", 2, ["PAUSING", "INCRE_TRANSFER_STARTED"]),
         ("batch-retry-task", {}, "INCRE_TRANSFER_FAILED", 2, ["INCRE_TRANSFER_FAILED", "INCRE_TRANSFER_STARTED"]),
         ("batch-retry-task", {}, "START_JOB_FAILED", 1, RUN),
         ("batch-retry-task", {}, "FULL_TRANSFER_FAILED", 1, ["FULL_TRANSFER_FAILED", *RUN[1:]]),
         ("batch-jobs", {}, "INCRE_TRANSFER_STARTED", 2, ["RELEASE_RESOURCE_STARTED", "RELEASE_RESOURCE_COMPLETE"]),
+        ("batch-jobs", {}, "CREATING", 2, ["RELEASE_RESOURCE_STARTED", "RELEASE_RESOURCE_COMPLETE"]),
+        ("batch-jobs", {}, "RELEASE_RESOURCE_FAILED", 2, ["RELEASE_RESOURCE_STARTED", "RELEASE_RESOURCE_COMPLETE"]),
         ("batch-jobs", {"delete_type": "force_terminate"}, "INCRE_TRANSFER_FAILED", 2, ["RELEASE_RESOURCE_STARTED"]),
     ],
 )
@@ -72,6 +78,10 @@ def test_an_accepted_control_changes_the_status_by_the_clock(
     [
         ("batch-starting", {}, "INCRE_TRANSFER_STARTED"),
         ("batch-pause-task", {}, "PAUSING"),
+        ("batch-pause-task", {}, "STARTJOBING"),
+        ("batch-pause-task", {}, "START_JOB_FAILED"),
+        ("batch-retry-task", {}, "CONFIGURATION"),
+        ("batch-jobs", {}, "CREATE_FAILED"),
         ("batch-retry-task", {}, "RELEASE_RESOURCE_COMPLETE"),
         ("batch-retry-task", {}, "INCRE_TRANSFER_STARTED"),
         ("batch-jobs", {}, "RELEASE_RESOURCE_STARTED"),
@@ -133,7 +143,7 @@ def test_a_stopped_job_can_be_deleted_and_is_then_gone(simulator: Simulator, api
     control(api, "batch-jobs")
     assert control(api, "batch-jobs", delete_type="delete")["status"] == "success"
     assert control(api, "batch-jobs", delete_type="delete")["error_code"] == "DRS.M05004"
-    assert (api.status().status_code, api.status().json()["error_code"]) == (404, "DRS.M05004")
+    assert (api.status().status_code, api.status().json()["error_code"]) == (400, "DRS.M05004")
     [shown] = api.call("batch-status", {"jobs": [JOB_ID]}).json()["results"]
     assert shown["error_code"] == "DRS.M05004"
     assert api.list().json()["total_record"] == 0

@@ -26,7 +26,7 @@ def test_calls_have_names(simulator: Simulator, api: Api) -> None:
     api.switch()
     api.status()
     api.request("GET", "/v3")
-    names = ["tokens", "validate-token", "list-jobs", "switch-vip", "get-switch-vip-status", "other"]
+    names = ["tokens", "validate-token", "list-jobs", "switch-vip", "get-switch-vip-status", "versions"]
     batch = [
         *("batch-status", "batch-progress", "batch-detail", "create-compare-task", "query-compare-result"),
         *("batch-starting", "batch-pause-task", "batch-retry-task", "batch-jobs"),
@@ -34,6 +34,12 @@ def test_calls_have_names(simulator: Simulator, api: Api) -> None:
     for name in batch:
         api.call(name, {})
     names += batch
+    for path in ("auth/projects", "auth/domains", "auth/catalog"):
+        api.request("GET", f"/v3/{path}")
+        names.append(path.removeprefix("auth/"))
+    api.request("GET", "/v3/nothing")
+    api.request("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": api.token})
+    names += ["other", "revoke-token"]
     assert [entry.call for entry in simulator.journal] == names
 
 

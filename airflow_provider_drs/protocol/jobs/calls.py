@@ -36,8 +36,8 @@ def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
     :raises DrsArgumentError: as :func:`batch_status`.
     """
     jobs = _checked(job_ids)
-    # The page is documented for its siblings only; where it is not known, it is passed over.
-    body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
+    # No page_req: it is documented for batch-status and batch-detail only.
+    body = {"jobs": jobs}
     return Call(
         "batch-progress", describe_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body, safe=True
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.bodies import job_ids, on_page
+from airflow_provider_drs.simulator.drs.bodies import RefusedError, job_ids, on_page
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.responses import Response, json_response, present, refusal
 from airflow_provider_drs.simulator.statuses import JobStatus, ScriptItem
 
-#: Milliseconds since the epoch: when every job was created.
-CREATED_AT: Final = 1_767_225_600_000
-_CREATED_TEXT: Final = datetime.fromtimestamp(CREATED_AT / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+#: When every job was created: in the list of jobs as text, in their details as milliseconds since the epoch.
+CREATED_TEXT: Final = "2026-01-01 00:00:00"
+_CREATED_MILLISECONDS: Final = "1767225600000"
 
 
 def shown_name(job: Job) -> str:
@@ -29,9 +28,8 @@ class BatchReads:
 
     def status(self, body: dict[str, Any], language: str) -> Response:
         """``batch-status``, 200: a page of ``{"id", "status", "error_code"?, "error_message"?}``."""
-        ids = job_ids(body)
         results = []
-        for job_id in on_page(body, ids):
+        for job_id in on_page(body, job_ids(body)):
             job = self._jobs.get(job_id)
             if job is None:
                 results.append({"id": job_id, **refusal(self._jobs.gone(job_id), language, "error_message")})
@@ -43,10 +41,12 @@ class BatchReads:
             if status == ScriptItem.ABSENT:
                 del result["status"]
             results.append(result)
-        return json_response({"count": len(ids), "results": results})
+        return json_response({"count": len(results), "results": results})
 
     def progress(self, body: dict[str, Any], language: str) -> Response:
-        """``batch-progress``, 202: for every job asked for, its lag among others."""
+        """``batch-progress``, 202: for every job asked for, its lag among others. It has no pages."""
+        if body.get("page_req") is not None:
+            raise RefusedError("DRS.M00202", "page_req")
         results = []
         for job_id in job_ids(body):
             job = self._jobs.get(job_id)
@@ -71,15 +71,14 @@ class BatchReads:
 
     def detail(self, body: dict[str, Any], language: str) -> Response:
         """``batch-detail``, 200: a page of jobs, more of each than the list of jobs shows."""
-        ids = job_ids(body)
         results = []
-        for job_id in on_page(body, ids):
+        for job_id in on_page(body, job_ids(body)):
             job = self._jobs.get(job_id)
             if job is None:
                 results.append({"id": job_id, **refusal(self._jobs.gone(job_id), language, "error_message")})
             else:
                 results.append(_detailed(job, self._jobs.status(job_id)))
-        return json_response({"count": len(ids), "results": results})
+        return json_response({"count": len(results), "results": results})
 
 
 def _failure(job: Job, status: str | None, text_field: str) -> dict[str, str]:
@@ -97,8 +96,7 @@ def _detailed(job: Job, status: str) -> dict[str, Any]:
         "name": shown_name(job),
         "status": status,
         "description": "",
-        # Text here, milliseconds in the list of jobs: so it is documented.
-        "create_time": _CREATED_TEXT,
+        "create_time": _CREATED_MILLISECONDS,
         "task_type": job.task_type,
         "db_use_type": job.db_use_type,
         "job_direction": job.job_direction,

@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.bodies import RefusedError, milliseconds, number, one_of, required, text
+from airflow_provider_drs.simulator.drs.bodies import RefusedError, milliseconds, number, one_of, text
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.responses import Response, json_response, refusal
 
 _CONSISTENT: Final = "CONSISTENT"
 _INCONSISTENT: Final = "INCONSISTENT"
+_NO_KEY: Final = "CAN_NOT_COMPARE"
 _DATA_KINDS: Final = ("lines", "contents")
+_QUICK: Final = "quick_comparison"
+#: What the list of comparisons calls a kind, where it differs from the request.
+_LISTED_KIND: Final = {"objects": "object_comparison"}
 _WAITING: Final = "WAITING_FOR_RUNNING"
 _RUNNING: Final = "RUNNING"
 _SUCCESSFUL: Final = "SUCCESSFUL"
@@ -60,13 +64,11 @@ class Comparisons:
     def create(self, body: dict[str, Any], language: str) -> Response:
         """``create-compare-task``, 200: the id of the comparison of objects, of data, or of both."""
         job = self._job(body)
-        info = body.get("data_level_compare_info")
-        if body.get("object_level_compare_type") is None:
-            required(body, "data_level_compare_info")
-        elif body["object_level_compare_type"] != "objects":
+        objects, info = body.get("object_level_compare_type"), body.get("data_level_compare_info")
+        if objects not in (None, "", "objects"):
             raise RefusedError("DRS.M00202", "object_level_compare_type")
         wanted: list[tuple[str, str, float, frozenset[str] | None, str]] = []
-        if body.get("object_level_compare_type") is not None:
+        if objects:
             wanted.append(("object_level_compare_create_result", "objects", 0.0, None, "cancel"))
         if info is not None:
             if not isinstance(info, dict):
@@ -119,7 +121,9 @@ class Comparisons:
         if job.compare_refused is not None:
             return refusal(job.compare_refused, language, text=job.compare_refused_msg)
         now = self._jobs.clock()
-        same = [made for made in self._made.values() if made.job.job_id == job.job_id and made.kind == kind]
+        # A job has one unfinished comparison of data, whether of lines or of contents.
+        kinds = _DATA_KINDS if kind in _DATA_KINDS else (kind,)
+        same = [made for made in self._made.values() if made.job.job_id == job.job_id and made.kind in kinds]
         unfinished = [made for made in same if made.status(now) in (_WAITING, _RUNNING)]
         if unfinished and policy == "keep":
             return refusal("DRS.M01504", language)
@@ -131,8 +135,14 @@ class Comparisons:
 
 
 def _tables(info: dict[str, Any]) -> frozenset[str] | None:
+    """The tables to compare; None for all, which only a quick comparison may ask for."""
+    mode = info.get("compare_mode") or None
+    if mode not in (None, _QUICK):
+        raise RefusedError("DRS.M00202", "compare_mode")
     objects = info.get("compare_object_infos")
     if not objects:
+        if mode is None:
+            raise RefusedError("DRS.M00201", "compare_object_infos")
         return None
     names: set[str] = set()
     for wanted in objects if isinstance(objects, list) else [objects]:
@@ -190,28 +200,50 @@ def _data(made: _Comparison, now: float, page: int, per_page: int) -> dict[str, 
     what = "line" if made.kind == "lines" else "content"
     databases = _by_database(made.results(now))
     shown = {name: databases[name] for name in _page(list(databases), page, per_page)}
-    return {
+    reply: dict[str, Any] = {
         f"{what}_compare_overview": [
             {"source_db_name": name, "target_db_name": name, f"{what}_compare_result": _overall(tables.values())}
             for name, tables in shown.items()
         ],
         f"{what}_compare_overview_count": len(databases),
-        f"{what}_compare_details": [_database(what, name, tables) for name, tables in shown.items()],
+    }
+    if made.kind == "lines":
+        return reply | {"line_compare_details": [_lines(name, tables) for name, tables in shown.items()]}
+    return reply | {
+        "content_compare_details": [_contents(name, tables) for name, tables in shown.items()],
+        "content_compare_diffs": [
+            _difference(name, table)
+            for name, tables in shown.items()
+            for table, result in tables.items()
+            if result == _INCONSISTENT
+        ],
     }
 
 
-def _database(what: str, name: str, tables: dict[str, str]) -> dict[str, Any]:
-    # Contents can be compared by key only: tables that have none are told apart from the rest.
-    apart = {table for table, result in tables.items() if what == "content" and result == "CAN_NOT_COMPARE"}
-    compared = [_compared(what, table, result) for table, result in tables.items() if table not in apart]
-    detail = {f"{what}_compare_detail": compared, f"{what}_compare_detail_count": len(compared)}
-    if what == "content":
-        left = [_compared(what, table, tables[table]) for table in sorted(apart)]
-        detail |= {"content_uncompare_detail": left, "content_uncompare_detail_count": len(left)}
-    return {"source_db_name": name, **detail}
+def _lines(database: str, tables: dict[str, str]) -> dict[str, Any]:
+    details = [{**_rows(table, result), "line_compare_result": result} for table, result in tables.items()]
+    return {"source_db_name": database, "line_compare_detail": details, "line_compare_detail_count": len(details)}
 
 
-def _compared(what: str, table: str, result: str) -> dict[str, Any]:
+def _contents(database: str, tables: dict[str, str]) -> dict[str, Any]:
+    # Contents can be compared by key only: the tables that have none are listed separately.
+    compared = [_content(database, table, result) for table, result in tables.items() if result != _NO_KEY]
+    uncompared = [_content(database, table, result) for table, result in sorted(tables.items()) if result == _NO_KEY]
+    return {
+        "source_db_name": database,
+        "content_compare_detail": compared,
+        "content_compare_detail_count": len(compared),
+        "content_uncompare_detail": uncompared,
+        "content_uncompare_detail_count": len(uncompared),
+    }
+
+
+def _content(database: str, table: str, result: str) -> dict[str, Any]:
+    names = {"source_db_name": database, "target_db_name": database}
+    return {**names, **_rows(table, result), "line_compare_result": result, "content_compare_result": result}
+
+
+def _rows(table: str, result: str) -> dict[str, Any]:
     differing = 1 if result == _INCONSISTENT else 0
     return {
         "source_table_name": table,
@@ -219,8 +251,15 @@ def _compared(what: str, table: str, result: str) -> dict[str, Any]:
         "source_row_num": 100,
         "target_row_num": 100 - differing,
         "diff_row_num": differing,
-        f"{what}_compare_result": result,
-        "message": "",
+    }
+
+
+def _difference(database: str, table: str) -> dict[str, Any]:
+    return {
+        "source_db_name": database,
+        "source_table_name": table,
+        "content_compare_diff": [{"source_key_value": ["5"]}],
+        "content_compare_diff_count": 1,
     }
 
 
@@ -229,7 +268,7 @@ def _listed(made: _Comparison, now: float) -> dict[str, str]:
     ended = made.begins + made.job.compare_seconds if status not in (_WAITING, _RUNNING) else None
     return {
         "compare_task_id": made.task_id,
-        "compare_type": made.kind,
+        "compare_type": _LISTED_KIND.get(made.kind, made.kind),
         "compare_task_status": status,
         "create_time": str(int(made.begins * 1000)),
         "end_time": "" if ended is None else str(int(ended * 1000)),

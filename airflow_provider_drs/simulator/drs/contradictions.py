@@ -16,6 +16,7 @@ class Contradiction(StrEnum):
 
     SUCCESS_CODE = "success_code"  # 200 where 202 is documented, and the reverse
     ERROR_FIELD = "error_field"  # error_message where error_msg is documented, and the reverse
+    REFUSED_BATCH = "refused_batch"  # HTTP 400 for a batch of which DRS refuses every job, and the same results
     PAUSEING = "PAUSEING"  # for PAUSING
     STARTJOB_FAILED = "STARTJOB_FAILED"  # for START_JOB_FAILED
 
@@ -47,9 +48,18 @@ def contradictor(chosen: Iterable[str]) -> Callable[[Response], Response]:
         status = response.status
         if Contradiction.SUCCESS_CODE in names:
             status = _OTHER_CODE.get(status, status)
+        if Contradiction.REFUSED_BATCH in names and _is_refused_batch(response.body):
+            status = 400
         return replace(response, status=status, body=body)
 
     return contradict
+
+
+def _is_refused_batch(body: bytes) -> bool:
+    results = json.loads(body).get("results", []) if body else []
+    return bool(results) and all(
+        "error_code" in result and result.get("status", "failed") == "failed" for result in results
+    )
 
 
 def _changed(value: Any, fields: dict[str, str], statuses: dict[str, str]) -> Any:

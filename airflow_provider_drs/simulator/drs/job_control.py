@@ -36,7 +36,7 @@ class JobControl:
         """``batch-retry-task``, 200."""
 
         def asked(job: dict[str, Any]) -> tuple[str, float]:
-            if not isinstance(job.get("is_sync_re_edit", False), bool):
+            if job.get("is_sync_re_edit") not in (None, False, True):
                 raise RefusedError("DRS.M00202", "is_sync_re_edit")
             return "retry", 0.0
 

@@ -11,10 +11,14 @@ from airflow_provider_drs.simulator.statuses import JobStatus, ScriptItem
 T = TypeVar("T")
 
 _FROM_START: Final = (JobStatus.STARTING, JobStatus.FULL_STARTED, JobStatus.REPLICATING)
+_CAN_PAUSE: Final = (
+    *(JobStatus.FULL_STARTED, JobStatus.FULL_FAILED, JobStatus.FULL_COMPLETE),
+    *(JobStatus.REPLICATING, JobStatus.REPLICATION_FAILED),
+)
 #: control -> status in which it is accepted -> the statuses that follow, of which the last stays.
 _FOLLOWING: Final[dict[str, dict[str, tuple[JobStatus, ...]]]] = {
     "start": {JobStatus.CONFIGURATION: _FROM_START, JobStatus.WAITING_FOR_START: _FROM_START},
-    "pause": {JobStatus.FULL_STARTED: (JobStatus.PAUSED,), JobStatus.REPLICATING: (JobStatus.PAUSED,)},
+    "pause": dict.fromkeys(_CAN_PAUSE, (JobStatus.PAUSED,)),
     # The failed status stands for a while: a poll sent at once still sees the failure that is over.
     "retry": {
         JobStatus.PAUSED: (JobStatus.PAUSED, JobStatus.REPLICATING),
@@ -25,7 +29,7 @@ _FOLLOWING: Final[dict[str, dict[str, tuple[JobStatus, ...]]]] = {
 }
 _STOP: Final = (JobStatus.STOPPING, JobStatus.STOPPED)
 _CANNOT_STOP: Final[frozenset[str]] = frozenset(
-    {*_STOP, JobStatus.CREATING, JobStatus.CREATE_FAILED, JobStatus.CHILD_STOPPING, JobStatus.CHILD_STOPPED}
+    {*_STOP, JobStatus.CREATE_FAILED, JobStatus.CHILD_STOPPING, JobStatus.CHILD_STOPPED}
 )
 _CAN_DELETE: Final[frozenset[str]] = frozenset({JobStatus.CREATE_FAILED, JobStatus.STOPPED, JobStatus.CHILD_STOPPED})
 #: What the documentation spells in two ways.
@@ -57,12 +61,15 @@ class JobLifecycle:
                 self._job.status,
             )
         if self._job.task_status_series is not None:
-            return str(_latest(self._job.task_status_series, now - self._added_at, self._job.status))
+            begun = [status for since, status in self._job.task_status_series if since <= now - self._added_at]
+            return next(filter(None, reversed(begun)), self._job.status)
         return self._job.status
 
     def next_status(self, now: float) -> str | None:
         """What ``batch-status`` shows: a status, None, ``"ABSENT"`` or ``"MISSING"``; goes one item on in a script."""
-        script = self._job.task_status_script
+        script, series = self._job.task_status_script, self._job.task_status_series
+        if series is not None and not self._path:
+            return _latest(series, now - self._added_at, self._job.status)
         if script is None or self._path:
             return self.status(now)
         self._status_at += 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from airflow_provider_drs.simulator.drs.batch import CREATED_AT, BatchReads, shown_name
+from airflow_provider_drs.simulator.drs.batch import CREATED_TEXT, BatchReads, shown_name
 from airflow_provider_drs.simulator.drs.bodies import (
     RefusedError,
     job_ids,
@@ -19,44 +18,42 @@ from airflow_provider_drs.simulator.drs.bodies import (
 from airflow_provider_drs.simulator.drs.comparison import Comparisons
 from airflow_provider_drs.simulator.drs.contradictions import contradictor
 from airflow_provider_drs.simulator.drs.job_control import JobControl
-from airflow_provider_drs.simulator.drs.routes import Call, Route
+from airflow_provider_drs.simulator.drs.routes import Call
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.drs.switchovers import SwitchResult
-from airflow_provider_drs.simulator.iam import TokenCheck, TokenCheckError
+from airflow_provider_drs.simulator.iam.signatures import SignatureError, Signatures
+from airflow_provider_drs.simulator.iam.token_check import TokenCheck, TokenCheckError
 from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.requests import Request
 from airflow_provider_drs.simulator.responses import LANGUAGES, Response, drs_error, json_response, present, refusal
 from airflow_provider_drs.simulator.statuses import ScriptItem, SwitchoverStatus
 
+_MAX_PER_PAGE: Final = 100
+_LIST_FILTERS: Final = ("db_use_type", "engine_type", "net_type", "status")
 _DB_USE_TYPES: Final = ("migration", "sync", "cloudDataGuard")
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request to DRS; header names are in lower case."""
-
-    route: Route
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The JSON object that was sent; raises RefusedError for anything else."""
-        return json_body(self.headers.get("content-type", ""), self.body)
 
 
 class Drs:
     """The calls of DRS.
 
+    :param signatures: with it, a request may be signed in place of a token
     :param language: of error texts for requests that do not say X-Language
     :param contradictions: see `contradictions.Contradiction`
     """
 
     def __init__(
-        self, jobs: JobStore, tokens: TokenCheck, language: str = "en-us", contradictions: Iterable[str] = ()
+        self,
+        jobs: JobStore,
+        tokens: TokenCheck,
+        language: str = "en-us",
+        contradictions: Iterable[str] = (),
+        signatures: Signatures | None = None,
     ) -> None:
         if language not in LANGUAGES:
             raise ValueError(f"language is one of {', '.join(LANGUAGES)}, not {language!r}")
         self._jobs = jobs
         self._tokens = tokens
+        self._signatures = signatures
         self._language = language
         self._contradict = contradictor(contradictions)
         reads, control, comparisons = BatchReads(jobs), JobControl(jobs), Comparisons(jobs)
@@ -96,22 +93,30 @@ class Drs:
         if refuse_with is not None:
             return _refused_inside(request, refuse_with, language)
         if route.call in self._collection:
-            return self._collection[route.call](request.json(), language)
+            return self._collection[route.call](_body(request), language)
         job = self._jobs.get(route.job_id or "")
         if job is None:
             raise RefusedError(self._jobs.gone(route.job_id or ""))
-        return self._switch(job, request.json(), language) if route.call == Call.SWITCH_VIP else self._status(job)
+        return self._switch(job, _body(request), language) if route.call == Call.SWITCH_VIP else self._status(job)
 
     async def _authorize(self, request: Request) -> None:
-        token = request.headers.get("x-auth-token", "")
-        try:
-            project_id = await self._tokens.project_of(token) if token else None
-        except TokenCheckError:
-            raise RefusedError("DRS.M00004") from None
+        project_id = await self._project_of(request)
         if project_id is None:
             raise RefusedError("DRS.M00100")
-        if project_id != request.route.project_id:
+        if {project_id, request.headers.get("x-project-id", project_id)} != {request.route.project_id}:
             raise RefusedError("DRS.M00261")
+
+    async def _project_of(self, request: Request) -> str | None:
+        token = request.headers.get("x-auth-token", "")
+        if not token and self._signatures is not None and "authorization" in request.headers:
+            try:
+                return self._signatures.check(request)
+            except SignatureError as error:
+                raise RefusedError("APIG.0301", str(error)) from None
+        try:
+            return await self._tokens.project_of(token) if token else None
+        except TokenCheckError:
+            raise RefusedError("DRS.M00004") from None
 
     def _status(self, job: Job) -> Response:
         status = self._jobs.next_switchover_status(job.job_id)
@@ -144,25 +149,33 @@ class Drs:
     def _list(self, body: dict[str, Any], language: str) -> Response:
         for key in ("cur_page", "per_page", "db_use_type"):
             required(body, key)
-        page, per_page = number(body, "cur_page", 0), number(body, "per_page", 1)
-        use = one_of(body, "db_use_type", _DB_USE_TYPES)
-        name, status = (str(body.get(key) or "") for key in ("name", "status"))
+        page, per_page = number(body, "cur_page", 0), number(body, "per_page", 0, _MAX_PER_PAGE)
+        if per_page == 0 and page > 1:
+            raise RefusedError("DRS.M00210", "cur_page")
+        one_of(body, "db_use_type", _DB_USE_TYPES)
+        wanted = {"engine_type": "mysql", **{key: body[key] for key in _LIST_FILTERS if body.get(key) is not None}}
+        wanted = {key: value for key, value in wanted.items() if value != ""}
+        name = str(body.get("name") or "")
         listed = [_listed(job, self._jobs.status(job.job_id)) for job in self._jobs.all()]
         found = [
             shown
             for shown in listed
-            if shown["db_use_type"] == use and name in shown["name"] and status in ("", shown["status"])
+            if wanted.items() <= shown.items() and (name in shown["name"] or name == shown["id"])
         ]
-        # Page 0 is all of them.
-        shown = found[(page - 1) * per_page : page * per_page] if page else found
+        # Page 0, or 0 on a page, is all of them.
+        shown = found[(page - 1) * per_page : page * per_page] if page and per_page else found
         return json_response({"total_record": len(found), "jobs": shown})
+
+
+def _body(request: Request) -> dict[str, Any]:
+    return json_body(request.headers.get("content-type", ""), request.json())
 
 
 def _refused_inside(request: Request, code: str, language: str) -> Response:
     outcome = {"status": "failed", **refusal(code, language)}
     if request.route.job_id is not None:
         return json_response({"id": request.route.job_id, **outcome}, 202)
-    body = request.json()
+    body = _body(request)
     if "jobs" not in body:
         return json_response(refusal(code, language), 202)
     if request.route.call in (Call.BATCH_STATUS, Call.BATCH_PROGRESS, Call.BATCH_DETAIL):
@@ -179,7 +192,7 @@ def _listed(job: Job, status: str) -> dict[str, Any]:
         "name": shown_name(job),
         "status": status,
         "description": "",
-        "create_time": str(CREATED_AT),
+        "create_time": CREATED_TEXT,
         "engine_type": job.engine_type,
         "net_type": job.net_type,
         "billing_tag": False,
@@ -187,4 +200,5 @@ def _listed(job: Job, status: str) -> dict[str, Any]:
         "db_use_type": job.db_use_type,
         "task_type": job.task_type,
         "children": [],
+        "node_newFramework": False,
     }

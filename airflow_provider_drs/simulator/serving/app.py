@@ -7,16 +7,19 @@ import json
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from airflow_provider_drs.simulator.drs.routes import Call, Route, route
-from airflow_provider_drs.simulator.drs.service import Drs, Request
+from airflow_provider_drs.simulator.drs.service import Drs
 from airflow_provider_drs.simulator.faults import Ending, FaultQueue
-from airflow_provider_drs.simulator.iam import Iam, keystone_error, version_document
+from airflow_provider_drs.simulator.iam import documents
+from airflow_provider_drs.simulator.iam.service import Iam
 from airflow_provider_drs.simulator.journal import Entry, Journal, masked, token_id
-from airflow_provider_drs.simulator.responses import Response, drs_error, json_response
+from airflow_provider_drs.simulator.requests import Request
+from airflow_provider_drs.simulator.responses import Response, json_response
 from airflow_provider_drs.simulator.serving import control
 from airflow_provider_drs.simulator.serving.certificates import is_loopback
 from airflow_provider_drs.simulator.serving.control import Control
@@ -96,20 +99,22 @@ class HttpApp:
         self, found: Route, request: web.Request, body: bytes, refuse_with: str | None = None
     ) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(found, headers, body, request.method, tuple(request.query.items()))
         if found.is_drs:
-            return await self._drs.respond(Request(found, headers, body), refuse_with)
-        if found.version_document:
-            return version_document(self._base_url())
+            return await self._drs.respond(asked, refuse_with)
+        response = self._respond_as_iam(found, asked)
+        return replace(response, headers={"Vary": "X-Auth-Token", **response.headers})
+
+    def _respond_as_iam(self, found: Route, asked: Request) -> Response:
         if found.allow:
-            refusal = keystone_error(405, "The method is not allowed for the requested URL.")
-            return Response(405, refusal.body, {**refusal.headers, "Allow": ", ".join(found.allow)})
+            return documents.wrong_method(found.allow, is_version=found.path in ("/", "/v3", "/v3/"))
+        if found.call == Call.VERSIONS:
+            return (documents.versions if found.path == "/" else documents.version)(self._base_url())
         if found.call == Call.OTHER:
-            return drs_error("APIG.0101")
+            return documents.unknown_path()
         if self._iam is None:
-            return keystone_error(404, "Tokens come from another IAM.")
-        if found.call == Call.TOKENS:
-            return self._iam.issue(_json(body), self._base_url())
-        return self._iam.validate(headers.get("x-auth-token"), headers.get("x-subject-token"), self._base_url())
+            return documents.error(404, "Tokens come from another IAM.")
+        return self._iam.respond(asked)
 
     def _entry(self, request: web.Request, path: str, found: Route, body: bytes) -> Entry:
         sent = _json(body)

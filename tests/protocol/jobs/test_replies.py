@@ -127,8 +127,8 @@ def test_two_answers_about_one_job() -> None:
 
 def test_a_page_holds_all_that_were_asked_for() -> None:
     ids = [f"job-{number}" for number in range(100)]
-    for call in (batch_status(ids), batch_progress(ids)):
-        assert (call.body or {})["page_req"] == {"cur_page": 1, "per_page": 100}
+    assert batch_status(ids).body == {"jobs": ids, "page_req": {"cur_page": 1, "per_page": 100}}
+    assert batch_progress(ids).body == {"jobs": ids}, "it has no pages"
     with pytest.raises(errors.DrsArgumentError, match="100"):
         batch_status([*ids, "one-more"])
     assert "and 97 more" in batch_status(ids).subject
