@@ -17,6 +17,7 @@ OUTCOME ?= complete
 TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+N ?= 100000
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
 export PYTHON
 
@@ -38,6 +39,10 @@ lint: $(VENV)/.installed ## Check style and types
 .PHONY: bench
 bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")
 	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_ARGS)
+
+.PHONY: histories
+histories: $(VENV)/.installed ## Check the core against N random histories of faults (N=1000000)
+	HISTORIES=$(N) $(PY) -m pytest -n 2 -p no:cacheprovider --hypothesis-show-statistics tests/protocol/switchover/test_switch_properties.py
 
 .PHONY: demo
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)

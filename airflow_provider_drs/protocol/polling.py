@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -135,8 +136,14 @@ class Instant:
         return max(min(self._since(earlier)), 0.0)
 
     def most_since(self, earlier: Instant) -> float:
-        """Return the seconds that may have passed: the larger difference where processes differ."""
-        return max(*self._since(earlier), 0.0)
+        """Return the seconds that may have passed: the larger difference where processes differ.
+
+        Infinity where the wall clock has gone back between two processes and the service's time is not known.
+        """
+        differences = self._since(earlier)
+        by_wall_alone = len(differences) == 1 and None in (self.steady, earlier.steady)
+        went_back = by_wall_alone and differences[0] < -1.0
+        return math.inf if went_back else max(*differences, 0.0)
 
     def _since(self, earlier: Instant) -> list[float]:
         if self.steady is not None and earlier.steady is not None:

@@ -48,6 +48,7 @@ class Freshness:
     :param standing: since when an unchanged COMPLETE has stood, likewise; None: it does not.
     :param standing_polls: polls that have seen it so.
     :param told: what is known about the request, for messages.
+    :param why: why no status can be ours any more; "" while one can. What was lost once is not found again.
     """
 
     baseline: str | None
@@ -63,7 +64,7 @@ class Freshness:
     standing: list[float | None] | None = None
     standing_polls: int = 0
     told: str = ""
-    why: str = field(default="", init=False)
+    why: str = ""
     _asked: tuple[Instant, float] | None = field(default=None, init=False, repr=False, compare=False)
     _watched: Instant | None = field(default=None, init=False, repr=False, compare=False)
     _standing: Instant | None = field(default=None, init=False, repr=False, compare=False)
@@ -89,11 +90,13 @@ class Freshness:
         standing = self._stands(status, state, sent, gap, interval)
         self._watched, self.watched = sent, sent.to_list()
         self.empty_since = self.empty_since or (state is SwitchoverState.NOT_BEGUN and names_job)
+        if self.why:
+            return Confidence.UNDECIDABLE
         if not watched_on:
             return self._undecidable(
                 f"nobody watched for {gap:.0f} seconds, so that {status or 'no status'} may be another's"
             )
-        if state is SwitchoverState.RUNNING and (self.started or in_time):
+        if state is SwitchoverState.RUNNING and (self.started or (in_time and self._began_since())):
             self.started = True
             return Confidence.NOT_YET
         final = state in (SwitchoverState.DONE, SwitchoverState.FAILED)
@@ -141,6 +144,10 @@ class Freshness:
         stood = sent.least_since(self._standing) >= settle and self.standing_polls >= MIN_SETTLE_POLLS
         return Confidence.FRESH if stood else Confidence.NOT_YET
 
+    def _began_since(self) -> bool:
+        """Tell whether a START is later than the request: DRS accepts none while another runs."""
+        return self.accepted_at is not None or bool(self.baseline) or self.empty_since
+
     def _differs(self, status: str | None) -> bool:
         return status != self.baseline and (bool(self.baseline) or self.empty_since)
 
@@ -157,7 +164,7 @@ class Freshness:
 
     def progress(self) -> Json:
         """Return what was seen so far, as plain JSON, for the wait in another process."""
-        names = ("started", "empty_since", "watched", "standing", "standing_polls")
+        names = ("started", "empty_since", "watched", "standing", "standing_polls", "why")
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Json:

@@ -108,7 +108,9 @@ class Record:
     :param unsure: a try has ended between saving the intent and saving the response.
     :param observed: each change of the status: ``{"status", "at"}``.
     :param detection: seconds between the last poll that did not show the end and the one that did.
+    :param started: START of this switchover was seen; None in records up to 0.2: then what was observed tells.
     :param watched: the last good response since it was asked for, as ``Instant.to_list`` writes it.
+    :param unattributable: why no status can be this switchover's any more; "" while one can.
     :param timeout: seconds for which nobody may have watched for an end still to be this switchover's.
     :param earlier: the evidence of the switchovers that this task has made in this run before.
     :param approvals: who approved it, and when: ``{"task_id", "by", "at", "answer"}``.
@@ -139,7 +141,9 @@ class Record:
     settle: float | None = DEFAULT_SETTLE
     decide_within: float = DEFAULT_DECIDE_WITHIN
     timeout: float = DEFAULT_MAX_GAP
+    started: bool | None = None
     watched: list[float | None] | None = None
+    unattributable: str = ""
     earlier: list[Json] = field(default_factory=list)
     approvals: list[Json] = field(default_factory=list)
     max_tries: int = 0
@@ -166,6 +170,7 @@ class Record:
     def intend(self, at: float, server: float | None = None) -> None:
         """Note that DRS is about to be asked."""
         self.apply(Step.INTEND)
+        self.started = False
         self.posted_at, self.posted_by_server = at, server
 
     def unsend(self, reason: str) -> None:
@@ -220,6 +225,7 @@ class Record:
         self.status, self.error_code, self.error_msg = seen["status"], seen["error_code"], seen["error_msg"]
         self.reason = event.get("reason")
         self.finished_at, self.detection = seen["at"], seen["detection"]
+        self.take_progress(seen.get("progress"))
         self.observe(seen["observed"])
 
     def observe(self, changes: Sequence[Json]) -> None:
@@ -231,6 +237,12 @@ class Record:
             if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)
 
+    def take_progress(self, progress: Mapping[str, Any] | None) -> None:
+        """Note what the freshness rule has seen, for the try that resumes."""
+        if progress:
+            self.started = progress["started"]
+            self.watched, self.unattributable = progress["watched"], progress["why"]
+
     def freshness(self) -> Freshness:
         """Return what tells this switchover's outcome from an earlier one's."""
         return Freshness(
@@ -239,11 +251,12 @@ class Record:
             accepted_at=self.accepted_at,
             settle=self.settle,
             decide_within=self.decide_within,
-            started=_started(self.attached, self.observed),
+            started=_started(self.attached, self.started, self.observed),
             empty_since=self.baseline_known,
             max_gap=self.timeout,
             posted_by_server=self.posted_by_server,
             watched=self.watched,
+            why=self.unattributable,
             told="an earlier try was about to ask DRS, and nothing tells whether it did" if self.unsure else "",
         )
 
@@ -271,6 +284,7 @@ class Record:
             "decide_within": self.decide_within,
             "timeout": self.timeout,
             "posted_by_server": self.posted_by_server,
+            "started": self.attached or self.started,
             "watched": self.watched,
             "decided_by": "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None,
             "earlier": self.earlier,
@@ -312,7 +326,7 @@ def freshness_of(evidence: Any) -> Freshness:
             accepted_at=None if accepted is None else datetime.fromisoformat(accepted).timestamp(),
             settle=evidence["settle"],
             decide_within=evidence["decide_within"],
-            started=_started(evidence["attached"], evidence["observed"]),
+            started=_started(evidence["attached"], evidence.get("started"), evidence["observed"]),
             empty_since=bool(evidence["baseline_known"]),
             max_gap=evidence.get("timeout", DEFAULT_MAX_GAP),
             posted_by_server=evidence.get("posted_by_server"),
@@ -325,7 +339,9 @@ def freshness_of(evidence: Any) -> Freshness:
         raise DrsArgumentError(message) from None
 
 
-def _started(attached: bool, observed: list[Json]) -> bool:
+def _started(attached: bool, started: bool | None, observed: list[Json]) -> bool:
+    if started is not None:
+        return attached or started
     return attached or any(switchover_state(change["status"]) is SwitchoverState.RUNNING for change in observed)
 
 

@@ -43,6 +43,7 @@ from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait, is_abo
 
 MAX_READ_AGE = 60.0
 MAX_READ_ATTEMPTS = 4
+MAX_SAVE_TIME = 5.0
 
 
 class SwitchoverRuntime(Runtime, Protocol):
@@ -207,8 +208,7 @@ def wait_for_end(
     def after_poll(_: PollResult) -> bool:
         nonlocal started
         record.observe(wait.memory.observed)
-        if wait.freshness is not None:
-            record.watched = wait.freshness.watched
+        record.take_progress(wait.memory.progress)
         if _was_taken(wait) and not started:
             started = True
             runtime.try_save(record)  # what tells a new result from an old one outlives this worker
@@ -280,8 +280,14 @@ def _ask_once(request: SwitchoverRequest, record: Record, patience: Patience, ru
     :return: whether DRS took the switchover or may have; False: it has not for certain, and everything is to be read
         again before it is asked anew.
     """
+    began = runtime.monotonic()
     record.intend(runtime.now(), runtime.server_time())
     runtime.save(record)
+    if runtime.monotonic() - began > MAX_SAVE_TIME:
+        # Somebody else may have switched the job meanwhile: the baseline would take that for ours.
+        record.unsend("saving the intent took too long, so that job and status are read again")
+        runtime.log(info(f"{request.subject}: {record.reason}"))
+        return False
     runtime.log(info(f"{request.subject}: switching the virtual IP address of the {request.mode} database"))
     try:
         accepted_job_id = runtime.send(switch_vip(request.job_id, request.mode))
@@ -315,8 +321,9 @@ def _refused(
     reply = _read_after_refusal(request, record, error, runtime)
     if reply is None or _has_moved(reply, record):
         status = "cannot be read" if reply is None else f"shows {reply.status or 'nothing'}"
-        if reply is not None and reply.status:
+        if reply is not None and reply.status and (record.baseline or record.baseline_known):
             record.observe([{"status": reply.status, "at": utc(runtime.now())}])
+            record.started = switchover_state(reply.status) is SwitchoverState.RUNNING
         return _lost(request, record, f"{error.message}, but the status {status}", runtime)
     record.refuse(error, runtime.now())
     runtime.try_save(record)

@@ -266,6 +266,7 @@ class SwitchoverWait(PollingWait):
             "error_msg": reply.error_msg,
             "observed": list(self.memory.observed),
             "at": at,
+            "progress": self.memory.progress,
             "detection": None if before is None else at - before,
         }
 
