@@ -268,6 +268,7 @@ def _doubt(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntim
 
 def _join(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> Record:
     record.join()
+    record.watched = [runtime.now(), runtime.server_time()]
     runtime.save(record)
     text = "a switchover is running already; waiting for its end. DRS does not say which mode it has"
     runtime.log(info(f"{request.subject}: {text}"))
@@ -324,6 +325,7 @@ def _refused(
         if reply is not None and reply.status and (record.baseline or record.baseline_known):
             record.observe([{"status": reply.status, "at": utc(runtime.now())}])
             record.started = switchover_state(reply.status) is SwitchoverState.RUNNING
+            record.watched = [runtime.now(), runtime.server_time()]
         return _lost(request, record, f"{error.message}, but the status {status}", runtime)
     record.refuse(error, runtime.now())
     runtime.try_save(record)
