@@ -28,7 +28,8 @@ help: ## List the commands
 .PHONY: test
 test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
-	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup \
+		--cov=airflow_provider_drs --cov-report= $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## Check style and types

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         found = [place for place, (_, begin) in enumerate(beginnings) if item.nodeid.startswith(begin)]
         place = max(found, key=lambda place: len(beginnings[place][1]), default=len(beginnings))
         places[item] = place
+        if item.path.stem.endswith("_properties"):
+            # Thousands of examples run through lines that other tests show to be covered.
+            item.add_marker(pytest.mark.no_cover)
         item.add_marker(pytest.mark.xdist_group(beginnings[place][0] if found else item.nodeid.partition("::")[0]))
     items.sort(key=places.__getitem__)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how much of the package this run has covered, and where it has covered least.
+
+    What the standalone Airflow and other processes run is not counted.
+    """
+    plugin = config.pluginmanager.get_plugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is None or hasattr(config, "workerinput"):
+        return
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
+        controller.cov.json_report(outfile=report.name)
+        found = json.load(report)
+    worst = sorted((file["summary"]["percent_covered"], name) for name, file in found["files"].items())[:5]
+    terminalreporter.write_sep("-", f"coverage: {found['totals']['percent_covered']:.1f} % of the lines")
+    for percent, name in worst:
+        terminalreporter.write_line(f"{percent:5.1f} %  {name}")
 
 
 @pytest.fixture(autouse=True)
