@@ -66,7 +66,7 @@ class GivenTasks:
                 must_be_all_success and t.trigger_rule != TriggerRule.ALL_SUCCESS
             ):
                 raise ValueError(
-                    f"{self.name}: {t.task_id} has the trigger rule {str(t.trigger_rule)!r} and could run without the "
+                    f"{self.name}: {t.task_id} has the trigger rule {TriggerRule(t.trigger_rule).value!r} and could run without the "
                     "gate's consent; take 'all_success'"
                 )
 
