@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowOptionalProviderFeatureException,
-    AirflowSkipException,
     BaseOperator,
     TaskGroup,
     TriggerRule,
     conf,
-    task,
 )
 
-from airflow_provider_drs import protocol
+from airflow_provider_drs.cutover_results import CutoverResultOperator, RollbackGate
+from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
-from airflow_provider_drs.operators.task_state import EVIDENCE_KEY
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
 
 TOOLTIP = "Switches a virtual IP address of one DRS job: guarded, at most once, with evidence"
 
@@ -50,11 +44,12 @@ def cutover(
 ) -> TaskGroup:
     """Add a cutover to the DAG: ready, comparison, approval, switchover, verification, and on failure a rollback.
 
-    The tasks are ``ready``, ``comparison``, ``approval``, ``switchover``, and with ``on_failure`` also
-    ``rollback_gate`` and ``done``. The switchover reads its guards again itself, right before it asks DRS, so that an
-    approval given hours later cannot switch a job that is no longer ready. The rollback runs only after a switchover
-    that DRS says has failed, or a verification that failed; never where nothing was changed, nor where the outcome is
-    unknown. A cutover that failed fails the group, whatever came of the rollback. ``docs/cutover.md`` has the details.
+    The tasks are ``ready``, ``comparison``, ``approval``, ``switchover``, with ``on_failure`` also ``rollback_gate``,
+    and with ``verify`` or ``on_failure`` also ``done``. The switchover reads its guards again itself, right before it
+    asks DRS, so that an approval given hours later cannot switch a job that is no longer ready. The rollback runs only
+    after a switchover that DRS says has failed, or one that is complete and whose verification failed; never where
+    nothing was changed, nor where the outcome is unknown. A cutover that failed, or was rejected, fails the group,
+    whatever came of the rollback. ``docs/cutover.md`` has the details.
 
     :param job_id: the job (templated); of a cross-AZ job, the parent's.
     :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch. DRS does not
@@ -68,21 +63,21 @@ def cutover(
     :param compare: ``objects``, ``lines`` or ``contents``: compare source and target first; None: do not.
     :param on_compare_unavailable: where DRS refuses to compare this job: ``fail``, or ``skip`` it and go on.
     :param approve: True: a person approves before the switchover (Airflow 3.1 and later); a mapping: the same, with
-        these arguments for ``ApprovalOperator``.
-    :param verify: what makes sure that the databases' users are served: a function, decorated with ``@task`` or not,
-        that takes the switchover's evidence and raises, or an operator or task group.
+        these arguments for ``ApprovalOperator``. A rejection fails the cutover, unless ``fail_on_reject`` is False.
+    :param verify: what makes sure that the databases' users are served: a function, decorated with ``@task`` or
+        ``@task_group`` or not, that takes the switchover's evidence and raises; an operator; a task group; or a list of
+        these. All of its tasks run after the switchover, also those that do not use the evidence.
     :param on_failure: what to do when the switchover or the verification failed, in the same forms.
     :param ready_kwargs: more arguments for ``DrsJobReadySensor``, such as ``timeout`` and ``stable_samples``.
     :param compare_kwargs: more arguments for ``DrsCompareOperator``, such as ``tables``.
     :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle`` and ``dry_run``.
     :return: the group; what is downstream of it runs when the cutover is done.
-    :raises ValueError: arguments that contradict each other.
+    :raises ValueError: arguments that contradict each other, or a trigger rule by which a task of ``verify`` or
+        ``on_failure`` would not wait for the task before it.
     :raises TypeError: ``verify`` or ``on_failure`` is nothing that can be made a task.
     :raises AirflowOptionalProviderFeatureException: ``approve`` before Airflow 3.1.
     """
     more = dict(switchover_kwargs or {})
-    if not more.get("wait_for_completion", True):
-        raise ValueError("a cutover waits for the end of its switchover: wait_for_completion=False cannot be given")
     if more.get("dry_run") and (verify is not None or on_failure is not None):
         raise ValueError("dry_run changes nothing, so that there is nothing to verify or to roll back")
     common: dict[str, Any] = {
@@ -112,79 +107,38 @@ def cutover(
             asked = {} if approve is True else dict(approve)
             gates = [_approval(job_id, mode, gates[0].task_id, asked, passed, gates)]
         switchover = DrsSwitchoverOperator(task_id="switchover", mode=mode, max_lag=max_lag, **common, **passed, **more)
+        _check(switchover, result_is_used=verify is not None or on_failure is not None)
         gates >> switchover
-        checked: list[Any] = [switchover]
-        if verify is not None:
-            checked.append(_task("verify", verify, after=switchover))
+        verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None
+        rollback = None
         if on_failure is not None:
             gate = RollbackGate(
-                task_id="rollback_gate", switchover=switchover.task_id, trigger_rule=TriggerRule.ONE_FAILED
+                task_id="rollback_gate",
+                switchover=switchover.task_id,
+                verification=verification.that_count() if verification else [],
+                trigger_rule=TriggerRule.ALL_DONE,
             )
-            checked >> gate
-            rollback = _task("on_failure", on_failure, after=gate)
-            [*checked, rollback] >> CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
+            # Of all its tasks: the last one can end early where another still runs.
+            [switchover, *(verification.all_but_setups() if verification else [])] >> gate
+            rollback = GivenTasks("on_failure", on_failure, after=gate)
+            rollback.check_that_a_skipped_gate_skips_them()
+        if verification or rollback:
+            ends = [task for given in (verification, rollback) if given for task in given.that_fail_the_run()]
+            [switchover, *ends] >> CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
     return group
 
 
-class SwitchoverResultOperator(BaseOperator):
-    """Base of the tasks that look at what a switchover left behind.
-
-    :param switchover: id of its task in this DAG.
-    """
-
-    ui_color = "#f4dfd0"
-
-    def __init__(self, *, switchover: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.switchover = switchover
-
-    def evidence(self, context: Context) -> dict[str, Any]:
-        """Return the evidence of the switchover, empty where it left none."""
-        ti = context["ti"]
-        for key in ("return_value", EVIDENCE_KEY):
-            found = ti.xcom_pull(task_ids=self.switchover, key=key, map_indexes=ti.map_index)
-            if isinstance(found, dict):
-                return found
-        return {}
-
-
-class RollbackGate(SwitchoverResultOperator):
-    """Lets the rollback run where there is something to roll back, and skips it otherwise.
-
-    It runs when the switchover or the verification has failed. The XCom return value is the evidence of the switchover.
-    """
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return the evidence.
-
-        :raises AirflowSkipException: nothing was changed, or it is not known what was.
-        """
-        evidence = self.evidence(context)
-        if reason := reason_not_to_roll_back(evidence.get("outcome")):
-            raise AirflowSkipException(f"Not rolling back: {reason}")
-        return evidence
-
-
-class CutoverResultOperator(SwitchoverResultOperator):
-    """Runs when the cutover is done, and hands its evidence on; fails with it (``upstream_failed``) otherwise."""
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return the evidence."""
-        return self.evidence(context)
-
-
-def reason_not_to_roll_back(outcome: str | None) -> str | None:
-    """Return why a cutover that failed is not to be rolled back; None where it is to be.
-
-    :param outcome: of the switchover, from its evidence; None where there is none.
-    """
-    if outcome in (protocol.Phase.DONE, protocol.Phase.FAILED):  # done: then it is the verification that failed
-        return None
-    if outcome in (protocol.Phase.READ, protocol.Phase.REFUSED):
-        return "nothing was changed"
-    if outcome is None:
-        return "there was no switchover, or it left no evidence; a person decides, see docs/runbook.md"
-    return f"the outcome of the switchover is {outcome!r}, not certain; a person decides, see docs/runbook.md"
+def _check(switchover: DrsSwitchoverOperator, *, result_is_used: bool) -> None:
+    if not switchover.wait_for_completion:
+        raise ValueError("a cutover waits for the end of its switchover: wait_for_completion=False cannot be given")
+    if result_is_used:
+        # A switchover that was joined has no known mode: there is nothing to verify, nor to roll back.
+        switchover.attach_allowed = False  # what comes out of a template
+        if switchover.on_running == "attach":
+            raise ValueError(
+                "on_running='attach' cannot be given with verify or on_failure: "
+                "the mode of a switchover that is joined is not known"
+            )
 
 
 def _approval(
@@ -198,23 +152,17 @@ def _approval(
             "cutover(approve=...) needs ApprovalOperator: Airflow 3.1 or later, with apache-airflow-providers-standard"
         ) from error
 
-    asks = {
+    if asked.get("retries") and asked.get("fail_on_reject", True):
+        raise ValueError("approve: a retry would ask again after a rejection; retries needs fail_on_reject=False")
+    defaults = {
         "subject": f"Switch DRS job {job_id} ({mode})?",
-        "body": f"When it was found ready: `{{{{ ti.xcom_pull(task_ids='{ready}') }}}}`. "
-        "The guards are read again after your answer, right before the switchover.",
+        "body": f"Mode `{mode}`: DRS switches over the virtual IP address of that database. When the job was found "
+        f"ready: `{{{{ ti.xcom_pull(task_ids='{ready}') }}}}`. The guards are read again after your answer, right "
+        "before the switchover.",
+        # A rejected cutover is not a completed one, and a rejection is not asked for twice.
+        "fail_on_reject": True,
+        "retries": 0,
     }
-    approval = ApprovalOperator(task_id="approval", **passed, **{**asks, **asked})
+    approval = ApprovalOperator(task_id="approval", **passed, **{**defaults, **asked})
     list(gates) >> approval
     return approval
-
-
-def _task(name: str, given: Any, *, after: BaseOperator) -> Any:
-    """Return what was given as a task downstream of ``after``, whose XCom it takes where it takes one."""
-    if hasattr(given, "set_upstream"):
-        after >> given
-        return given
-    make: Callable[[Any], Any] = task(given) if isinstance(given, FunctionType) else given
-    made = make(after.output) if callable(make) else None
-    if not hasattr(made, "set_upstream"):
-        raise TypeError(f"{name} must be a function, an operator or a task group, not {given!r}")
-    return made

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator, TaskGroup, task
 
-from airflow_provider_drs.cutover import cutover, reason_not_to_roll_back
-from airflow_provider_drs.protocol.switchover.record import Phase
+from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, START, SWITCH
 
@@ -150,12 +149,6 @@ def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow
     assert told == expected, "each got the evidence"
     if row.run == "success" and row.posts:
         assert ended.pull("cutover.done") == ended.pull("cutover.switchover")
-
-
-@pytest.mark.parametrize("phase", Phase)
-def test_only_what_is_certain_is_rolled_back(phase: Phase) -> None:
-    assert (reason_not_to_roll_back(str(phase)) is None) is (phase in (Phase.DONE, Phase.FAILED))
-    assert reason_not_to_roll_back(None)
 
 
 @pytest.mark.parametrize(

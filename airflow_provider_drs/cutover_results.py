@@ -1,0 +1,248 @@
+"""The tasks of a cutover that judge what its switchover left behind: may it be rolled back, and is it done.
+
+Private to this package; :func:`~airflow_provider_drs.cutover.cutover` makes these tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    get_current_context,
+)
+
+from airflow_provider_drs import protocol
+from airflow_provider_drs.run_evidence import (
+    Evidence,
+    evidence_of,
+    may_have_switched,
+    states_of,
+    switchovers_of_run,
+    when,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+PERSON = "a person decides, see docs/runbook.md"
+
+# Neither says that the task has started.
+NEVER_STARTED = (None, "upstream_failed")
+FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+# What Airflow does not tell.
+NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a gate knows of its run.
+
+    :param switchover: task id of the switchover.
+    :param evidence: what it left behind, empty for nothing.
+    :param state: the state of its task.
+    :param last: the last switchover of the job in this run, by whatever task; None where there was none.
+    :param verification: the state of each task of the verification.
+    """
+
+    switchover: str
+    evidence: Mapping[str, Any]
+    state: str | None
+    last: Mapping[str, Any] | None = None
+    verification: Mapping[str, str | None] | None = None
+
+    def later(self) -> Mapping[str, Any] | None:
+        """Return the switchover of another task of this run that came after this one; None where there is none."""
+        if self.last is None or self.last["task_id"] == self.switchover:
+            return None
+        # One that was joined and seen before the end of this one is this one.
+        since = self.evidence.get("finished_at") if self.last.get("attached") else when(self.evidence)
+        return self.last if when(self.last) > (since or "") else None
+
+    def by_person(self) -> bool:
+        """Tell whether a person has marked the task success: by itself it succeeds only when DRS says done."""
+        return self.state == "success" and self.evidence.get("outcome") != protocol.Phase.DONE
+
+
+def decide(found: Situation) -> tuple[bool, str]:
+    """Return whether a cutover is to be rolled back, and why. What is not certain is not rolled back."""
+    evidence, state, outcome = found.evidence, found.state, found.evidence.get("outcome")
+    if not evidence:
+        return False, _without_evidence(found.switchover, state)
+    if later := found.later():
+        return False, f"{found.switchover} is not the last switchover of this run, {_named(later)} is; {PERSON}"
+    if not may_have_switched(evidence):
+        return False, f"nothing was changed (outcome {outcome!r})"
+    if found.by_person() or evidence.get("decided_by") == "person":
+        return False, f"the outcome is {outcome!r}, and a person has marked {found.switchover} {state}; {PERSON}"
+    if evidence.get("attached"):
+        return False, f"{found.switchover} joined a switchover that it had not asked for; {PERSON}"
+    if outcome == protocol.Phase.FAILED and state == "failed":
+        return True, "DRS reports that the switchover failed"
+    if outcome == protocol.Phase.DONE and state in ("success", "failed"):
+        return _decide_by_verification(found.verification or {})
+    return False, f"the outcome of the switchover is {outcome!r} and its task is {state}: not certain; {PERSON}"
+
+
+def _decide_by_verification(verification: Mapping[str, str | None]) -> tuple[bool, str]:
+    unfinished = {name: state for name, state in verification.items() if state not in FINISHED}
+    failed = [name for name, state in verification.items() if state == "failed"]
+    if unfinished:
+        return False, f"the switchover is complete, and of its verification {unfinished} have not ended; {PERSON}"
+    if failed:
+        return True, f"the switchover is complete, and of its verification {', '.join(failed)} failed"
+    return False, "the switchover is complete, and no task of its verification failed"
+
+
+def _without_evidence(task_id: str, state: str | None) -> str:
+    if state in NEVER_STARTED:
+        return f"there was no switchover: {task_id} has not started ({state or 'no state'})"
+    if state == "skipped":
+        return (
+            f"{task_id} was skipped and left no evidence; if it was skipped after its start "
+            "(its log tells), a person must look, see docs/runbook.md"
+        )
+    return f"{task_id} is {state} and left no evidence: a person must look, see docs/runbook.md"
+
+
+def _named(evidence: Mapping[str, Any]) -> str:
+    """Return which switchover this is, in DRS's words."""
+    at = f", asked for at {evidence['posted_at']}" if evidence.get("posted_at") else ""
+    return f"that of task {evidence['task_id']} (mode {evidence.get('mode')}, outcome {evidence.get('outcome')}{at})"
+
+
+def with_decision(evidence: Evidence, state: str | None) -> Evidence:
+    """Return the evidence with ``decided_by: "person"`` where a person has marked its task success."""
+    person = Situation("", evidence, state).by_person()
+    return {**evidence, "decided_by": "person"} if person else evidence
+
+
+def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of the evidence that is told whether a person has decided."""
+
+    @wraps(function)
+    def told(evidence: Any, *args: Any, **kwargs: Any) -> Any:
+        # Where DRS says done there is nothing to ask: a verification must not fail because Airflow cannot be asked.
+        if isinstance(evidence, dict) and evidence.get("outcome") != protocol.Phase.DONE and evidence.get("task_id"):
+            context = get_current_context()
+            states = states_of(context, evidence["task_id"])
+            evidence = with_decision(evidence, states.get(_map_index(context), NOT_KNOWN))
+        return function(evidence, *args, **kwargs)
+
+    return told
+
+
+class SwitchoverResultOperator(BaseOperator):
+    """Base of the tasks that look at what a switchover left behind.
+
+    They only read, so that Airflow may try again where it cannot be asked.
+
+    :param switchover: id of its task in this DAG.
+    """
+
+    ui_color = "#f4dfd0"
+
+    def __init__(
+        self, *, switchover: str, retries: int = 3, retry_delay: timedelta = timedelta(seconds=20), **kwargs: Any
+    ) -> None:
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        self.switchover = switchover
+
+    def situation(self, context: Context, verification: Sequence[str] = ()) -> Situation:
+        """Return what this run knows of the switchover.
+
+        :param verification: ids of the tasks of its verification.
+        :raises Exception: Airflow cannot be asked.
+        """
+        map_index = _map_index(context)
+        evidence = evidence_of(context, self.switchover, map_index)
+        job_id = evidence.get("job_id")
+        made = switchovers_of_run(context, job_id) if job_id else []
+        return Situation(
+            switchover=self.switchover,
+            evidence=evidence,
+            state=states_of(context, self.switchover).get(map_index, NOT_KNOWN),
+            last=made[-1] if made else None,
+            verification={
+                name: state for task_id in verification for name, state in _states(context, task_id, map_index).items()
+            },
+        )
+
+
+class RollbackGate(SwitchoverResultOperator):
+    """Lets the rollback run where there is something to roll back, and skips it otherwise.
+
+    It runs when the switchover and all tasks of the verification have ended, however they did. The XCom return value
+    is the evidence of the switchover.
+
+    :param verification: ids of the tasks of the verification.
+    """
+
+    def __init__(self, *, verification: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.verification = list(verification)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the evidence.
+
+        :raises AirflowSkipException: all is well, nothing was changed, or it is not known what was.
+        """
+        found = self.situation(context, self.verification)
+        roll_back, reason = decide(found)
+        if not roll_back:
+            raise AirflowSkipException(f"Not rolling back: {reason}")
+        self.log.info("Rolling back: %s", reason)
+        return dict(found.evidence)
+
+
+class CutoverResultOperator(SwitchoverResultOperator):
+    """Runs when the cutover is done, and hands its evidence on; fails with it (``upstream_failed``) otherwise.
+
+    It fails, too, where the switchover that it reports is not the last one of the job in this run.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the evidence.
+
+        :raises AirflowFailException: another task of this run has switched the job since, or nobody says that it is
+            done.
+        """
+        found = self.situation(context)
+        outcome = found.evidence.get("outcome")
+        if later := found.later():
+            raise AirflowFailException(
+                f"the last switchover of job {later['job_id']} in this run is {_named(later)}. "
+                f"It came after {self.switchover} (mode {found.evidence.get('mode')}), which this task reports: "
+                "what is done is not this cutover"
+            )
+        if outcome != protocol.Phase.DONE and not found.by_person():
+            raise AirflowFailException(
+                f"{self.switchover} is {found.state} with the outcome {outcome!r}: a person must look, "
+                "see docs/runbook.md"
+            )
+        if found.by_person():
+            self.log.warning(
+                "A person has marked %s success; the outcome in its evidence is %r", self.switchover, outcome
+            )
+        return with_decision(dict(found.evidence), found.state)
+
+
+def _map_index(context: Context) -> int:
+    index = context["ti"].map_index
+    return -1 if index is None else index
+
+
+def _states(context: Context, task_id: str, map_index: int) -> dict[str, str | None]:
+    """Return the states of a task of the verification; within a mapped group, of its instance in the same group."""
+    states = states_of(context, task_id)
+    if map_index >= 0 and map_index in states:
+        states = {map_index: states[map_index]}
+    if not states:
+        return {task_id: NOT_KNOWN}
+    return {task_id if index < 0 else f"{task_id}[{index}]": state for index, state in states.items()}
