@@ -280,8 +280,17 @@ def _ask_once(request: SwitchoverRequest, record: Record, patience: Patience, ru
     :return: whether DRS took the switchover or may have; False: it has not for certain, and everything is to be read
         again before it is asked anew.
     """
+    read_at = runtime.monotonic()
     record.intend(runtime.now(), runtime.server_time())
-    runtime.save(record)
+    try:
+        runtime.save(record)
+    except BaseException:  # also Airflow's, when the time of the task is up
+        record.unsend("the intent could not be saved, so that DRS was not asked")
+        raise
+    if runtime.monotonic() - read_at > MAX_READ_AGE:
+        record.unsend("saving the intent took so long that the guards are to be read again")
+        runtime.try_save(record)
+        return False
     runtime.log(info(f"{request.subject}: switching the virtual IP address of the {request.mode} database"))
     try:
         accepted_job_id = runtime.send(switch_vip(request.job_id, request.mode))
