@@ -1,9 +1,8 @@
-"""What operators and sensors share: sending, sleeping, logging, saving, durations, the link to the console."""
+"""What operators and sensors share: sending, sleeping, logging, durations, the link to the console."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,13 +24,11 @@ class TaskRuntime:
 
     :param hook: sends the calls.
     :param log: the task's log.
-    :param save: saves the record of a switchover; only a task that switches has one.
     """
 
-    def __init__(self, hook: DrsHook, log: Any, save: Callable[[protocol.Record], None] | None = None) -> None:
+    def __init__(self, hook: DrsHook, log: Any) -> None:
         self.hook = hook
         self._log = log
-        self._save = save
 
     def send(self, call: protocol.Call[R]) -> R:
         """Make one call and return its reply."""
@@ -56,14 +53,6 @@ class TaskRuntime:
     def log(self, line: protocol.LogLine) -> None:
         """Write a line to the task's log."""
         self._log.log(line.level, line.text)
-
-    def save(self, record: protocol.Record) -> None:
-        """Save the record of a switchover where a further try finds it."""
-        if self._save is None:
-            raise TypeError("this task saves no record")
-        self._save(record)
-
-    try_save = save
 
 
 def publish_link(task: Any, hook: DrsHook, job_id: str | None, context: Context) -> None:

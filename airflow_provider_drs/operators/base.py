@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,8 @@ class DrsOperator(BaseOperator):
     def _on_broken_trigger(self, context: Context) -> None:
         """Do what is to be done before a task fails whose trigger left no result."""
 
-    def _runtime(self, save: Callable[[protocol.Record], None] | None = None) -> TaskRuntime:
-        return TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log, save)
+    def _runtime(self) -> TaskRuntime:
+        return TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log)
 
     def _connect(self, context: Context, runtime: TaskRuntime) -> None:
         publish_link(self, runtime.hook, self.job_id, context)

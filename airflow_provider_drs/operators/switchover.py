@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import TaskDeferred
+
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
+from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
-from airflow_provider_drs.operators.task_state import (
-    actor_of,
-    leave_evidence,
-    save_record,
-    saved_record,
-)
-from airflow_provider_drs.task import TaskRuntime, seconds
+from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
+from airflow_provider_drs.task import seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -23,6 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
 MIN_POLL_INTERVAL = 0.1
+# How long the evidence of an end is pushed again and again, while Airflow's API server is away.
+PUSH_AGAIN_FOR = 60.0
+# How long a worker looks for START before it defers.
+START_BEFORE_DEFERRING = 15.0
 
 
 class DrsSwitchoverOperator(DrsOperator):
@@ -36,7 +38,7 @@ class DrsSwitchoverOperator(DrsOperator):
 
     The XCom return value is the evidence: ``{job_id, mode, outcome, status, error_code, error_msg, dag_id, run_id,
     task_id, try_number, user, guards, baseline, posted_at, accepted_at, observed, finished_at, seconds, ...}``. A task
-    that fails leaves the same under the XCom key ``switchover``.
+    that fails leaves the same under the XCom key ``switchover``, and so does one that is not over.
 
     :param job_id: the job (templated); of a cross-AZ task, the parent's.
     :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch.
@@ -57,7 +59,8 @@ class DrsSwitchoverOperator(DrsOperator):
     :raises DrsSwitchoverRefusedError: DRS refuses; nothing was changed.
     :raises DrsSwitchoverFailedError: DRS says that the switchover failed; not retried.
     :raises DrsSwitchoverUnknownError: it cannot be told whether it took place; not retried.
-    :raises DrsError: DRS or IAM cannot be asked; a retry takes up where this try ended.
+    :raises DrsRecordError: the record of this run stands against it; nothing was asked.
+    :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry takes up where this try ended.
     """
 
     template_fields: Sequence[str] = ("job_id", "mode", "project_id", "drs_conn_id", "max_lag")
@@ -88,48 +91,92 @@ class DrsSwitchoverOperator(DrsOperator):
         self.on_running = on_running
         self.plan_only = dry_run  # BaseOperator has a method of the name dry_run
         self.verify_job_id = verify_job_id
-        self._record: protocol.Record | None = None
-        self._evidence_left = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Switch and wait, or resume what an earlier try began.
 
         :return: the evidence; with ``dry_run`` the plan.
         """
-        self._record, self._evidence_left = None, False
-        runtime = self._runtime(lambda record: self._save(record, context))
+        runtime = self._recording(context)
+        if self.plan_only:
+            return self._plan(context, runtime)
+        saved = self._saved(context, runtime)
         try:
-            return self._execute(context, runtime)
-        except Exception:  # whatever ends the task, the evidence is left first; it is raised again
-            if not self._evidence_left and not self.plan_only:
-                blank = protocol.Record(
-                    str(self.job_id), str(self.mode), began_at=runtime.now(), actor=actor_of(context)
-                )
-                self._leave_evidence(self._record or blank, context)
+            return self._execute(context, saved, runtime)
+        except TaskDeferred:
+            raise
+        except protocol.NotSwitchedError as stopped:
+            runtime.finish(stopped.record, PUSH_AGAIN_FOR)
+            raise stopped.error from None
+        except BaseException:  # Airflow's execution_timeout is none of Exception
+            if not runtime.finished:
+                runtime.finish(runtime.record or self._blank(context, runtime), 0)
             raise
 
-    def _execute(self, context: Context, runtime: TaskRuntime) -> dict[str, Any]:
+    def _plan(self, context: Context, runtime: RecordingRuntime) -> dict[str, Any]:
         protocol.switch_vip(self.job_id, self.mode)  # checks both
         request = self._request(context)
         self._connect(context, runtime)
-        if self.plan_only:
-            return plan(request, runtime)
+        return plan(request, runtime)
+
+    def _saved(self, context: Context, runtime: RecordingRuntime) -> protocol.Record | None:
+        """Return what an earlier try saved: read before anything else, so that the evidence always comes from it.
+
+        :raises DrsError: it cannot be read on a first try, before which there was none.
+        :raises DrsSwitchoverUnknownError: it cannot be read, or understood, on a further one.
+        """
         try:
-            record = protocol.switch(request, saved_record(context), runtime)
-        except protocol.NotSwitchedError as stopped:
-            self._leave_evidence(stopped.record, context)
-            raise stopped.error from None
-        self._record = record
+            saved = runtime.read()
+        except protocol.DrsError as error:
+            blank = self._blank(context, runtime)
+            if not isinstance(error, protocol.DrsRecordError) and is_first_try(context):
+                runtime.finish(blank, 0)
+                raise
+            if blank.phase is protocol.Phase.BEGUN:
+                blank.doubt("")
+            blank.reason = f"nothing tells what an earlier try did: {error.message}"
+            raise self._ended(blank, runtime) from None
+        if saved is not None:
+            runtime.show(saved)  # Airflow has wiped the XCom of the try before
+        return saved
+
+    def _blank(self, context: Context, runtime: RecordingRuntime) -> protocol.Record:
+        """Return the record of a try that knows of none."""
+        blank = protocol.Record(str(self.job_id), str(self.mode), began_at=runtime.now(), actor=actor_of(context))
+        if not is_first_try(context):
+            blank.doubt("this is a further try, and nothing tells what an earlier one did")
+        return blank
+
+    def _execute(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> dict[str, Any]:
+        protocol.switch_vip(self.job_id, self.mode)  # checks both
+        request = self._request(context)
+        self._connect(context, runtime)
+        record = protocol.switch(request, saved, runtime)
         if record.phase in (protocol.Phase.DONE, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):
-            return self._end(record, context)
-        here = not self.deferrable or not self.wait_for_completion
-        trigger = self._trigger(record, runtime.now() + self.timeout)
-        # One poll before deferring: what is over already needs no triggerer, and a short START is seen.
-        evidence = self._wait_here(trigger, record, runtime, context, max_polls=None if here else 1)
-        if evidence is None:
-            self._defer(self._trigger(record, runtime.now() + self.timeout))
-            raise AssertionError("defer() does not return")
-        return evidence
+            return self._end(record, runtime)
+        until_taken = not self.wait_for_completion
+        if until_taken and record.phase is protocol.Phase.ACCEPTED:
+            runtime.finish(record, PUSH_AGAIN_FOR)
+            return record.evidence()
+        deadline = self._deadline(runtime)
+        wait = self._trigger(record, deadline).new_wait()
+        defers, may_defer_at = self.deferrable and not until_taken, runtime.monotonic() + START_BEFORE_DEFERRING
+        while True:
+            result = protocol.wait_for_end(
+                wait, record, runtime, until_taken=until_taken, max_polls=1 if defers else None
+            )
+            if result is not None:
+                return self._take(result.event(), record, runtime)
+            if until_taken:
+                record.show()
+                runtime.finish(record, PUSH_AGAIN_FOR)
+                return record.evidence()
+            in_trouble = wait.memory.trouble_since is not None
+            waited_long = in_trouble or runtime.monotonic() >= may_defer_at
+            # A triggerer cannot save: START is seen and saved here, and what Airflow does not take is not left behind.
+            if runtime.is_saved and (waited_long or record.freshness().started):
+                self._defer(self._trigger(record, deadline))
+            runtime.sleep(self.poll_interval if in_trouble else min(self.poll_interval, 1.0))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the wait ended.
@@ -138,25 +185,40 @@ class DrsSwitchoverOperator(DrsOperator):
             the record as it was when the wait began.
         :return: the evidence.
         """
-        record = protocol.Record.from_dict(event["record"])
+        return self._take(event, protocol.Record.from_dict(event["record"]), self._recording(context))
+
+    def _take(self, event: dict[str, Any], record: protocol.Record, runtime: RecordingRuntime) -> dict[str, Any]:
+        """Take the end of the wait as its event has it."""
         record.end(event)
-        self._save(record, context)
-        if event["outcome"] == protocol.Outcome.ERROR:
-            self._leave_evidence(record, context)
-            error = protocol.DrsError.from_dict(event["error"])
-            error.message += (
-                f"; the switchover was asked for (at {record.evidence()['posted_at']}) and may be running or done: "
-                "a retry, or clearing this task, reads its status and does not switch"
-            )
-            raise error
-        return self._end(record, context)
+        if event["outcome"] != protocol.Outcome.ERROR:
+            return self._end(record, runtime)
+        runtime.finish(record, PUSH_AGAIN_FOR)
+        error = protocol.DrsError.from_dict(event["error"])
+        stands = _how_it_stands(record)
+        error.message += f"; {stands}: a retry, or clearing this task, reads its status and does not switch"
+        raise error
 
     def _on_broken_trigger(self, context: Context) -> None:
-        if (record := saved_record(context)) is not None:
-            self._leave_evidence(record, context)
+        runtime = self._recording(context)
+        try:
+            saved = runtime.read()
+        except protocol.DrsError as error:
+            self.log.warning("The evidence cannot be shown: %s", error)
+        else:
+            if saved is not None:
+                runtime.show(saved)
+
+    def _recording(self, context: Context) -> RecordingRuntime:
+        return RecordingRuntime(
+            DrsHook(self.drs_conn_id, self.project_id),
+            self.log,
+            RecordStore(context),
+            lambda: protocol.Patience(
+                f"Job {self.job_id}", self.transient_error_timeout, error_context=self._error_context
+            ),
+        )
 
     def _request(self, context: Context) -> protocol.SwitchoverRequest:
-        ti = context["ti"]
         return protocol.SwitchoverRequest(
             self.job_id,
             self.mode,
@@ -165,13 +227,20 @@ class DrsSwitchoverOperator(DrsOperator):
             settle=self.settle,
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
-            first_try=ti.try_number <= 1,
+            first_try=is_first_try(context),
             timeout=self.timeout,
-            max_tries=getattr(ti, "max_tries", None) or 0,
+            max_tries=getattr(context["ti"], "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
             error_context=self._error_context,
             actor=actor_of(context),
         )
+
+    def _deadline(self, runtime: RecordingRuntime) -> float:
+        """Return when the wait ends, seconds since the epoch; Airflow itself does not watch a deferred task."""
+        deadline = runtime.now() + self.timeout
+        if self.deferrable and self.execution_timeout is not None:
+            deadline = min(deadline, runtime.began + self.execution_timeout.total_seconds())
+        return deadline
 
     def _trigger(self, record: protocol.Record, deadline: float) -> DrsSwitchoverTrigger:
         return triggers.DrsSwitchoverTrigger(
@@ -182,50 +251,47 @@ class DrsSwitchoverOperator(DrsOperator):
             **self._trigger_kwargs(),
         )
 
-    def _wait_here(
-        self,
-        trigger: DrsSwitchoverTrigger,
-        record: protocol.Record,
-        runtime: TaskRuntime,
-        context: Context,
-        max_polls: int | None = None,
-    ) -> dict[str, Any] | None:
-        """Poll until the outcome is certain; without ``wait_for_completion`` until it is certain that DRS took it.
-
-        :param max_polls: stop after so many polls.
-        :return: the evidence, None where it stopped before.
-        """
-        until_taken = not self.wait_for_completion
-        if not (until_taken and record.phase is protocol.Phase.ACCEPTED):
-            result = protocol.wait_for_end(
-                trigger.new_wait(), record, runtime, until_taken=until_taken, max_polls=max_polls
-            )
-            if result is not None:
-                return self.execute_complete(context, {**result.event(), "record": record.to_dict()})
-            if not until_taken:
-                return None
-            record.show()
-            self._save(record, context)
+    def _end(self, record: protocol.Record, runtime: RecordingRuntime) -> dict[str, Any]:
+        if record.phase is not protocol.Phase.DONE:
+            raise self._ended(record, runtime)
+        runtime.finish(record, PUSH_AGAIN_FOR)
         return record.evidence()
 
-    def _end(self, record: protocol.Record, context: Context) -> dict[str, Any]:
-        if record.phase is protocol.Phase.DONE:
-            return record.evidence()
-        self._leave_evidence(record, context)
+    def _ended(self, record: protocol.Record, runtime: RecordingRuntime) -> Exception:
+        """Leave the evidence of a switchover that has failed, or whose outcome is unknown; return what to raise."""
+        told = runtime.finish(record, PUSH_AGAIN_FOR)
         if record.phase is protocol.Phase.FAILED:
-            raise DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
-        raise DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
+            error: Exception = DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
+        else:
+            error = DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
+        if not told:
+            # Airflow retries this one: what runs next must not conclude from a lack of evidence.
+            error = protocol.DrsError(
+                f"the evidence could not be written to XCom for {PUSH_AGAIN_FOR:.0f} seconds: a retry writes it and "
+                f"does not switch. What it says: {error}"
+            )
+        return error
 
-    def _save(self, record: protocol.Record, context: Context) -> None:
-        self._record = record
-        save_record(record, context)
 
-    def _leave_evidence(self, record: protocol.Record, context: Context) -> None:
-        self._evidence_left = True
-        leave_evidence(record, context, self.log)
+def is_first_try(context: Context) -> bool:
+    """Tell whether no other try of this task in this run can have gone before."""
+    return bool(context["ti"].try_number <= 1)
 
 
-def plan(request: protocol.SwitchoverRequest, runtime: TaskRuntime) -> dict[str, Any]:
+def _how_it_stands(record: protocol.Record) -> str:
+    posted = record.evidence()["posted_at"]
+    if record.attached:
+        return "the switchover that was joined may be running or done"
+    if posted is None:
+        return "nothing tells whether a switchover was asked for"
+    if record.phase is protocol.Phase.ACCEPTED:
+        return f"the switchover was asked for (at {posted}), DRS has taken it, and it may be running or done"
+    if record.unsure:
+        return f"an earlier try was about to ask for the switchover (at {posted}), and it may be running or done"
+    return f"the switchover was asked for (at {posted}), the answer to it was lost, and it may be running or done"
+
+
+def plan(request: protocol.SwitchoverRequest, runtime: RecordingRuntime) -> dict[str, Any]:
     """Read and judge as a switchover would, and change nothing.
 
     :return: ``{dry_run, job_id, mode, ready, guards, baseline, call: {method, url, body}}``; no call where a running

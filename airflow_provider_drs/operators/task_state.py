@@ -1,58 +1,219 @@
-"""Where the record of a switchover is saved: the task's state store, and XCom for people."""
+"""Where the record of a switchover is kept: Airflow's state store for further tries, XCom for everyone else.
+
+Both go through Airflow's API server, which may be away. What is known is neither lost nor changed by that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import conf
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.task import TaskRuntime
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_drs.hooks.drs import DrsHook
+
+R = TypeVar("R")
+
 RECORD_KEY = "drs_switchover"
 EVIDENCE_KEY = "switchover"
+RETURN_KEY = "return_value"
 
 
-def has_durable_store(context: Context) -> bool:
-    """Tell whether a saved record is there when the task runs again; before Airflow 3.3 there is no store."""
-    emptied = conf.getboolean("state_store", "clear_on_success", fallback=False)
-    return context.get("task_state_store") is not None and not emptied
+class RecordStore:
+    """The record of one task in one run. Before Airflow 3.3 there is no state store, so that only XCom is written.
 
-
-def saved_record(context: Context) -> protocol.Record | None:
-    """Return what an earlier try of this task in this run saved.
-
-    :raises DrsError: it cannot be read, so that nobody can tell whether it switched.
+    :param context: of the task.
     """
-    store = context.get("task_state_store")
-    saved: Any = store.get(RECORD_KEY) if store is not None else None
-    if saved is None:
-        return None
-    try:
-        return protocol.Record.from_dict(saved)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise protocol.DrsError(f"what an earlier try wrote down cannot be read ({error}): not switching") from None
 
+    def __init__(self, context: Context) -> None:
+        self._ti = context["ti"]
+        self._store = context.get("task_state_store")
 
-def save_record(record: protocol.Record, context: Context) -> None:
-    """Save the record for good."""
-    store = context.get("task_state_store")
-    if store is not None:
+    def read(self) -> protocol.Record | None:
+        """Return what an earlier try of this task in this run saved.
+
+        :raises DrsTransientError: the store cannot be read.
+        :raises DrsRecordError: what it holds cannot be understood.
+        """
+        if self._store is None:
+            return None
+        try:
+            saved: Any = self._store.get(RECORD_KEY)
+        except Exception as error:  # whatever Airflow, or a state store of one's own, raises
+            raise _trouble("Airflow's state store cannot be read", error) from error
+        if saved is None:
+            return None
+        try:
+            record = protocol.Record.from_dict(saved)
+            record.evidence(), record.freshness().to_dict()  # what is needed of it is there, and of the right type
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            text = f"what an earlier try saved cannot be understood ({type(error).__name__}: {error})"
+            raise protocol.DrsRecordError(text) from None
+        return record
+
+    def write(self, record: protocol.Record) -> None:
+        """Save the record where a further try finds it, for good.
+
+        :raises DrsTransientError: it was not saved, or that is not certain.
+        """
+        if self._store is None or is_doubt(record):
+            return
         # Airflow has it from 3.3 on, as it has the store.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
-        store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
+        try:
+            self._store.set(RECORD_KEY, record.to_dict(), retention=NEVER_EXPIRE)
+        except Exception as error:
+            raise _trouble("Airflow's state store cannot be written", error) from error
+
+    def publish(self, record: protocol.Record) -> None:
+        """Push the evidence, also as the return value, which a task that a person marks as success would lack.
+
+        :raises DrsTransientError: it was not pushed, or that is not certain.
+        """
+        evidence = record.evidence()
+        keys = [EVIDENCE_KEY]
+        if getattr(getattr(self._ti, "task", None), "do_xcom_push", True):
+            keys.append(RETURN_KEY)
+        for key in keys:
+            try:
+                self._ti.xcom_push(key=key, value=evidence)
+            except Exception as error:
+                raise _trouble("Airflow does not take the evidence (XCom)", error) from error
 
 
-def leave_evidence(record: protocol.Record, context: Context, log: Any) -> None:
-    """Push the evidence of a task that is about to fail."""
-    try:
-        context["ti"].xcom_push(key=EVIDENCE_KEY, value=record.evidence())
-    except Exception:
-        # The task fails for a reason that matters more than a database that is locked just now.
-        log.exception("The evidence could not be written to XCom; it is: %s", record.evidence())
+class RecordingRuntime(TaskRuntime):
+    """The runtime of a task that switches: it keeps the record.
+
+    :param store: where the record is kept.
+    :param patience: returns how long trouble is waited out before DRS is asked.
+    """
+
+    def __init__(self, hook: DrsHook, log: Any, store: RecordStore, patience: Callable[[], protocol.Patience]) -> None:
+        super().__init__(hook, log)
+        self.began = self.now()
+        self.record: protocol.Record | None = None
+        self.finished = False
+        self._store = store
+        self._patience = patience
+        self._unsaved = False
+        self._told = False
+        self._not_before = 0.0
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the record is saved and shown as it is now, as far as it was to be."""
+        return not self._unsaved
+
+    def read(self) -> protocol.Record | None:
+        """Return what an earlier try saved; trouble is waited out.
+
+        :raises DrsError: the store cannot be read.
+        :raises DrsRecordError: what it holds cannot be understood.
+        """
+        return self.until_certain(self._store.read)
+
+    def save(self, record: protocol.Record) -> None:
+        """Save the record where a further try finds it; return once that is certain.
+
+        :raises DrsError: it cannot be saved for as long as trouble is waited out.
+        """
+        self.record, self._unsaved = record, False
+        # First for people, who get one attempt: between what is saved now and DRS's call there is to be no other.
+        self._unsaved = not self._goes_well(self._store.publish, record)
+        self.until_certain(lambda: self._store.write(record))
+
+    def try_save(self, record: protocol.Record) -> None:
+        """Save and show the record if that goes well; else it is done with the next poll."""
+        self.record, self._unsaved = record, True
+        self._save_what_is_not()
+
+    def show(self, record: protocol.Record) -> None:
+        """Push the evidence of a record that is saved already, if that goes well."""
+        self.record = record
+        self._goes_well(self._store.publish, record)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; what could not be saved before is saved meanwhile."""
+        began = self.monotonic()
+        self._save_what_is_not()
+        super().sleep(max(seconds - (self.monotonic() - began), 0.0))
+
+    def finish(self, record: protocol.Record, within: float) -> bool:
+        """Save and show the record of a task that is about to end.
+
+        :param within: seconds for which to try again.
+        :return: whether the evidence is in XCom.
+        """
+        self.record, self._unsaved, self.finished = record, False, True
+        until, delay = self.monotonic() + within, 1.0
+        written = published = False
+        while True:
+            written = written or self._goes_well(self._store.write, record)
+            published = published or self._goes_well(self._store.publish, record)
+            left = until - self.monotonic()
+            if (written and published) or left <= 0:
+                break
+            super().sleep(min(delay, left))
+            delay *= 2
+        if not published:
+            self._log.error("The evidence could not be written to XCom; it is: %s", record.evidence())
+        return published
+
+    def until_certain(self, attempt: Callable[[], R]) -> R:
+        """Return what ``attempt`` returns once it does; trouble is waited out before DRS is asked.
+
+        :raises DrsError: the patience is at its end.
+        """
+        patience = self._patience()
+        while True:
+            try:
+                return attempt()
+            except protocol.DrsTransientError as error:
+                failure = error
+            try:
+                protocol.sit_out(failure, self, patience)
+            except protocol.DrsError as error:  # the patience is at its end
+                raise protocol.DrsError(
+                    f"{failure.message}. DRS is not asked to switch while that lasts", error_context=error.error_context
+                ) from error
+
+    def _save_what_is_not(self) -> None:
+        if not self._unsaved or self.record is None or self.monotonic() < self._not_before:
+            return
+        began = self.monotonic()
+        if self._goes_well(self._store.write, self.record) and self._goes_well(self._store.publish, self.record):
+            self._unsaved = False
+            if self._told:
+                self._told = False
+                self.log(protocol.LogLine(logging.INFO, f"Job {self.record.job_id}: Airflow has the record again"))
+        else:
+            # An attempt may take half a minute: at least as long goes to the polls.
+            self._not_before = 2 * self.monotonic() - began
+
+    def _goes_well(self, attempt: Callable[[protocol.Record], None], record: protocol.Record) -> bool:
+        try:
+            attempt(record)
+        except protocol.DrsTransientError as error:
+            if not self._told:
+                self._told = True
+                text = (
+                    f"Job {record.job_id}: {error.message}. What is known is not lost; it is written with a later poll"
+                )
+                self.log(protocol.LogLine(logging.WARNING, text))
+            return False
+        return True
+
+
+def is_doubt(record: protocol.Record) -> bool:
+    """Tell whether a record only says that nothing is known; saved, it would pass for what a try has done."""
+    asked = record.posted_at is not None or record.attached
+    return record.phase is protocol.Phase.UNKNOWN and not asked
 
 
 def actor_of(context: Context) -> dict[str, Any]:
@@ -60,3 +221,7 @@ def actor_of(context: Context) -> dict[str, Any]:
     names = ("dag_id", "run_id", "task_id", "map_index", "try_number")
     user = getattr(context.get("dag_run"), "triggering_user_name", None)
     return {**{name: getattr(context["ti"], name, None) for name in names}, "user": user}
+
+
+def _trouble(text: str, error: Exception) -> protocol.DrsTransientError:
+    return protocol.DrsTransientError(f"{text} ({type(error).__name__}: {protocol.one_line(error)})")

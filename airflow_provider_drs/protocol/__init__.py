@@ -37,7 +37,7 @@ __getattr__ = lazy_names(
     {
         "compare.calls": "ComparePage create_compare_task query_compare_result",
         "compare.wait": "CAN_NOT_COMPARE CompareWait is_unavailable",
-        "errors": "DrsArgumentError DrsConfigError DrsError DrsTransientError one_line",
+        "errors": "DrsArgumentError DrsConfigError DrsError DrsRecordError DrsTransientError one_line",
         "http.request": "Call checked_job_id describe_job Token",
         "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_one_job pause_jobs resume_jobs "
         "start_jobs stop_jobs",
@@ -47,7 +47,7 @@ __getattr__ = lazy_names(
         "jobs.wait": "JobsMemory JobsWait",
         "jobs.wanted": "checked_statuses JobsCondition lag_limit usual_failures",
         "polling": "GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory PollResult utc",
-        "runtime": "call_with_retry poll Runtime wait_until_over",
+        "runtime": "call_with_retry poll Runtime sit_out wait_until_over",
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.freshness": "Freshness",

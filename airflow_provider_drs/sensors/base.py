@@ -67,6 +67,7 @@ class DrsSensor(BaseSensorOperator):
         self._wait: Any = None
         self._kept_runtime: TaskRuntime | None = None
         self._delay = self.poke_interval
+        self._remembers = True
         self.console_link: str | None = None
 
     @abstractmethod
@@ -115,16 +116,27 @@ class DrsSensor(BaseSensorOperator):
             ti = context["ti"]
             seed = f"{ti.dag_id}#{ti.run_id}#{ti.task_id}#{ti.map_index}"
             self._wait = self._trigger().new_wait(seed, self._recall(context) if self.reschedule else None)
-        result = protocol.poll(self._wait, self._runtime)
+        result = self._poll(context)
         if isinstance(result, (protocol.KeepPolling, protocol.GiveUp)):
             self._delay = result.delay
-            if self.reschedule:
-                self._remember(context, self._wait.memory)
             if isinstance(result, protocol.KeepPolling):
                 return False
         event = result.event()
         metrics().ended(event)
         return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, event))
+
+    def _poll(self, context: Context) -> protocol.PollResult:
+        """Poll once; in reschedule mode as often as the next poll is worth waiting for in this process."""
+        until = self._runtime.monotonic() + min(self.timeout, self.transient_error_timeout)
+        while True:
+            result = protocol.poll(self._wait, self._runtime)
+            if not self.reschedule or not isinstance(result, (protocol.KeepPolling, protocol.GiveUp)):
+                return result
+            kept = self._remember(context, self._wait.memory)
+            if isinstance(result, protocol.GiveUp) or self._runtime.monotonic() >= until or (kept and not result.stay):
+                return result
+            # What was seen would be lost with this process, or the next poll settles an end.
+            self._runtime.sleep(result.delay)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """End the task as the wait ended.
@@ -184,16 +196,48 @@ class DrsSensor(BaseSensorOperator):
     def _recall(self, context: Context) -> dict[str, Any]:
         """Return what earlier pokes of this try saw. Before Airflow 3.3 only their number and time are known."""
         store = context.get("task_state_store")
-        saved = store.get(MEMORY_KEY) if store is not None else None
+        saved = self._read_memory(store) if store is not None else None
         if isinstance(saved, dict) and saved.get("try_number") == context["ti"].try_number:
             return saved
+        earlier = self._of_an_earlier_try(saved) if isinstance(saved, dict) else {}
         first = context["ti"].get_first_reschedule_date(context)
         return {
+            **earlier,
             "polls": int(context.get("task_reschedule_count") or 0),
             "first_polled_at": first.timestamp() if isinstance(first, datetime) else None,
         }
 
-    def _remember(self, context: Context, memory: protocol.PollMemory) -> None:
+    def _of_an_earlier_try(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """Return what is still true of what an earlier try of this task saw."""
+        return {}
+
+    def _meant(self) -> dict[str, Any]:
+        """Return what tells for which wait something was kept."""
+        return {}
+
+    def _read_memory(self, store: Any) -> Any:
+        until = self._runtime.monotonic() + min(self.timeout, self.transient_error_timeout)
+        while True:
+            try:
+                return store.get(MEMORY_KEY)
+            except Exception as error:  # whatever Airflow raises while its API server is away
+                text = f"Airflow does not tell what earlier pokes saw: {type(error).__name__}"
+                if self._runtime.monotonic() >= until:
+                    raise protocol.DrsError(text) from error
+                self.log.warning("%s; trying again", text)
+            self._runtime.sleep(min(self.poke_interval, 10.0))
+
+    def _remember(self, context: Context, memory: protocol.PollMemory) -> bool:
+        """Keep what was seen for the next poke; tell whether that went well, or there is nowhere to keep it."""
         store = context.get("task_state_store")
-        if store is not None:
-            store.set(MEMORY_KEY, {"try_number": context["ti"].try_number, **memory.to_dict()})
+        if store is None:
+            return True
+        try:
+            store.set(MEMORY_KEY, {"try_number": context["ti"].try_number, **self._meant(), **memory.to_dict()})
+        except Exception as error:
+            if self._remembers:
+                self.log.warning("Airflow does not take what this poke saw: %s; polling on here", type(error).__name__)
+            self._remembers = False
+        else:
+            self._remembers = True
+        return self._remembers

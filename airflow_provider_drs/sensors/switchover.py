@@ -165,6 +165,17 @@ class DrsSwitchoverSensor(DrsSensor):
             raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
         return dict(event["result"])
 
+    def _of_an_earlier_try(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """Return what was seen of the same switchover: a try that could not push its XCom has seen it end."""
+        meant = self._meant()
+        if not meant or any(saved.get(name) != value for name, value in meant.items()):
+            return {}
+        return {name: saved[name] for name in ("observed", "last_good_at", "last_seen", "started", "progress")}
+
+    def _meant(self) -> dict[str, Any]:
+        posted = self.switchover.get("posted_at") if isinstance(self.switchover, dict) else None
+        return {"posted_at": posted} if posted else {}
+
     def _never_skipped(self) -> tuple[type[Exception], ...]:
         return (DrsSwitchoverUnknownError,)
 

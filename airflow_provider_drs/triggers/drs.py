@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -77,6 +78,19 @@ class DrsSwitchoverTrigger(DrsTrigger):
 
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until the wait is over and fire one event."""
+        try:
+            async for event in super().run():
+                yield event
+        except asyncio.CancelledError:
+            # By a person who marks or clears the task, by a time-out of Airflow's, or with the triggerer.
+            if self.record is not None:
+                self.logger().warning(
+                    "Job %s: the wait was cancelled, the switchover is not: it goes on at DRS", self.job_id
+                )
+            raise
 
     async def _begin(self, settings: protocol.Settings) -> None:
         link = settings.console_link(self.job_id) if self.started_here else None

@@ -16,6 +16,11 @@ from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
 from tests.constants import COMPLETE, FAILED, SWITCH, numbered_job
 
+# Seconds until START, and from START to the end. The first is long enough for every retry to be deferred well before
+# the end: a trigger that fires within seconds of the deferral can meet Airflow's scheduler before that has seen the
+# deferring process end. The others have begun, or are over, at the first poll, which a worker makes before it defers.
+LONG, BEGUN, OVER = (0.5, 45), (0, 45), (0, 0)
+
 
 @dataclass(frozen=True)
 class Kill:
@@ -25,21 +30,31 @@ class Kill:
     final: str = COMPLETE
     posts: int = 1
     outcome: str = "done"
+    times: tuple[float, float] = LONG
 
 
 KILLS = [
-    Kill("read"),
-    Kill("before intended is written"),
+    # Nothing was asked, but no retry can know that: this run is spent.
+    Kill("before begun is saved", posts=0, outcome="unknown"),
+    Kill("after begun is saved"),
+    Kill("before intended is saved"),
     # Nobody can know whether the request had gone out: the one point at which a retry must not go on.
-    Kill("after intended is written", posts=0, outcome="unknown"),
-    Kill("before accepted is written"),
-    Kill("before accepted is written", final=FAILED, outcome="failed"),
-    Kill("after accepted is written"),
-    Kill("after accepted is written", final=FAILED, outcome="failed"),
-    Kill("before done is written"),
-    Kill("evidence"),
-    Kill("before failed is written", final=FAILED, outcome="failed"),
-    Kill("evidence", final=FAILED, outcome="failed"),
+    Kill("after intended is saved", posts=0, outcome="unknown"),
+    # The request has gone out, and DRS has accepted.
+    Kill("before accepted is saved"),
+    Kill("before accepted is saved", final=FAILED, outcome="failed"),
+    Kill("after accepted is saved"),
+    Kill("after accepted is saved", final=FAILED, outcome="failed"),
+    Kill("before START is saved", times=BEGUN),
+    Kill("after START is saved", times=BEGUN),
+    Kill("after START is saved", final=FAILED, outcome="failed", times=BEGUN),
+    Kill("before the end is read again", times=OVER),
+    Kill("before the end is read again", final=FAILED, outcome="failed", times=OVER),
+    Kill("before done is saved"),
+    # In the store and in XCom, but Airflow has not been told of the success.
+    Kill("after done is saved"),
+    Kill("before failed is saved", final=FAILED, outcome="failed"),
+    Kill("after failed is saved", final=FAILED, outcome="failed"),
 ]
 CASES = [(way, kill) for way in ("poke", "deferrable") for kill in KILLS]
 
@@ -53,9 +68,8 @@ def runs(cloud: Simulator, airflow: Standalone, kill_place: Path) -> dict[str, s
     """Start all runs, and kill each worker when it has come to its step; return the run of each job."""
     started = {}
     for case in CASES:
-        # Long enough for every retry to be deferred well before the end: a trigger that fires within seconds of
-        # the deferral can meet Airflow's scheduler before it has seen the deferring process end.
-        job = Job(_job(case), no_switchover="null", start_after=0.5, start_lasts=45, final=case[1].final)
+        after, lasts = case[1].times
+        job = Job(_job(case), no_switchover="null", start_after=after, start_lasts=lasts, final=case[1].final)
         cloud.add_job(job)
         started[job.job_id] = airflow.start(f"killed_{case[0]}", job_id=job.job_id, stop_at=case[1].stop_at)
     waiting = set(started)
@@ -90,9 +104,9 @@ def test_one_switchover_and_the_right_end(
     assert cloud.switched(job) == ["target"] * kill.posts
     assert state == ("success" if kill.outcome == "done" else "failed")
     assert airflow.task(f"killed_{way}", run, "switch")["try_number"] == 2
-    key = "return_value" if kill.outcome == "done" else "switchover"
-    evidence = airflow.xcom(f"killed_{way}", run, key, task_id="switch")
-    assert (evidence["outcome"], evidence["job_id"]) == (kill.outcome, job)
+    for key in ("return_value", "switchover"):
+        evidence = airflow.xcom(f"killed_{way}", run, key, task_id="switch")
+        assert (evidence["outcome"], evidence["job_id"]) == (kill.outcome, job)
 
 
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from structlog.testing import capture_logs
 
+from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.triggers import base
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
@@ -117,6 +120,27 @@ def test_its_end_changes_nothing_at_drs(drs: Simulator) -> None:
 
     asyncio.run(cut_short())
     assert {entry.call for entry in drs.journal} == {"tokens", GET_STATUS}
+
+
+@pytest.mark.parametrize("of_an_operator", [True, False])
+def test_a_cancelled_wait_says_that_the_switchover_goes_on(of_an_operator: bool, drs: Simulator) -> None:
+    """A person who marks a deferred task has not stopped anything at DRS."""
+    accepted = Record(JOB, "target", phase=Phase.ACCEPTED, posted_at=time.time(), accepted_at=time.time())
+    record = accepted.to_dict() if of_an_operator else None
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START"]))
+
+    async def cancelled() -> None:
+        wait = asyncio.ensure_future(_events(DrsSwitchoverTrigger(JOB, poke_interval=0.05, record=record)))
+        await asyncio.to_thread(drs.wait_for, GET_STATUS, 2)
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+
+    with capture_logs() as captured:
+        asyncio.run(cancelled())
+    told = [line for line in captured if "it goes on at DRS" in str(line["event"])]
+    assert len(told) == (1 if of_an_operator else 0)
+    assert all(line["log_level"] == "warning" for line in told)
 
 
 def test_a_wait_that_goes_on_after_a_refused_log_in_reads_the_connection_anew(

@@ -283,11 +283,15 @@ def _ask_once(request: SwitchoverRequest, record: Record, patience: Patience, ru
     """
     began = runtime.monotonic()
     record.intend(runtime.now(), runtime.server_time())
-    runtime.save(record)
+    try:
+        runtime.save(record)
+    except BaseException:  # also Airflow's, when the time of the task is up
+        record.unsend("the intent could not be saved, so that DRS was not asked")
+        raise
     if runtime.monotonic() - began > MAX_SAVE_TIME:
         # Somebody else may have switched the job meanwhile: the baseline would take that for ours.
         record.unsend("saving the intent took too long, so that job and status are read again")
-        runtime.log(info(f"{request.subject}: {record.reason}"))
+        runtime.try_save(record)
         return False
     runtime.log(info(f"{request.subject}: switching the virtual IP address of the {request.mode} database"))
     try:

@@ -8,39 +8,52 @@ from pathlib import Path
 from airflow.sdk import DAG, Param
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.operators.task_state import RecordingRuntime
+
+
+class StoppingRuntime(RecordingRuntime):
+    """Calls ``stop`` with the name of each step it comes to."""
+
+    def save(self, record):
+        self.stop(f"before {record.phase} is saved")
+        super().save(record)
+        self.stop(f"after {record.phase} is saved")
+
+    def try_save(self, record):
+        started = any(change["status"] == "SWITCH_VIP_START" for change in record.observed)
+        self.stop("before START is saved" if started else f"before {record.phase} is saved")
+        super().try_save(record)
+        self.stop("after START is saved" if started else f"after {record.phase} is saved")
+
+    def sleep(self, seconds):
+        last = self.record.observed[-1]["status"] if self.record.observed else None
+        if self.record.posted_at and last in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"):
+            self.stop("before the end is read again")
+        super().sleep(seconds)
+
+    def finish(self, record, within):
+        self.stop(f"before {record.phase} is saved")
+        told = super().finish(record, within)
+        self.stop(f"after {record.phase} is saved")
+        return told
 
 
 class StoppingOperator(DrsSwitchoverOperator):
     """Stops where the run's ``stop_at`` says, after leaving its process id in a file; it waits there to be killed."""
 
-    def execute(self, context):
-        self._context = context
-        return super().execute(context)
+    def _recording(self, context):
+        runtime = super()._recording(context)
+        runtime.__class__ = StoppingRuntime
+        runtime.stop = lambda step: self._stop(step, context)
+        return runtime
 
-    def execute_complete(self, context, event):
-        self._context = context
-        return super().execute_complete(context, event)
-
-    def _stop(self, step):
-        ti, conf = self._context["ti"], self._context["params"]
+    def _stop(self, step, context):
+        ti, conf = context["ti"], context["params"]
         if conf["stop_at"] == step and ti.try_number == 1:
             place = Path(os.environ["KILL_DIR"], f"{conf['job_id']}.pid")
             place.with_suffix(".new").write_text(str(os.getpid()))
             place.with_suffix(".new").rename(place)
             signal.pause()
-
-    def _request(self, context):
-        self._stop("read")
-        return super()._request(context)
-
-    def _save(self, record, context):
-        self._stop(f"before {record.phase} is written")
-        super()._save(record, context)
-        self._stop(f"after {record.phase} is written")
-
-    def _end(self, record, context):
-        self._stop("evidence")
-        return super()._end(record, context)
 
 
 for way in ("poke", "deferrable"):
@@ -49,7 +62,7 @@ for way in ("poke", "deferrable"):
         schedule=None,
         params={"job_id": Param(type="string"), "stop_at": Param(type="string")},
         is_paused_upon_creation=False,
-        max_active_runs=30,
+        max_active_runs=50,
     ):
         StoppingOperator(
             task_id="switch",
