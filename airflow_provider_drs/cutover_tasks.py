@@ -66,8 +66,8 @@ class GivenTasks:
                 must_be_all_success and t.trigger_rule != TriggerRule.ALL_SUCCESS
             ):
                 raise ValueError(
-                    f"{self.name}: {t.task_id} has the trigger rule {TriggerRule(t.trigger_rule).value!r} and could run "
-                    "without the gate's consent; take 'all_success'"
+                    f"{self.name}: {t.task_id} has the trigger rule {TriggerRule(t.trigger_rule).value!r} "
+                    "and could run without the gate's consent; take 'all_success'"
                 )
 
     def all_but_setups(self) -> list[AnyOperator]:
