@@ -12,6 +12,7 @@ from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
+from airflow_provider_drs.operators.same_run import SameRun, approvals_of, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import seconds
 
@@ -62,6 +63,10 @@ class DrsSwitchoverOperator(DrsOperator):
     :raises DrsRecordError: the record of this run stands against it; nothing was asked.
     :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry takes up where this try ended.
     """
+
+    # Set by a cutover: the task that approves, and whether what the evidence says of the mode is relied upon.
+    approval_task_id: str | None = None
+    attach_allowed = True
 
     template_fields: Sequence[str] = ("job_id", "mode", "project_id", "drs_conn_id", "max_lag")
     ui_color = "#f4dfd0"
@@ -149,7 +154,7 @@ class DrsSwitchoverOperator(DrsOperator):
 
     def _execute(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> dict[str, Any]:
         protocol.switch_vip(self.job_id, self.mode)  # checks both
-        request = self._request(context)
+        request = self._request(context, self._same_run(context, saved, runtime))
         self._connect(context, runtime)
         record = protocol.switch(request, saved, runtime)
         if record.phase in (protocol.Phase.DONE, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):
@@ -218,7 +223,16 @@ class DrsSwitchoverOperator(DrsOperator):
             ),
         )
 
-    def _request(self, context: Context) -> protocol.SwitchoverRequest:
+    def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> SameRun:
+        if (saved is None and not is_first_try(context)) or (saved is not None and saved.phase in protocol.OPEN):
+            return SameRun()  # it does not switch, whatever others have done
+        return runtime.until_certain(lambda: same_run(context, self.job_id, saved))
+
+    def _request(self, context: Context, run: SameRun | None = None) -> protocol.SwitchoverRequest:
+        if self.on_running == "attach" and not self.attach_allowed:
+            text = "on_running is 'attach', which this cutover cannot have: nobody knows the mode of what is joined"
+            raise protocol.DrsArgumentError(text)
+        run = run or SameRun()
         return protocol.SwitchoverRequest(
             self.job_id,
             self.mode,
@@ -232,7 +246,10 @@ class DrsSwitchoverOperator(DrsOperator):
             max_tries=getattr(context["ti"], "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
             error_context=self._error_context,
+            superseded_by=run.superseded_by,
+            open_elsewhere=run.open_elsewhere,
             actor=actor_of(context),
+            approvals=approvals_of(context, self.approval_task_id),
         )
 
     def _deadline(self, runtime: RecordingRuntime) -> float:

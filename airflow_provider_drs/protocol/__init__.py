@@ -51,7 +51,7 @@ __getattr__ = lazy_names(
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.freshness": "Freshness",
-        "switchover.record": "freshness_of Phase Record",
+        "switchover.record": "freshness_of OPEN Phase Record",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",

@@ -85,6 +85,8 @@ _ENDS = {Outcome.DONE: Step.COMPLETE, Outcome.FAILED: Step.FAIL, Outcome.UNDECID
 _ACTOR = ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")
 
 
+# DRS may be switching, or may have switched.
+OPEN = frozenset({Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN})
 # Nothing was asked of DRS, or DRS itself has refused: nothing was changed.
 UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.REFUSED})
 

@@ -72,6 +72,7 @@ class SwitchoverRequest:
     :param transient_error_timeout: seconds of trouble to wait out before DRS is asked.
     :param error_context: what errors are about.
     :param superseded_by: the task that has made a later switchover of the job in this run, "" for none.
+    :param open_elsewhere: the other task of this run whose switchover of the job is open, "" for none.
     :param actor: dag_id, run_id, task_id, try_number, user.
     :param approvals: who approved the switchover.
     """
@@ -89,6 +90,7 @@ class SwitchoverRequest:
     transient_error_timeout: float = DEFAULT_TRANSIENT_ERROR_TIMEOUT
     error_context: str = ""
     superseded_by: str = ""
+    open_elsewhere: str = ""
     actor: Json = field(default_factory=dict)
     approvals: list[Json] = field(default_factory=list)
 
@@ -153,6 +155,9 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
         running = read_and_guard(request, record, runtime)
         if running:  # joining changes nothing, so that no guard has to hold
             return _join(request, record, runtime)
+        if request.open_elsewhere:
+            text = f"not switching: the switchover of the job by task {request.open_elsewhere!r} of this run is open"
+            raise NotSwitchedError(record, DrsRecordError(text, error_context=request.error_context))
         failed = [guard for guard in record.guards if not guard["ok"]]
         if failed:
             runtime.try_save(record)
