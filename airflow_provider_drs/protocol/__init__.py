@@ -45,7 +45,7 @@ __getattr__ = lazy_names(
         "jobs.replies": "JobProgress JobResult JobState",
         "jobs.status": "HEALTHY",
         "jobs.wait": "JobsMemory JobsWait",
-        "jobs.wanted": "checked_statuses JobsCondition lag_limit usual_failures",
+        "jobs.wanted": "checked_statuses job_problem JobsCondition lag_limit usual_failures",
         "polling": "GiveUp KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory PollResult utc",
         "runtime": "call_with_retry poll Runtime wait_until_over",
         "settings": "error_context read_settings Settings",
