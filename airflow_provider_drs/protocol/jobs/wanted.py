@@ -11,7 +11,13 @@ from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, Json, one_line
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
-from airflow_provider_drs.protocol.jobs.status import FAILED_JOB_STATUSES, STOPPED_JOB_STATUSES, job_status
+from airflow_provider_drs.protocol.jobs.status import (
+    FAILED_JOB_STATUSES,
+    HEALTHY,
+    STOPPED_JOB_STATUSES,
+    JobStatus,
+    job_status,
+)
 from airflow_provider_drs.protocol.polling import duration
 
 
@@ -25,6 +31,7 @@ class JobsCondition:
     :param needs_lag: the lag must be known.
     :param max_lag: seconds it may be at most; None: any lag that is known.
     :param stable_samples: polls in a row that must find all jobs so.
+    :param no_error: a healthy job must have no error beside its status (:func:`job_problem`); ``needs_lag`` implies it.
     :param passing_status: a failure that is not one until ``passing_until``, seconds since the epoch: a resumed job may
         still report its previous failure for a while.
     :param deadline: seconds since the epoch after which to give up; None: never.
@@ -36,6 +43,7 @@ class JobsCondition:
     needs_lag: bool = False
     max_lag: float | None = None
     stable_samples: int = 1
+    no_error: bool = False
     passing_status: str | None = None
     passing_until: float = 0.0
     deadline: float | None = None
@@ -56,8 +64,9 @@ class JobsCondition:
         """Return what a job still lacks, in words that change only with it; "" for nothing."""
         if state.status not in self.targets:
             return state.status or "no status"
-        if not self.needs_lag:
-            return ""
+        problem = job_problem(state, progress) if state.status == HEALTHY and (self.needs_lag or self.no_error) else ""
+        if problem or not self.needs_lag:
+            return problem
         lag = progress.lag if progress else None
         if lag is None:
             return "lag not known"
@@ -70,6 +79,26 @@ class JobsCondition:
         if status not in self.failures or status in self.targets:
             return False
         return status != self.passing_status or at >= self.passing_until
+
+
+def job_problem(state: JobState | None, progress: JobProgress | None) -> str:
+    """Return what speaks against a job that reports the healthy status; "" for nothing.
+
+    An error code beside the status or beside the lag, or a ``transfer_status`` that contradicts the status. A
+    ``transfer_status`` that is not documented says nothing.
+
+    :param state: what batch-status says; None where it says nothing.
+    :param progress: what batch-progress says; None where it was not asked or says nothing.
+    :return: words that change only with the problem.
+    """
+    if state is not None and state.error_code:
+        return f"error {state.error_code} beside status {state.status}"
+    if progress is not None and progress.error_code:
+        return f"error {progress.error_code} beside the lag"
+    moved = progress.transfer_status if progress is not None else None
+    if moved is not None and moved != HEALTHY and moved in set(JobStatus):
+        return f"transfer_status {moved}"
+    return ""
 
 
 def lag_limit(value: object) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.jobs.status import HEALTHY
+from airflow_provider_drs.protocol.jobs.wanted import job_problem
 from airflow_provider_drs.protocol.polling import duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
@@ -60,9 +61,10 @@ def guards(
     quiet = running not in (SwitchoverState.RUNNING, SwitchoverState.UNKNOWN) or (
         attach and running is SwitchoverState.RUNNING
     )
-    when = utc(at)
+    when, problem = utc(at), job_problem(state, progress)
+    found = f"{status}, {problem}" if problem else status
     return [
-        Guard("job_state", status == HEALTHY, status, HEALTHY, when),
+        Guard("job_state", status == HEALTHY and not problem, found, HEALTHY, when),
         Guard(
             "lag_seconds",
             fits,

@@ -8,8 +8,15 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.jobs.status import FAILED_JOB_STATUSES, HEALTHY, STOPPED_JOB_STATUSES
-from airflow_provider_drs.protocol.jobs.wanted import JobsCondition, checked_statuses, lag_limit, usual_failures
+from airflow_provider_drs.protocol.jobs.wanted import (
+    JobsCondition,
+    checked_statuses,
+    job_problem,
+    lag_limit,
+    usual_failures,
+)
 from tests.protocol.jobs.test_wait import A, B, wanted
 
 
@@ -42,3 +49,38 @@ def test_statuses_of_one_spelling() -> None:
     for wrong in ("", [], None, [None], {"a": 1}, 7):
         with pytest.raises(DrsArgumentError, match="x must be"):
             checked_statuses("x", wrong)
+
+
+@pytest.mark.parametrize(
+    ("state", "progress", "problem"),
+    [
+        ({}, {}, ""),
+        ({}, None, ""),
+        ({}, {"transfer_status": HEALTHY}, ""),
+        ({}, {"transfer_status": "NOT_DOCUMENTED"}, ""),
+        ({"error_code": "DRS.M05004"}, {}, "error DRS.M05004 beside status INCRE_TRANSFER_STARTED"),
+        ({"error_code": "DRS.M05004"}, None, "error DRS.M05004 beside status INCRE_TRANSFER_STARTED"),
+        ({}, {"error_code": "DRS.M05004"}, "error DRS.M05004 beside the lag"),
+        ({}, {"transfer_status": "INCRE_TRANSFER_FAILED"}, "transfer_status INCRE_TRANSFER_FAILED"),
+        ({}, {"transfer_status": "PAUSING"}, "transfer_status PAUSING"),
+        ({}, {"transfer_status": "FULL_TRANSFER_STARTED"}, "transfer_status FULL_TRANSFER_STARTED"),
+    ],
+)
+def test_what_speaks_against_a_healthy_job_counts_in_every_gate(
+    state: dict[str, str], progress: dict[str, str] | None, problem: str
+) -> None:
+    said = JobState(A, HEALTHY, **state)
+    lag = None if progress is None else JobProgress(A, 0.0, "0", **progress)
+    assert job_problem(said, lag) == problem
+    if lag is not None:
+        assert wanted().unmet(said, lag) == problem
+    else:
+        assert wanted(needs_lag=False, no_error=True).unmet(said, None) == problem
+
+
+def test_an_error_beside_another_target_does_not_count() -> None:
+    failed = JobsCondition((A,), ("INCRE_TRANSFER_FAILED",), no_error=True)
+    assert failed.unmet(JobState(A, "INCRE_TRANSFER_FAILED", "DRS.M1"), None) == ""
+    resumed = JobsCondition((A,), (HEALTHY,))
+    assert resumed.unmet(JobState(A, HEALTHY, "DRS.M1"), None) == ""
+    assert job_problem(None, None) == ""
