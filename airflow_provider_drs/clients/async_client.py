@@ -33,6 +33,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
     DrsError,
+    DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, Outcome, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
@@ -44,6 +45,8 @@ R = TypeVar("R")
 # Longer than the interval of any wait that polls often enough for a new connection to cost much.
 KEEP_ALIVE_SECONDS = 600.0
 MAX_ADDRESSES = 16384
+# Seconds. A token that takes longer is an error for the waits, so that they can count and log it.
+MAX_TOKEN_WAIT = 5.0
 # Rounds of the loop that a connection needs from the end of its socket to its own.
 _CLOSING_ROUNDS = 10
 
@@ -69,6 +72,7 @@ class AsyncDrsClient:
         self._in_thread = in_thread
         self._observer = observer
         self._renewal: asyncio.Future[Token] | None = None
+        self._renewal_late_at = 0.0
         self._log_in_refused = False
         self._sockets = weakref.WeakSet[socket.socket]()
         self._session = aiohttp.ClientSession(
@@ -145,14 +149,22 @@ class AsyncDrsClient:
         return made
 
     async def _token(self, refused: Token | None) -> Token:
-        """Return a token; callers that need a new one at the same time share one renewal and its thread."""
+        """Return a token; callers that need a new one at the same time share one renewal and its thread.
+
+        :raises DrsUnreachableError: the renewal takes long. It goes on, and the next caller may find its token.
+        """
         token = self._tokens.ready(refused)
         for _ in range(2):  # the first renewal may have begun before this caller's token was refused
             if token is not None and token != refused:
                 break
+            now = asyncio.get_running_loop().time()
             if self._renewal is None or self._renewal.done():
                 self._renewal = ignore_if_unawaited(asyncio.ensure_future(self._renew(refused)))
-            token = await asyncio.shield(self._renewal)
+                self._renewal_late_at = now + MAX_TOKEN_WAIT
+            done, _late = await asyncio.wait([self._renewal], timeout=max(self._renewal_late_at - now, 0.0))
+            if not done:
+                raise DrsUnreachableError(f"IAM at {self.settings.auth_url} has not answered yet")
+            token = self._renewal.result()
         assert token is not None  # noqa: S101 - for the type checker
         return token
 

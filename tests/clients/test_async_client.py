@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
 
+from airflow_provider_drs.clients import async_client
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
+from airflow_provider_drs.clients.polling.streams import PollStreams
 from airflow_provider_drs.clients.tokens import TokenSource
+from airflow_provider_drs.protocol.errors import DrsUnavailableError, DrsUnreachableError
+from airflow_provider_drs.protocol.polling import GiveUp, Pace, PollResult
 from airflow_provider_drs.protocol.settings import read_settings
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
+from airflow_provider_drs.simulator import Fault, Simulator
 
-from .helpers import ASK, Server, on_a_loop, serving
+from .helpers import ASK, STARTED, Server, on_a_loop, serving, settings_of
 
 
 @pytest.mark.parametrize("during", ["handshake", "request"])
@@ -53,3 +61,60 @@ def test_no_socket_outlives_the_client(during: str, closed_first: bool, tmp_path
     loop: list[asyncio.AbstractEventLoop] = []
     with serving(handle) as server:
         on_a_loop(main(server))
+
+
+def test_an_iam_that_stalls_is_trouble_that_every_wait_counts(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One log-in that hangs for the whole time-out of the connection, and 200 waits whose own limit is shorter."""
+    monkeypatch.setattr(async_client, "MAX_TOKEN_WAIT", 0.3)
+
+    async def main(url: str) -> list[PollResult]:
+        settings = settings_of(simulator, auth_url=url, timeout=30)
+        polls = PollStreams(AsyncDrsClient(settings, TokenSource(settings)))
+
+        async def wait(number: int) -> PollResult:
+            machine = SwitchoverWait(f"job-{number}", Pace(0.5), transient_error_timeout=1.0)
+            with polls.follow(machine) as follower:
+                told = await follower.next()
+                assert "has not answered yet. Polling more slowly" in told.lines[0].text
+                return await follower.next()
+
+        begun = time.monotonic()
+        ends = await asyncio.gather(*[wait(number) for number in range(200)])
+        assert time.monotonic() - begun < 6
+        server.ended.set()
+        await polls.close()
+        return ends
+
+    def handle(connection: socket.socket, server: Server) -> None:
+        connection.recv(65536)
+        server.ended.wait(30)
+
+    with serving(handle) as server:
+        ends = on_a_loop(main(server.url))
+        assert server.connections == 1
+    assert {type(end.error) for end in ends if isinstance(end, GiveUp)} == {DrsUnavailableError}
+    assert len(ends) == 200
+
+
+def test_a_slow_iam_is_waited_for(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(async_client, "MAX_TOKEN_WAIT", 0.2)
+    simulator.fault("tokens", Fault.slow(0.8))
+
+    async def main() -> None:
+        settings = settings_of(simulator)
+        client = AsyncDrsClient(settings, TokenSource(settings))
+        with pytest.raises(DrsUnreachableError, match="has not answered yet") as caught:
+            await client.call(ASK)
+        assert caught.value.never_sent
+        await asyncio.to_thread(simulator.wait_for, "tokens")
+        for _ in range(100):
+            with suppress(DrsUnreachableError):
+                assert await client.call(ASK) == STARTED
+                break
+        await client.close()
+
+    on_a_loop(main())
+    assert len(simulator.calls("tokens")) == 1
+    assert len(simulator.calls("get-switch-vip-status")) == 1
