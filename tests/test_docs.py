@@ -20,6 +20,7 @@ from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.protocol import settings as settings_module
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
 from airflow_provider_drs.protocol.settings import read_settings
+from airflow_provider_drs.protocol.switchover.record import TRANSITIONS
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
@@ -183,6 +184,7 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
     internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
     # Those of the operators and gates are in pages of their own.
     internal |= {"DrsGuardError", "DrsSwitchoverRefusedError", "DrsJobFailedError", "DrsComparisonError"}
+    internal |= {"DrsRecordError"}
     assert not [name for name in ERRORS if name not in internal and name not in text]
     for line in text.splitlines():
         for name in re.findall(r"\(`(Drs\w+Error)`\)", line):
@@ -203,6 +205,14 @@ def test_the_switchover_page_has_every_parameter_and_the_runbook_every_failure()
         "DrsWrongStateError",
     }
     assert not [name for name in ERRORS if name not in never_last and name not in runbook]
+
+
+def test_the_picture_of_the_states_has_every_transition_and_no_other() -> None:
+    [picture] = re.findall(
+        r"```mermaid\nstateDiagram-v2\n(.*?)```", (ROOT / "docs" / "switchover.md").read_text(), re.S
+    )
+    drawn = re.findall(r"^ +(\w+) --> (\w+): (\w+)$", picture, re.M)
+    assert sorted(drawn) == sorted((str(phase), str(after), step.name) for (phase, step), after in TRANSITIONS.items())
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -6,17 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.run_evidence import switchovers_of_run, when
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-try:
-    from airflow_provider_drs.run_evidence import switchovers_of_run
-except ImportError:
-
-    def switchovers_of_run(context: Context, job_id: str) -> list[dict[str, Any]]:
-        """Return nothing: the module that can tell is not there yet."""
-        return []
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> Sa
         raise protocol.DrsTransientError(text) from error
     others = [other for other in found if (other["task_id"], other["map_index"]) != (ti.task_id, ti.map_index)]
     open_ones = [_name(other) for other in others if other["outcome"] in protocol.OPEN]
-    since = [] if saved is None else [_name(other) for other in others if _when(other) > _when(saved.evidence())]
+    since = [] if saved is None else [_name(other) for other in others if when(other) > when(saved.evidence())]
     return SameRun(open_ones[-1] if open_ones else "", since[-1] if since else "")
 
 
@@ -75,8 +68,3 @@ def approvals_of(context: Context, task_id: str | None) -> list[dict[str, Any]]:
 def _name(other: dict[str, Any]) -> str:
     index = other["map_index"]
     return str(other["task_id"]) if index in (None, -1) else f"{other['task_id']}[{index}]"
-
-
-def _when(evidence: dict[str, Any]) -> str:
-    """Return when a switchover was asked for or, where it was joined, was over; ISO 8601 in UTC, so that it sorts."""
-    return str(evidence["posted_at"] or evidence["finished_at"] or "")

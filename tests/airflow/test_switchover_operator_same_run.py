@@ -18,8 +18,6 @@ from tests.airflow.waits import in_mode
 from tests.clock import FakeClock
 from tests.constants import COMPLETE, FAILED, JOB, OPERATOR_MODES, OTHER_JOB, START, SWITCH
 
-pytest.importorskip("airflow_provider_drs.run_evidence")
-
 Errors = dict[str, BaseException | None]
 
 
