@@ -40,9 +40,9 @@ class Standalone:
         database: Path | None = None,
         start_within: float = 180,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        with contextlib.ExitStack() as probes:
+            sockets = [probes.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+            self.port, worker_logs, trigger_logs = (probe.getsockname()[1] for probe in sockets)
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = home
         self.log = home / "standalone.log"
@@ -61,9 +61,13 @@ class Standalone:
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            # The DAGs are read once.
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             # On a busy machine one process can hold SQLite's lock for longer than the usual five seconds.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
             **environment,
