@@ -36,6 +36,7 @@ GROUPS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put every test into a group, that of its file where no other is named, and the groups into their order."""
     beginnings = [(name, begin) for name, all_of_it in GROUPS.items() for begin in all_of_it]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from demo.timeline import LOG_IN, POLL, Run, Switchover, timeline
 
 from airflow_provider_drs.simulator import Entry, Simulator
-from example_dags.demo.timeline import LOG_IN, POLL, Run, Switchover, timeline
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = CHECKOUT / "example_dags"

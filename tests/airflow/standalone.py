@@ -40,9 +40,9 @@ class Standalone:
         database: Path | None = None,
         start_within: float = 180,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        with contextlib.ExitStack() as probes:
+            sockets = [probes.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+            self.port, worker_logs, trigger_logs = (probe.getsockname()[1] for probe in sockets)
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = home
         self.log = home / "standalone.log"
@@ -61,11 +61,15 @@ class Standalone:
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            # The DAGs are read once.
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             # On a busy machine one process can hold SQLite's lock for longer than the usual five seconds.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
             **environment,
         }
         self._session = requests.Session()
@@ -117,21 +121,39 @@ class Standalone:
             tell=lambda: f"; Airflow's log ends:\n{self.log.read_text()[-6000:]}",
         )
 
+    def request(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """Return the response to a request, which is sent again while SQLite's lock is held.
+
+        Airflow has then rolled back what it began.
+        """
+
+        def sent() -> tuple[requests.Response] | None:
+            try:
+                response = self._session.request(method, f"{self.url}{path}", json=body, timeout=60)
+            except requests.Timeout:
+                if method != "GET":
+                    raise
+                return None
+            locked = response.status_code == 500 and "Database error" in response.text
+            return None if locked else (response,)
+
+        return self.until(sent, 180, f"a response to {method} {path}")[0]
+
     def get(self, path: str, api: str = "/api/v2") -> Any:
         """Return the JSON of ``GET {api}{path}``."""
-        answer = self._session.get(f"{self.url}{api}{path}", timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        response = self.request("GET", f"{api}{path}")
+        response.raise_for_status()
+        return response.json()
 
     def send(self, method: str, path: str, body: Any) -> Any:
         """Return the JSON of another request to the API."""
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=30)
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
+        response = self.request(method, f"/api/v2{path}", body)
+        assert response.ok, response.text
+        return response.json() if response.content else None
 
     def start(self, dag_id: str, **conf: Any) -> str:
         """Start a run of a DAG as soon as Airflow has read it; return the run's id."""
-        self.until(lambda: self._knows(dag_id), 120, f"the DAG {dag_id}")
+        self.until(lambda: self.request("GET", f"/api/v2/dags/{dag_id}").ok, 120, f"the DAG {dag_id}")
         return str(self.send("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def task(self, dag_id: str, run_id: str, task_id: str = "wait") -> dict[str, Any]:
@@ -181,9 +203,6 @@ class Standalone:
         except (requests.RequestException, ValueError):
             return False
         return all((health.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer"))
-
-    def _knows(self, dag_id: str) -> bool:
-        return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
 
 
 def _open_files(folder: Path) -> Iterator[Path]:

@@ -115,5 +115,6 @@ def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: FakeCloc
 
 def test_options_are_checked_when_the_dag_is_read() -> None:
     for option in ("on_unavailable", "on_uncomparable", "conflict_policy"):
+        wrong: dict[str, Any] = {option: "maybe"}
         with pytest.raises(ValueError, match=option):
-            DrsCompareOperator(task_id="x", job_id=JOB, **{option: "maybe"})
+            DrsCompareOperator(task_id="x", job_id=JOB, **wrong)

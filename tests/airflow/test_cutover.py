@@ -206,7 +206,7 @@ def test_what_is_given_is_handed_on() -> None:
             switchover_kwargs={"on_running": "attach", "execution_timeout": timedelta(hours=2)},
         )
     assert isinstance(group, TaskGroup)
-    tasks = {task_id: dag.get_task(task_id) for task_id in dag.task_ids}
+    tasks: dict[str, Any] = {task_id: dag.get_task(task_id) for task_id in dag.task_ids}
     assert list(tasks) == ["move.ready", "move.comparison", "move.approval", "move.switchover"]
     ready, comparison, approval, switchover = tasks.values()
     for drs_task in (ready, comparison, switchover):

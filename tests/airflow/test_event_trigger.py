@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -39,7 +39,7 @@ class SharedStore(Store):
 def _watch(drs: Simulator, polls: int, store: Store | None = None, **kwargs: Any) -> list[Any]:
     """Run a new trigger, as a restarted triggerer does, for so many polls; return what it fired."""
     trigger = DrsSwitchoverEventTrigger(JOB, **kwargs)
-    trigger.asset_state_store = store
+    trigger.asset_state_store = cast("Any", store)
     fired: list[Any] = []
     until = len(drs.calls(GET_STATUS)) + polls
 

@@ -24,7 +24,12 @@ from tests.constants import BATCH_STATUS, JOB, OPERATOR_MODES, RELEASED, RUNNING
 from tests.rows import Row
 
 START, PAUSE, RESUME, STOP = DrsStartJobOperator, DrsPauseJobOperator, DrsResumeJobOperator, DrsStopJobOperator
-CALLS = {START: "batch-starting", PAUSE: "batch-pause-task", RESUME: "batch-retry-task", STOP: "batch-jobs"}
+CALLS: dict[type[Any], str] = {
+    START: "batch-starting",
+    PAUSE: "batch-pause-task",
+    RESUME: "batch-retry-task",
+    STOP: "batch-jobs",
+}
 
 
 def _row(
@@ -158,7 +163,7 @@ def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
 
 
 def test_what_a_deferral_stores_is_json_without_secrets(drs: Simulator, airflow_db: None) -> None:
-    from airflow_provider_drs.protocol.jobs.wait import JobsCondition
+    from airflow_provider_drs.protocol.jobs.wanted import JobsCondition
     from airflow_provider_drs.triggers.jobs import DrsCompareTrigger, DrsJobsTrigger
 
     for trigger in (

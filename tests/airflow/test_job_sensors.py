@@ -138,7 +138,7 @@ def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
     drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drs.add_job(Job(JOB, lag_script=[4, 0]))
-    poke = DrsJobReadySensor.poke
+    poke: Any = DrsJobReadySensor.poke
     monkeypatch.setattr(
         DrsJobReadySensor,
         "poke",

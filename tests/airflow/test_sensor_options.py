@@ -105,7 +105,7 @@ def test_a_trigger_that_broke_is_an_error_not_a_skip(options: dict[str, Any]) ->
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_exponential_backoff_and_max_wait(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
-    drs.add_job(Job(JOB, status_script=[START] * 8 + [COMPLETE]))
+    drs.add_job(Job(JOB, status_script=[*[START] * 8, COMPLETE]))
     ended = run_wait(mode, clock, poke_interval=4, exponential_backoff=True, max_wait=timedelta(seconds=50))
     shortest = [2, 4, 8, 16, 32, 50, 50, 50]
     assert len(ended.slept) == 8
@@ -207,4 +207,5 @@ def test_the_memory_of_an_earlier_try_is_not_taken_up(drs: Simulator) -> None:
     sensor = DrsSwitchoverSensor(task_id="wait", job_id=JOB, mode="reschedule")
     for try_number, polls in ((1, 9), (2, 0)):
         ti = SimpleNamespace(try_number=try_number, get_first_reschedule_date=lambda context: None)
-        assert sensor._recall({"ti": ti, "task_state_store": SimpleNamespace(get=kept.get)})["polls"] == polls
+        context: Any = {"ti": ti, "task_state_store": SimpleNamespace(get=kept.get)}
+        assert sensor._recall(context)["polls"] == polls

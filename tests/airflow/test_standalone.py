@@ -35,7 +35,7 @@ class Wait:
         if self.final is None:
             return [START]
         times = 1 if self.dag_id == "rescheduled" else 10
-        return ["EMPTY"] * times + [START, START] * times + [self.final]
+        return [*["EMPTY"] * times, *[START, START] * times, self.final]
 
     def __str__(self) -> str:
         return f"{self.dag_id} to {self.final}"

@@ -49,6 +49,8 @@ def test_what_the_triggerer_is_given_to_start_with() -> None:
             max_wait=timedelta(minutes=1),
         )
     args = sensor.start_trigger_args
+    assert args is not None
+    assert args.trigger_kwargs is not None
     assert sensor.start_from_trigger
     assert args.timeout == timedelta(hours=2)
     assert DrsSwitchoverTrigger(**json.loads(json.dumps(args.trigger_kwargs))).serialize()[1] == args.trigger_kwargs

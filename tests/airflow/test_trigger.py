@@ -38,7 +38,7 @@ def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
 
 def test_what_version_0_1_stored_still_loads() -> None:
     """Stored triggers outlive an upgrade: this row stands in somebody's database."""
-    stored = {
+    stored: dict[str, Any] = {
         "job_id": JOB,
         "drs_conn_id": "drs_default",
         "project_id": None,
@@ -98,9 +98,10 @@ def test_a_bug_of_ours_is_an_error_not_a_skipped_task(drs: Simulator, monkeypatc
     from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
-    for broken in ((SwitchoverWait, "take"), (SwitchoverWait, "query"), (AsyncDrsClient, "call")):
+    broken: list[tuple[type, str]] = [(SwitchoverWait, "take"), (SwitchoverWait, "query"), (AsyncDrsClient, "call")]
+    for kind, method in broken:
         with monkeypatch.context() as patch:
-            patch.setattr(*broken, lambda *args: 1 / 0)
+            patch.setattr(kind, method, lambda *args: 1 / 0)
             [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
         assert event["outcome"] == "error"
         assert "ZeroDivisionError" in event["error"]["message"]

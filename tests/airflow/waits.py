@@ -111,7 +111,12 @@ def run_one(kind: type[Any], mode: str, clock: FakeClock | None = None, **kwargs
 
 def in_mode(mode: str) -> dict[str, Any]:
     """Return what lets a sensor or an operator wait in ``mode``."""
-    return {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}[mode]
+    options: dict[str, dict[str, Any]] = {
+        "poke": {},
+        "reschedule": {"mode": "reschedule"},
+        "deferrable": {"deferrable": True},
+    }
+    return options[mode]
 
 
 def run_task(make: Callable[[str, dict[str, Any]], Any], mode: str, clock: FakeClock | None = None) -> Ended:

@@ -1,6 +1,7 @@
 """DAGs that the standalone Airflow of the tests runs; the job to wait for comes with the run."""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, task
 
@@ -22,7 +23,7 @@ def checked(context, result):
 # With a default: Airflow's triggerer dies of a param without one when a task starts from it.
 PARAMS = {"job_id": Param("", type="string")}
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True, "poke_interval": 0.5},
     "deferred_resumed": {"deferrable": True, "poke_interval": 0.5, "end_from_trigger": False},
     "deferred_called_back": {"deferrable": True, "poke_interval": 0.5, "on_success_callback": called_back},
@@ -50,7 +51,12 @@ for name, options in OPTIONS.items():
     with DAG(name, schedule=None, params=PARAMS, is_paused_upon_creation=False):
         DrsSwitchoverSensor(task_id="wait", job_id="{{ params.job_id }}", pre_execute=say_so, **options)
 
-for name, options in {"mapped_over": {"deferrable": True}, "started_mapped_over": {"start_from_trigger": True}}.items():
+MAPPED_OVER: dict[str, dict[str, Any]] = {
+    "mapped_over": {"deferrable": True},
+    "started_mapped_over": {"start_from_trigger": True},
+}
+
+for name, options in MAPPED_OVER.items():
     with DAG(name, schedule=None, params=PARAMS, is_paused_upon_creation=False):
         wait = DrsSwitchoverSensor(task_id="wait", job_id="{{ params.job_id }}", poke_interval=0.5, **options)
         task(task_id="each")(lambda item: print(item)).expand(item=wait.output)

@@ -48,7 +48,8 @@ class ScriptedDrs:
             while True:
                 step = steps.send(self._get_token(step.refused) if isinstance(step, GetToken) else self._get_status())
         except StopIteration as reply:
-            return reply.value  # type: ignore[no-any-return]
+            value: R = reply.value
+            return value
 
     def _get_token(self, refused: Token | None) -> Token:
         if self._token is None or self._token == refused:
