@@ -31,7 +31,7 @@ def _row(
     **more: Any,
 ) -> Row:
     # DRS compares lines and contents of the tables it is told only; an empty list stands for all of a database.
-    databases = {name.partition(".")[0]: [] for name in job.get("compare_results") or GOOD}
+    databases: dict[str, list[str]] = {name.partition(".")[0]: [] for name in job.get("compare_results") or GOOD}
     tables = {} if compare in ("objects", "rows") else {"tables": databases}
     return Row(name, job, {"compare": compare, **tables, **options}, faults, **more)
 

@@ -21,7 +21,7 @@ from tests.constants import COMPLETE, FAILED, JOB, OPERATOR_MODES, OTHER_JOB, ST
 Errors = dict[str, BaseException | None]
 
 
-def _run(build: Callable[[Callable[..., DrsSwitchoverOperator]], None]) -> tuple[Any, Errors]:
+def _run(build: Callable[[Callable[..., DrsSwitchoverOperator]], Any]) -> tuple[Any, Errors]:
     """Run the DAG that ``build`` makes of operators; return the run, and how each task failed at last."""
     from airflow.sdk import DAG
 
@@ -181,7 +181,7 @@ def test_who_approved_is_in_the_evidence(
     drs.add_job(_job())
 
     def build(make: Callable[..., DrsSwitchoverOperator]) -> None:
-        approval = task(lambda: answer, task_id="approval")()
+        approval = task(task_id="approval")(lambda: answer)()
         switch = make("there")
         switch.approval_task_id = "approval"
         approval >> switch

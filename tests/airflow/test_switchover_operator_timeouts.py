@@ -37,7 +37,7 @@ def test_it_ends_a_worker_and_leaves_the_evidence(drs: Simulator, airflow_db: No
 
 @pytest.mark.parametrize(("final", "state"), [(COMPLETE, "success"), (FAILED, "failed")])
 def test_a_retry_resumes(final: str, state: str, drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START] * 25 + [final]))
+    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[*[START] * 25, final]))
     ended = _switch(
         "poke", poll_interval=0.2, execution_timeout=timedelta(seconds=4), retries=1, retry_delay=timedelta(0)
     )
@@ -53,7 +53,8 @@ def test_at_a_write(
     from airflow.sdk.exceptions import AirflowTaskTimeout
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-    put, rung = TaskStateStoreAccessor.set, []
+    put = TaskStateStoreAccessor.set
+    rung: list[str] = []
 
     def alarm(store: Any, key: str, value: Any, **more: Any) -> None:
         if value["phase"] == phase and not rung:

@@ -301,7 +301,7 @@ def test_closing_ends_polls_under_way(drs: Drs, clock: Hand) -> None:
 
 def test_the_stand_in_asks_what_the_client_would(drs: Drs) -> None:
     """The calls are the real ones; their bodies are JSON."""
-    for call in jobs(job(1), job(2), lag=True).calls():
+    for call in jobs(job(1), job(2), lag=True).query().calls():
         assert json.loads(json.dumps(call.body))["jobs"] == [job(1), job(2)]
 
 
