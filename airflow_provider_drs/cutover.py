@@ -110,12 +110,12 @@ def cutover(
         _check(switchover, result_is_used=verify is not None or on_failure is not None)
         gates >> switchover
         verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None
-        rollback = None
+        gate, rollback = None, None
         if on_failure is not None:
             gate = RollbackGate(
                 task_id="rollback_gate",
                 switchover=switchover.task_id,
-                verification=verification.that_count() if verification else [],
+                verification=verification.ids_that_count() if verification else [],
                 trigger_rule=TriggerRule.ALL_DONE,
             )
             # Of all its tasks: the last one can end early where another still runs.
@@ -123,8 +123,11 @@ def cutover(
             rollback = GivenTasks("on_failure", on_failure, after=gate)
             rollback.check_that_a_skipped_gate_skips_them()
         if verification or rollback:
-            ends = [task for given in (verification, rollback) if given for task in given.that_fail_the_run()]
-            [switchover, *ends] >> CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
+            done = CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
+            before = [switchover, *(verification.that_count() if verification else [])]
+            # All of these, so that nothing else is at the end of the group: what comes after it waits for ``done``.
+            before += [gate, *rollback.all_but_setups()] if gate and rollback else []
+            before >> done
     return group
 
 

@@ -65,20 +65,26 @@ class GivenTasks:
             if t.trigger_rule in RUNS_AFTER_SKIPPED or (
                 must_be_all_success and t.trigger_rule != TriggerRule.ALL_SUCCESS
             ):
+                rule = TriggerRule(t.trigger_rule).value
                 raise ValueError(
+<<<<<<< HEAD
                     f"{self.name}: {t.task_id} has the trigger rule {TriggerRule(t.trigger_rule).value!r} "
                     "and could run without the gate's consent; take 'all_success'"
+=======
+                    f"{self.name}: {t.task_id} has the trigger rule {rule!r} and could run without the gate's consent; "
+                    "take 'all_success'"
+>>>>>>> 9ae1081
                 )
 
     def all_but_setups(self) -> list[AnyOperator]:
         """Return those that a gate can wait for: Airflow wants all_success downstream of a setup."""
         return [t for t in self.tasks if not t.is_setup]
 
-    def that_count(self) -> list[str]:
+    def ids_that_count(self) -> list[str]:
         """Return the ids of those whose failure is one of the whole; a teardown's is not unless it says so."""
         return [t.task_id for t in self.tasks if _counts(t)]
 
-    def that_fail_the_run(self) -> list[AnyOperator]:
+    def that_count(self) -> list[AnyOperator]:
         """Return those that what comes after the whole depends on."""
         return [t for t in self.all_but_setups() if _counts(t)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 from structlog.testing import capture_logs
 
@@ -16,15 +16,18 @@ from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
 from airflow_provider_drs.simulator import Job
 from tests.constants import COMPLETE, JOB, START
 
+MAX_ROUNDS = 50
+
 
 @dataclass
 class Run:
-    """How a DAG run ended: its state, that of each task, XComs, and what was logged."""
+    """How a DAG run ended: its state, that of each task, XComs, what was logged, and what each task raised."""
 
     state: str
     tasks: dict[str, str]
     pull: Callable[..., Any]
     lines: list[str]
+    errors: dict[str, BaseException]
     dag: DAG
     run: Any
 
@@ -34,28 +37,51 @@ class Run:
         return reason
 
 
-def run(build: Callable[[], Any], *, dag_id: str = "wait_poke", dag: dict[str, Any] | None = None, **test: Any) -> Run:
+def run(
+    build: Callable[[], Any],
+    *,
+    dag_id: str = "wait_poke",
+    dag: dict[str, Any] | None = None,
+    without_retries: tuple[str, ...] = (),
+    **test: Any,
+) -> Run:
     """Run a DAG to its end.
 
     :param build: adds its tasks.
     :param dag: more arguments for the DAG.
+    :param without_retries: tasks that are not tried again, so that nothing waits for that.
     :param test: for ``DAG.test``.
     """
     with DAG(dag_id, schedule=None, **(dag or {})) as made:
         build()
+    for task_id in without_retries:
+        made.get_task(task_id).retries = 0
+    errors: dict[str, BaseException] = {}
+
+    def note(context: Any) -> None:
+        errors[context["ti"].task_id.removeprefix("cutover.")] = context["exception"]
+
+    for each in made.tasks:
+        if isinstance(each, BaseOperator):
+            each.on_failure_callback = [note]
     with capture_logs() as captured:
         ended = made.test(**test)
-    return _ended(made, ended, captured)
+    return _ended(made, ended, captured, errors)
 
 
-def clear(before: Run, *task_ids: str) -> Run:
-    """Clear tasks of a run that has ended, and go on with it, as ``DAG.test`` does."""
+def clear(before: Run, *task_ids: str, success: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> Run:
+    """Clear tasks of a run that has ended, and go on with it, as ``DAG.test`` does.
+
+    :param success: tasks that a person marks success before.
+    :param failed: tasks that a person marks failed before.
+    """
     from airflow.models.taskinstance import clear_task_instances
     from airflow.sdk.definitions.dag import _run_task
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState, TaskInstanceState
 
     run_id, dag = before.run.run_id, before.dag
+    tasks = dict(dag.task_dict)
     with create_session() as session, capture_logs() as captured:
         run = _run_of(dag.dag_id, run_id, session)
         run.dag = before.run.dag
@@ -64,19 +90,25 @@ def clear(before: Run, *task_ids: str) -> Run:
             session,
             dag_run_state=DagRunState.RUNNING,
         )
+        for names, state in ((success, TaskInstanceState.SUCCESS), (failed, TaskInstanceState.FAILED)):
+            for name in names:
+                run.get_task_instance(name, session=session).set_state(state, session=session)
         session.commit()
-        while run.state == DagRunState.RUNNING:
+        for _ in range(MAX_ROUNDS):
             session.expire_all()
             due, _ = run.update_state(session=session)
-            assert due or run.state != DagRunState.RUNNING, "the run stands still"
+            if run.state != DagRunState.RUNNING:
+                break
             for ti in due:
                 ti.try_number += 1
                 ti.state = TaskInstanceState.SCHEDULED
             session.commit()
             for ti in due:
-                _run_task(ti=ti, task=dag.task_dict[ti.task_id], run_triggerer=True)
+                _run_task(ti=ti, task=tasks[ti.task_id], run_triggerer=True)
+        else:
+            raise AssertionError("the run does not end")
         session.expunge_all()
-    return _ended(dag, run, captured)
+    return _ended(dag, run, captured, before.errors)
 
 
 def _run_of(dag_id: str, run_id: str, session: Any) -> Any:
@@ -86,16 +118,14 @@ def _run_of(dag_id: str, run_id: str, session: Any) -> Any:
     return session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
 
 
-def _ended(dag: DAG, run: Any, captured: list[Any]) -> Run:
+def _ended(dag: DAG, run: Any, captured: list[Any], errors: dict[str, BaseException]) -> Run:
     found = run.get_task_instances()
     return Run(
         str(run.state),
         {ti.task_id.removeprefix("cutover."): str(ti.state) for ti in found},
         lambda task_id, key="return_value": found[0].xcom_pull(task_ids=task_id, key=key),
-        [
-            " ".join(str(line.get(name, "")) for name in ("event", "reason", "exception", "error_detail"))
-            for line in captured
-        ],
+        [" ".join(str(line.get(name, "")) for name in ("event", "reason")) for line in captured],
+        errors,
         dag,
         run,
     )
@@ -136,12 +166,7 @@ class ScriptedSwitchover(DrsSwitchoverOperator):
         return mine
 
 
-@dataclass
-class Script:
-    """What the switchover tasks of a cutover are to leave behind, by task id."""
-
-    ends: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cutover_module, "DrsSwitchoverOperator", ScriptedSwitchover)
-        monkeypatch.setattr(ScriptedSwitchover, "script", {name: iter(all_) for name, all_ in self.ends.items()})
+def script(monkeypatch: pytest.MonkeyPatch, **ends: list[dict[str, Any]]) -> None:
+    """Let the switchover of a cutover, and every ``ScriptedSwitchover``, end as the script says, by task id."""
+    monkeypatch.setattr(cutover_module, "DrsSwitchoverOperator", ScriptedSwitchover)
+    monkeypatch.setattr(ScriptedSwitchover, "script", {name: iter(all_) for name, all_ in ends.items()})

@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator, TaskGroup, task
+from airflow.sdk import DAG, BaseOperator, TaskGroup
 
 from airflow_provider_drs.cutover import cutover
-from airflow_provider_drs.simulator import Fault, Job, Simulator
+from airflow_provider_drs.simulator import Fault, Simulator
+from tests.airflow.cutovers import job, run
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, START, SWITCH
 
 pytestmark = pytest.mark.usefixtures("clock")
-
-
-@dataclass
-class Run:
-    """How a DAG run ended: its state, that of each task, and XComs."""
-
-    state: str
-    tasks: dict[str, str]
-    pull: Callable[..., Any]
-
-
-def _run(mode: str, build: Callable[[bool], Any]) -> Run:
-    with DAG(f"wait_{mode}", schedule=None) as dag:
-        build(mode == "deferrable")
-    run = dag.test()
-    found = run.get_task_instances()
-    return Run(
-        str(run.state),
-        {ti.task_id.removeprefix("cutover."): str(ti.state) for ti in found},
-        lambda task_id, key="return_value": found[0].xcom_pull(task_ids=task_id, key=key),
-    )
-
-
-def _job(after: list[str | None] | None = None, **more: Any) -> Job:
-    return Job(JOB, **{"status_script": [None], "status_after_switch": after or [START, COMPLETE], **more})
 
 
 @dataclass
@@ -53,6 +28,7 @@ class Cutover:
     job: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     faults: tuple[tuple[str, Fault], ...] = ()
+    says: str = ""
     verified: bool = True
     rolled_back: bool = True
     run: str = "failed"
@@ -61,47 +37,64 @@ class Cutover:
 
 # ready, switchover, check, rollback_gate, roll_back, done
 ROWS = [
-    Cutover("all well", "success success success skipped skipped success", run="success"),
+    Cutover(
+        "all well",
+        "success success success skipped skipped success",
+        run="success",
+        says="no task of its verification failed",
+    ),
     Cutover(
         "never ready",
         "failed upstream_failed upstream_failed skipped skipped upstream_failed",
         job={"status": "INCRE_TRANSFER_FAILED"},
         posts=0,
+        says="there was no switchover: cutover.switchover has not started (upstream_failed)",
     ),
     Cutover(
         "the lag has grown since",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"lag_script": [0, 0, 0, 900]},
         posts=0,
+        says="nothing was changed",
     ),
     Cutover(
         "refused",
         "success failed upstream_failed skipped skipped upstream_failed",
-        job={"on_switch": "refused"},
+        job={"on_switch": "refused", "error_code": "DRS.M00103"},
+        says="nothing was changed",
     ),
     Cutover(
         "failed",
         "success failed upstream_failed success success upstream_failed",
         job={"after": [START, FAILED]},
+        says="Rolling back: DRS reports that the switchover failed",
     ),
     Cutover(
         "unknown: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"status_script": [COMPLETE], "after": [COMPLETE]},
         options={"switchover_kwargs": {"settle": None}},
+        says="'unknown' and its task is failed: not certain; a person decides",
     ),
     Cutover(
         "no connection while it runs: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"after": [START]},
         faults=((GET_STATUS, Fault.json({"id": JOB})), (GET_STATUS, Fault.no_permission())),
+        says="a person",
     ),
-    Cutover("not verified", "success success failed success success upstream_failed", verified=False),
+    Cutover(
+        "not verified",
+        "success success failed success success upstream_failed",
+        verified=False,
+        says="Rolling back: the switchover is complete, and of its verification cutover.check failed",
+    ),
     Cutover(
         "not verified, and no way back",
         "success success failed success failed upstream_failed",
         verified=False,
         rolled_back=False,
+        says="of its verification cutover.check failed",
     ),
     Cutover(
         "failed before, and passed over",
@@ -110,6 +103,7 @@ ROWS = [
         options={"ready_kwargs": {"soft_fail": True}},
         run="success",
         posts=0,
+        says="cutover.switchover was skipped and left no evidence",
     ),
 ]
 
@@ -117,7 +111,7 @@ ROWS = [
 @pytest.mark.parametrize("mode", OPERATOR_MODES)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(_job(**row.job))
+    drs.add_job(job(**row.job))
     for call, fault in row.faults:
         drs.fault(call, fault)
     told: list[tuple[str, str]] = []
@@ -130,17 +124,22 @@ def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow
         told.append(("roll_back", switchover["outcome"]))
         assert row.rolled_back, "no way back"
 
-    ended = _run(
-        mode,
-        lambda deferrable: cutover(
-            job_id=JOB, mode="target", deferrable=deferrable, verify=check, on_failure=roll_back, **row.options
-        ),
+    ended = run(
+        lambda: cutover(
+            job_id=JOB,
+            mode="target",
+            deferrable=mode == "deferrable",
+            verify=check,
+            on_failure=roll_back,
+            **row.options,
+        )
     )
 
     names = ("ready", "switchover", "check", "rollback_gate", "roll_back", "done")
     assert ended.tasks == dict(zip(names, row.ends.split(), strict=True))
     assert ended.state == row.run
     assert len(drs.calls(SWITCH)) == row.posts
+    assert row.says in ended.reason()
     expected = []
     if ended.tasks["check"] in ("success", "failed"):
         expected += [("check", "done")]
@@ -152,7 +151,7 @@ def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow
 
 
 @pytest.mark.parametrize(
-    ("job", "options", "comparison", "switched"),
+    ("about", "options", "comparison", "switched"),
     [
         ({}, {}, "success", True),
         ({"compare_results": {"shop.orders": "INCONSISTENT"}}, {"compare": "lines"}, "failed", False),
@@ -161,10 +160,10 @@ def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow
     ],
 )
 def test_the_comparison(
-    job: dict[str, Any], options: dict[str, Any], comparison: str, switched: bool, drs: Simulator, airflow_db: None
+    about: dict[str, Any], options: dict[str, Any], comparison: str, switched: bool, drs: Simulator, airflow_db: None
 ) -> None:
-    drs.add_job(_job(**{"compare_seconds": 0.0, **job}))
-    ended = _run("poke", lambda _: cutover(job_id=JOB, mode="target", **{"compare": "objects", **options}))
+    drs.add_job(job(**{"compare_seconds": 0.0, **about}))
+    ended = run(lambda: cutover(job_id=JOB, mode="target", **{"compare": "objects", **options}))
     assert ended.tasks == {
         "ready": "success",
         "comparison": comparison,
@@ -174,16 +173,15 @@ def test_the_comparison(
 
 
 def test_a_comparison_does_not_let_a_job_through_that_was_passed_over(drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(_job(status="CREATE_FAILED"))
-    ended = _run(
-        "poke",
-        lambda _: cutover(
+    drs.add_job(job(status="CREATE_FAILED"))
+    ended = run(
+        lambda: cutover(
             job_id=JOB,
             mode="target",
             compare="objects",
             on_compare_unavailable="skip",
             ready_kwargs={"soft_fail": True},
-        ),
+        )
     )
     assert set(ended.tasks.values()) == {"skipped"}
     assert drs.calls(SWITCH) == []
@@ -220,36 +218,7 @@ def test_what_is_given_is_handed_on() -> None:
     assert switchover.upstream_task_ids == {"move.approval"}
 
 
-def _forms() -> dict[str, Callable[[], Any]]:
-    @task
-    def step(switchover: Any) -> None: ...
-
-    def group() -> TaskGroup:
-        with TaskGroup("step") as made:
-            BaseOperator(task_id="first") >> BaseOperator(task_id="last")
-        return made
-
-    return {
-        "function": lambda: step.function,
-        "decorated": lambda: step,
-        "operator": lambda: BaseOperator(task_id="step"),
-        "task of a function": lambda: step(switchover=None),
-        "task group": group,
-    }
-
-
-@pytest.mark.parametrize("form", _forms())
-def test_what_verifies_and_rolls_back_can_have_any_form(form: str) -> None:
-    for name in ("verify", "on_failure"):
-        with DAG("d", schedule=None) as dag:
-            last = {"on_failure": BaseOperator(task_id="back")} if name == "verify" else {}
-            cutover(job_id=JOB, mode="target", **{name: _forms()[form](), **last})
-        [step] = [t for t in dag.tasks if t.task_id.endswith(("step", "step.first"))]
-        [end] = [t for t in dag.tasks if t.task_id.endswith(("step", "step.last"))]
-        after = "cutover.switchover" if name == "verify" else "cutover.rollback_gate"
-        before = "cutover.rollback_gate" if name == "verify" else "cutover.done"
-        assert after in step.upstream_task_ids
-        assert before in end.downstream_task_ids
+def _step(switchover: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -259,13 +228,46 @@ def test_what_verifies_and_rolls_back_can_have_any_form(form: str) -> None:
         ({"switchover_kwargs": {"dry_run": True}, "verify": print}, ValueError, "dry_run"),
         ({"switchover_kwargs": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
         ({"approve": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
-        ({"verify": "select 1"}, TypeError, "verify must be"),
-        ({"on_failure": lambda evidence: None, "verify": 1}, TypeError, "verify must be"),
+        ({"switchover_kwargs": {"on_running": "attach"}, "verify": _step}, ValueError, "on_running='attach'"),
+        ({"switchover_kwargs": {"on_running": "attach"}, "on_failure": _step}, ValueError, "on_running='attach'"),
+        ({"approve": {"retries": 1}}, ValueError, "would ask again after a rejection"),
     ],
 )
 def test_what_cannot_be(options: dict[str, Any], error: type[Exception], says: str) -> None:
     with DAG("d", schedule=None), pytest.raises(error, match=says):
         cutover(job_id=JOB, mode="target", **options)
+
+
+@pytest.mark.parametrize("default", [{"on_running": "attach"}, {"wait_for_completion": False}])
+def test_what_cannot_be_the_default_of_a_dag(default: dict[str, Any]) -> None:
+    [name] = default
+    with DAG("d", schedule=None, default_args=default), pytest.raises(ValueError, match=name):
+        cutover(job_id=JOB, mode="target", verify=_step)
+
+
+@pytest.mark.parametrize(("given", "allowed"), [({}, True), ({"verify": _step}, False), ({"on_failure": _step}, False)])
+def test_what_comes_out_of_a_template_is_left_to_the_operator(given: dict[str, Any], allowed: bool) -> None:
+    with DAG("d", schedule=None) as dag:
+        cutover(job_id=JOB, mode="target", **given)
+    assert getattr(dag.get_task("cutover.switchover"), "attach_allowed", True) is allowed
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [
+        ({}, set()),
+        ({"verify": _step}, {"_step", "done"}),
+        ({"on_failure": _step}, {"rollback_gate", "_step", "done"}),
+        ({"verify": BaseOperator, "on_failure": _step}, {"outside", "rollback_gate", "_step", "done"}),
+    ],
+)
+def test_what_is_downstream_of_the_group_waits_for_all_of_it(given: dict[str, Any], has: set[str]) -> None:
+    with DAG("d", schedule=None) as dag:
+        if given.get("verify") is BaseOperator:
+            given = {**given, "verify": BaseOperator(task_id="outside")}
+        cutover(job_id=JOB, mode="target", **given) >> BaseOperator(task_id="next")
+    before = {name.removeprefix("cutover.") for name in dag.get_task("next").get_flat_relative_ids(upstream=True)}
+    assert before == {"ready", "switchover", *has}
 
 
 def test_an_approval_where_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +279,8 @@ def test_an_approval_where_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_dry_run_changes_nothing(drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(_job())
-    ended = _run("poke", lambda _: cutover(job_id=JOB, mode="target", switchover_kwargs={"dry_run": True}))
+    drs.add_job(job())
+    ended = run(lambda: cutover(job_id=JOB, mode="target", switchover_kwargs={"dry_run": True}))
     assert ended.state == "success"
     assert ended.pull("cutover.switchover")["ready"] is True
     assert drs.calls(SWITCH) == []

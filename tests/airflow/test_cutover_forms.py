@@ -110,7 +110,7 @@ def forms(say: Told = _nothing) -> dict[str, Callable[[], Any]]:
 
 def _members(dag: DAG) -> list[Any]:
     """Return all tasks but those that every cutover has, and those of the other parameter."""
-    own = ("ready", "switchover", "rollback_gate", "done", "other")
+    own = ("ready", "switchover", "rollback_gate", "done", "other", "next")
     return [t for t in dag.tasks if t.task_id.removeprefix("cutover.") not in own]
 
 
@@ -120,8 +120,10 @@ def test_every_task_of_every_form_has_its_place(form: str, name: str) -> None:
     with DAG("d", schedule=None) as dag:
         given = forms()[form]()
         other = "on_failure" if name == "verify" else "verify"
-        cutover(job_id=JOB, mode="target", **{name: given, other: BaseOperator(task_id="other")})
+        group = cutover(job_id=JOB, mode="target", **{name: given, other: BaseOperator(task_id="other")})
+        group >> BaseOperator(task_id="next")
     dag.validate()
+    assert dag.get_task("next").upstream_task_ids == {"cutover.done"}
     DagSerialization.serialize_dag(dag)
     members = _members(dag)
     assert members
@@ -164,6 +166,25 @@ def test_every_task_of_every_form_runs_where_it_should(drs: Simulator, airflow_d
     switched = ended.run.get_task_instance("cutover.switchover").end_date
     before = {"cutover.ready", "cutover.switchover"}
     assert not [ti for ti in ended.run.get_task_instances() if ti.task_id not in before and ti.start_date < switched]
+
+
+def test_what_comes_after_a_cutover_that_is_done_runs_whatever_was_not_needed(
+    drs: Simulator, airflow_db: None, clock: None
+) -> None:
+    drs.add_job(job())
+    ran: list[str] = []
+
+    def build() -> None:
+        with TaskGroup("v"):
+            verify = [make() for make in forms().values()]
+        with TaskGroup("r"):
+            rollback = [make() for make in forms(ran.append).values()]
+        group = cutover(job_id=JOB, mode="target", verify=verify, on_failure=rollback)
+        group >> task(task_id="next")(lambda: None)()
+
+    ended = run(build)
+    assert (ended.tasks["done"], ended.tasks["next"], ended.state) == ("success", "success", "success")
+    assert ran == []
 
 
 @pytest.mark.parametrize(
