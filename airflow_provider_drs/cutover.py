@@ -103,10 +103,13 @@ def cutover(
                 )
             ]
             gates[0] >> gates[1]
+        approval = None
         if approve is not False:
             asked = {} if approve is True else dict(approve)
-            gates = [_approval(job_id, mode, gates[0].task_id, asked, passed, gates)]
+            approval = _approval(job_id, mode, gates[0].task_id, asked, passed, gates)
+            gates = [approval]
         switchover = DrsSwitchoverOperator(task_id="switchover", mode=mode, max_lag=max_lag, **common, **passed, **more)
+        switchover.approval_task_id = approval.task_id if approval else None
         _check(switchover, result_is_used=verify is not None or on_failure is not None)
         gates >> switchover
         verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None

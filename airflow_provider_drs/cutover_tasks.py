@@ -67,13 +67,8 @@ class GivenTasks:
             ):
                 rule = TriggerRule(t.trigger_rule).value
                 raise ValueError(
-<<<<<<< HEAD
-                    f"{self.name}: {t.task_id} has the trigger rule {TriggerRule(t.trigger_rule).value!r} "
-                    "and could run without the gate's consent; take 'all_success'"
-=======
                     f"{self.name}: {t.task_id} has the trigger rule {rule!r} and could run without the gate's consent; "
                     "take 'all_success'"
->>>>>>> 9ae1081
                 )
 
     def all_but_setups(self) -> list[AnyOperator]:

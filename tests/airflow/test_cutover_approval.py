@@ -60,7 +60,7 @@ class Answering:
                     task_id=ti.task_id,
                     map_index=ti.map_index,
                     update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[next(self.answers)]),
-                    user=Person(),
+                    user=Person(),  # type: ignore[arg-type]
                     session=session,
                 )
 
@@ -119,7 +119,7 @@ def test_an_approval(answers: Answering, drs: Simulator, airflow_db: None) -> No
 def test_what_is_asked_says_what_the_mode_is_in_the_words_of_drs() -> None:
     with DAG("d", schedule=None) as dag:
         cutover(job_id=JOB, mode="source", approve=True)
-    approval = dag.get_task("cutover.approval")
+    approval: Any = dag.get_task("cutover.approval")
     assert approval.subject == f"Switch DRS job {JOB} (source)?"
     assert "Mode `source`: DRS switches over the virtual IP address of that database." in approval.body
     assert (approval.fail_on_reject, approval.retries) == (True, 0)
