@@ -173,7 +173,7 @@ def test_the_guards_are_read_again_after_the_approval(
 def test_rejected(cloud: Simulator, airflow: Standalone, gated: dict[str, str]) -> None:
     _answer(airflow, gated["rejected"], "Reject")
     ended = _ends(airflow, "gated_cutover", gated["rejected"])
-    assert (ended["approval"], ended["switchover"]) == ("success", "skipped")
+    assert (ended["run"], ended["approval"], ended["switchover"]) == ("failed", "failed", "upstream_failed")
     assert _posts(cloud, _id(12)) == 0
 
 
