@@ -36,20 +36,40 @@ GROUPS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put every test into a group, that of its file where no other is named, and the groups into their order."""
+def _group(nodeid: str) -> tuple[int, str]:
+    """Return the place of a test in the order of all, and its group: that of its file where no other is named."""
     beginnings = [(name, begin) for name, all_of_it in GROUPS.items() for begin in all_of_it]
-    places: dict[pytest.Item, int] = {}
+    found = [place for place, (_, begin) in enumerate(beginnings) if nodeid.startswith(begin)]
+    if not found:
+        return len(beginnings), nodeid.partition("::")[0]
+    place = max(found, key=lambda place: len(beginnings[place][1]))
+    return place, beginnings[place][0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the groups into their order."""
+    items.sort(key=lambda item: _group(item.nodeid)[0])
     for item in items:
-        found = [place for place, (_, begin) in enumerate(beginnings) if item.nodeid.startswith(begin)]
-        place = max(found, key=lambda place: len(beginnings[place][1]), default=len(beginnings))
-        places[item] = place
         if item.path.stem.endswith("_properties"):
             # Thousands of examples run through lines that other tests show to be covered.
             item.add_marker(pytest.mark.no_cover)
-        item.add_marker(pytest.mark.xdist_group(beginnings[place][0] if found else item.nodeid.partition("::")[0]))
-    items.sort(key=places.__getitem__)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each group to one worker, in the order of the groups, with ``--dist loadgroup``.
+
+    The scheduler of that name reads the group from the id of a test, into which pytest-xdist 3.8 cannot write it
+    with pytest 9.2: without a word, every test is a group of its own then.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)[1]
+
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def airflow(
     cloud: Simulator, kill_place: Path, airflow_db: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Standalone]:
     """A standalone Airflow, one for all tests that share its DAGs."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Fails where another worker has one already: then the tests of a group are not kept together.
+        (tmp_path_factory.getbasetemp().parent / "standalone").touch(exist_ok=False)
     connection = cloud.connection()
     connection["extra"] |= {"region": "eu-de", "console_url": "https://console.example/{region}/{job_id}"}
     environment = {
