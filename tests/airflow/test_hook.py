@@ -74,7 +74,7 @@ def test_the_test_button_says_what_works(drs: Simulator) -> None:
             {},
             {"auth_url": "https://iam.invalid/v3"},
             None,
-            "IAM at https://iam.invalid/v3 cannot be reached: unknown host",
+            "IAM at https://iam.invalid cannot be reached: unknown host",
         ),
         ({"host": "https://127.0.0.1:1"}, {}, None, "DRS at https://127.0.0.1:1 refused the connection"),
         ({}, {"verify": "true"}, None, "certificate of IAM"),
