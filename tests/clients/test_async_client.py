@@ -109,10 +109,11 @@ def test_a_slow_iam_is_waited_for(simulator: Simulator, monkeypatch: pytest.Monk
             await client.call(ASK)
         assert caught.value.never_sent
         await asyncio.to_thread(simulator.wait_for, "tokens")
-        for _ in range(100):
+        for _ in range(1000):
             with suppress(DrsUnreachableError):
                 assert await client.call(ASK) == STARTED
                 break
+            await asyncio.sleep(0.02)
         await client.close()
 
     on_a_loop(main())

@@ -93,7 +93,8 @@ def ended(
             took, (_, peak) = time.monotonic() - begun, tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert took < TIMEOUT + 1
+    # One second on a machine of its own; the other worker of a run shares the cores with client and server.
+    assert took < TIMEOUT + 3
     assert peak < MEMORY
     return caught.value
 

@@ -62,7 +62,7 @@ def guards(
         attach and running is SwitchoverState.RUNNING
     )
     when, problem = utc(at), job_problem(state, progress)
-    found = f"{status}, {problem}" if problem else status
+    found = f"{status}, {problem}" if problem and status == HEALTHY else status
     return [
         Guard("job_state", status == HEALTHY and not problem, found, HEALTHY, when),
         Guard(
