@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from types import SimpleNamespace
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, Outcome, exchange
+from airflow_provider_drs.protocol.http.proxy import Proxy
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
@@ -77,7 +78,6 @@ class AsyncDrsClient:
         self._sockets = weakref.WeakSet[socket.socket]()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=ssl_context(settings.verify),
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
                 limit=0,  # the streams limit the polls in flight
                 socket_factory=self._new_socket,
@@ -94,8 +94,11 @@ class AsyncDrsClient:
         self.last_server_time: float | None = None
         # Parsing a URL, and its parts as aiohttp needs them, costs as much as reading a response.
         self._parsed = lru_cache(maxsize=MAX_ADDRESSES)(partial(URL, encoded=True))
+
+    @cached_property
+    def _proxy(self) -> Proxy | None:
         # Not left to aiohttp's trust_env, which sends what ~/.netrc holds and uses two threads for each request.
-        self._proxy = environment_proxy(settings.endpoint)
+        return environment_proxy(self.settings.endpoint)
 
     async def call(self, call: Call[R]) -> R:
         """Make ``call`` and return its reply.
@@ -182,12 +185,14 @@ class AsyncDrsClient:
         while True:
             try:
                 return await self._exchange(request, attempt)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            except DrsError as error:
+                failure = error.with_context("")
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 if again and isinstance(error, aiohttp.ServerDisconnectedError):
                     again = False
                     continue
-                failure = network_error(error, "DRS", self.settings.endpoint, sent=attempt.sent)
-            # Not chained: the causes hold the request and so the token.
+                failure = network_error(error, "DRS", self.settings.endpoint, sent=attempt.sent, proxy=self._proxy)
+            # A copy, and not chained: the frames behind it hold the request and so the token.
             raise failure from None
 
     async def _exchange(self, request: HttpRequest, attempt: _Attempt) -> HttpResponse:
@@ -197,7 +202,9 @@ class AsyncDrsClient:
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
-            proxy=self._proxy,
+            ssl=ssl_context(self.settings.verify),
+            proxy=self._proxy.url if self._proxy else None,
+            proxy_headers=self._proxy.headers if self._proxy else None,
             trace_request_ctx=attempt,
         ) as response:
             body = await response.content.read(MAX_BODY + 1)

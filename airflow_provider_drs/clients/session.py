@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import Future
 from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -27,10 +28,13 @@ from airflow_provider_drs.clients.transport import (
     MAX_BODY,
     AddressInfo,
     decoded,
+    environment_proxy,
     network_error,
     probed_socket,
+    ssl_context,
     too_long,
 )
+from airflow_provider_drs.protocol.http.proxy import Proxy
 
 # Bytes of one response with all that is around its body: headers, sizes of chunks, trailers.
 MAX_RAW = 4 * MAX_BODY
@@ -39,11 +43,12 @@ _PIECE = 16 * 1024
 
 
 class Attempt:
-    """One request: its deadline, what may still be read, and whether a byte of it may have left this machine."""
+    """One request: its way, its deadline, what may still be read, and whether a byte of it may have left."""
 
-    __slots__ = ("deadline", "readable", "sent")
+    __slots__ = ("deadline", "proxy", "readable", "sent")
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, proxy: Proxy | None) -> None:
+        self.proxy = proxy
         self.deadline = time.monotonic() + timeout
         self.readable = MAX_RAW
         self.sent = False
@@ -68,34 +73,35 @@ class BoundedSession(requests.Session):
     It goes through the proxy of the environment but adds nothing to a request, and keeps no cookies.
 
     :param sender: whose responses these are, "DRS" or "IAM", for messages.
+    :param verify: as :func:`~airflow_provider_drs.clients.transport.ssl_context` takes it.
     """
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, verify: bool | str) -> None:
         super().__init__()
         self._sender = sender
+        self.trust_env = False  # requests would add what ~/.netrc holds for the host
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _BoundedAdapter())
+            self.mount(scheme, _BoundedAdapter(verify))
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.headers["Accept-Encoding"] = "identity"
-        # Without an authenticator of its own, requests would add what ~/.netrc holds for the host.
-        self.auth = lambda request: request
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send, and read the whole body.
 
         :raises DrsError: no response, or none by the deadline; ``never_sent`` tells whether the request left.
+        :raises DrsConfigError: the environment names no proxy or CA file that can be used.
         """
-        attempt = Attempt(kwargs["timeout"])
+        attempt = Attempt(kwargs["timeout"], environment_proxy(str(request.url)))
         place = _attempt.set(attempt)
         try:
-            response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
+            response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False, "proxies": {}})
             try:
                 response._content = self._body(response, attempt)
                 response._content_consumed = True  # type: ignore[attr-defined]
             finally:
                 response.close()
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            failure = network_error(error, self._sender, _origin(request), sent=attempt.sent)
+            failure = network_error(error, self._sender, _origin(request), sent=attempt.sent, proxy=attempt.proxy)
         else:
             response.encoding = "utf-8"  # guessing takes long
             return response
@@ -198,7 +204,26 @@ class _Bounded(HTTPConnection):
 
 
 class _BoundedTls(_Bounded, HTTPSConnection):
-    pass
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        return _BoundedSocket(super()._connect_tls_proxy(hostname, sock))
+
+
+class _BoundedSocket:
+    """The connection with a proxy that speaks TLS; urllib3 uses it several times for one read of what is inside."""
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._sock = sock
+
+    def recv(self, size: int) -> bytes:
+        self._sock.settimeout(_attempt.get().remaining())
+        return self._sock.recv(size)
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(_attempt.get().remaining())
+        self._sock.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class _HttpPool(HTTPConnectionPool):
@@ -210,12 +235,32 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _BoundedAdapter(HTTPAdapter):
+    """Makes connections of the kinds above, with the TLS that the asynchronous client uses too."""
+
+    def __init__(self, verify: bool | str) -> None:
+        self._verify = verify
+        super().__init__()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         _bind(self.poolmanager)
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
-        return _bind(super().proxy_manager_for(proxy, **kwargs))
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> Any:
+        context = ssl_context(self._verify)
+        manager = self._manager(_attempt.get().proxy, context)
+        return manager.connection_from_url(str(request.url), pool_kwargs={"ssl_context": context})
+
+    def _manager(self, proxy: Proxy | None, context: ssl.SSLContext) -> PoolManager:
+        if proxy is None:
+            return cast(PoolManager, self.poolmanager)
+        if (proxy, context) not in self.proxy_manager:
+            self.proxy_manager.clear()
+            made = ProxyManager(proxy.url, proxy_headers=proxy.headers, proxy_ssl_context=context)
+            self.proxy_manager[proxy, context] = _bind(made)
+        return cast(PoolManager, self.proxy_manager[proxy, context])
+
+    def cert_verify(self, *_: Any) -> None:
+        """Do nothing: the context does it all."""
 
 
 def _bind(manager: PoolManager) -> PoolManager:

@@ -10,7 +10,6 @@ from typing import TypeVar
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.clients.transport import trusted
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest
@@ -34,8 +33,7 @@ class DrsClient:
         self.settings = settings
         self._observer = observer
         self._tokens = tokens
-        self._verify = trusted(settings.verify)
-        self._session = BoundedSession("DRS")
+        self._session = BoundedSession("DRS", settings.verify)
         #: The ``Date`` of the last response in seconds since the epoch: the clock of DRS, None where it sent none.
         self.last_server_time: float | None = None
 
@@ -82,7 +80,6 @@ class DrsClient:
                 request.url,
                 headers=dict(request.headers),
                 data=request.body,
-                verify=self._verify,
                 timeout=self.settings.timeout,
             )
         except DrsError as error:

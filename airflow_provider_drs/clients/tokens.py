@@ -12,7 +12,6 @@ from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity import v3
 
 from airflow_provider_drs.clients.session import BoundedSession
-from airflow_provider_drs.clients.transport import trusted
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
@@ -48,7 +47,7 @@ class TokenSource:
         self._error: DrsError | None = None
         # Redirects would carry the password to another host.
         self._session = session.Session(
-            session=BoundedSession("IAM"), verify=trusted(settings.verify), timeout=settings.timeout, redirect=False
+            session=BoundedSession("IAM", settings.verify), timeout=settings.timeout, redirect=False
         )
         self._plugin = None if settings.token else _password(settings)
 

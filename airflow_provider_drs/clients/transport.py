@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
+import stat
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from http.client import HTTPException, IncompleteRead
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies
 
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
@@ -23,6 +25,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnreachableError,
     one_line,
 )
+from airflow_provider_drs.protocol.http.proxy import Proxy, read_proxy
 
 # Bytes; no response of DRS or IAM is longer.
 MAX_BODY = 4 * 1024 * 1024
@@ -31,45 +34,61 @@ MAX_HEADER = 64 * 1024
 # As getaddrinfo has it: family, type, protocol, canonical name, address.
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
+_OTHER_ENCODINGS = ("br", "compress", "dcb", "dcz", "zstd")
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
 
 
-def trusted(verify: bool | str) -> bool | str:
-    """Return what ``requests`` takes as ``verify``: False, or the file or folder of the CAs to trust.
-
-    True means ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else the CAs of certifi.
-
-    :raises DrsConfigError: the CA file does not exist or holds no certificate.
-    """
-    if verify is False:
-        return False
-    if verify is True:
-        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-    ssl_context(verify)
-    return verify
-
-
-@lru_cache(maxsize=16)
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """Return the context for ``verify``; one per process, because making one takes tens of milliseconds.
+    """Return what both clients verify certificates with. It is kept: making one takes tens of milliseconds.
 
-    :raises DrsConfigError: as :func:`trusted`.
+    A CA file that has changed is read again. While that fails, perhaps because it is just being written, the
+    certificates that it held before stay trusted.
+
+    :param verify: False: nothing is verified. True: ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` where one is set, else
+        the CAs of certifi. Text: a CA file, or a folder of them.
+    :raises DrsConfigError: there is no such file, or it holds no certificate; the message tells what names it.
     """
     if verify is False:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    place = Path(str(trusted(True) if verify is True else verify))
+        return _unverified()
+    name, place = _named_file(verify)
+    kept = _contexts.get(place)
     try:
-        if place.is_dir():
-            return ssl.create_default_context(capath=place)
-        return ssl.create_default_context(cafile=place)
+        state = os.stat(place)
+        version = (state.st_mtime_ns, state.st_size, state.st_ino)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        folder = stat.S_ISDIR(state.st_mode)
+        made = ssl.create_default_context(capath=place) if folder else ssl.create_default_context(cafile=place)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        if kept is not None:
+            return kept[1]
         raise DrsConfigError(
-            f"{field_name('verify')} names a CA file that cannot be used: {one_line(str(place), 200)!r} "
-            f"({one_line(error, 120)})"
+            f"{name} names a CA file that cannot be used: {one_line(place, 200)!r} ({one_line(error, 120)})",
+            never_sent=True,
         ) from None
+    _contexts[place] = version, made
+    return made
+
+
+_contexts: dict[str, tuple[tuple[int, int, int], ssl.SSLContext]] = {}
+
+
+@cache
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _named_file(verify: bool | str) -> tuple[str, str]:
+    """Return what names the CA file, and its path."""
+    if isinstance(verify, str):
+        return field_name("verify"), verify
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if place := os.environ.get(variable):
+            return variable, place
+    return "certifi", certifi.where()
 
 
 def probed_socket(address: AddressInfo) -> socket.socket:
@@ -86,10 +105,21 @@ def probed_socket(address: AddressInfo) -> socket.socket:
     return made
 
 
-def environment_proxy(address: str) -> str | None:
-    """Return the proxy that ``requests`` takes for ``address``: the variables' ``HTTPS_PROXY``, ``NO_PROXY`` ..."""
-    proxy = select_proxy(address, get_environ_proxies(address))
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+def environment_proxy(address: str) -> Proxy | None:
+    """Return the proxy that ``HTTPS_PROXY`` or ``ALL_PROXY`` names for ``address``, unless ``NO_PROXY`` excepts it.
+
+    Plain http leads to this machine alone and has no proxy, which would be sent the token in the clear.
+
+    :raises DrsConfigError: the variable holds no address of an HTTP proxy.
+    """
+    if not address.startswith("https:"):
+        return None
+    proxies = get_environ_proxies(address)
+    for kind in ("https", "all"):
+        if value := proxies.get(kind):
+            lower = f"{kind}_proxy"
+            return read_proxy(value, lower if os.environ.get(lower) else lower.upper())
+    return None
 
 
 def decoded(body: bytes, encoding: str | None, sender: str) -> bytes:
@@ -102,7 +132,9 @@ def decoded(body: bytes, encoding: str | None, sender: str) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise DrsInvalidResponseError(f"{sender} answered in the encoding {one_line(encoding, 40)!r}")
+        # Of others only the kind: a server may echo a secret here.
+        kind = f"the encoding {encoding!r}" if encoding in _OTHER_ENCODINGS else "an unknown encoding"
+        raise DrsInvalidResponseError(f"{sender} answered in {kind}")
     unpack = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, as its header says
     try:
         plain = unpack.decompress(body, MAX_BODY + 1)
@@ -120,23 +152,65 @@ def too_long(sender: str) -> DrsInvalidResponseError:
     return DrsInvalidResponseError(f"{sender} answered more than {MAX_BODY} bytes")
 
 
-def network_error(error: BaseException, sender: str, address: str, *, sent: bool) -> DrsError:
-    """Return what ``error`` stands for: certificates need a person, everything else is transient.
+def network_error(
+    error: BaseException, sender: str, address: str, *, sent: bool, proxy: Proxy | None = None
+) -> DrsError:
+    """Return what ``error`` stands for: a certificate or a refusing proxy needs a person, all else is transient.
 
     :param sender: "DRS" or "IAM", for the message.
     :param address: where the request was to go.
     :param sent: a byte of the request may have left this machine; False where none has, provably.
+    :param proxy: the proxy on the way.
     """
     failures = list(_causes(error))
-    for cause in () if sent else failures:
+    who = f"{sender} at {address}"
+    if sent:
+        kind, what = _what_happened(failures)
+        return kind(f"{who} {what}")
+    if proxy is not None:
+        if status := next(filter(None, map(_refusal, failures)), None):
+            return _proxy_refuses(proxy, status, who)
+        who = str(proxy) if any(_at_proxy(cause, proxy) for cause in failures) else f"{who}, through {proxy},"
+    for cause in failures:
         # aiohttp derives errors from those of ssl without giving them their attributes; the original is behind them.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             reason = one_line(cause.verify_message or cause, 200)
-            return DrsTlsError(f"the certificate of {sender} at {address} does not verify: {reason}", never_sent=True)
+            return DrsTlsError(f"the certificate of {who} does not verify: {reason}", never_sent=True)
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS:
-            return DrsTlsError(f"{sender} at {address} does not speak TLS: {cause.reason}", never_sent=True)
+            return DrsTlsError(f"{who} does not speak TLS: {cause.reason}", never_sent=True)
     kind, what = _what_happened(failures)
-    return kind(f"{sender} at {address} {what}", never_sent=not sent)
+    return kind(f"{who} {what}", never_sent=True)
+
+
+def _refusal(cause: BaseException) -> int | None:
+    """Return the HTTP status with which a proxy refused to make a connection."""
+    if type(cause).__name__ == "ClientHttpProxyError":
+        return int(getattr(cause, "status", 0)) or None
+    told = re.match(r"Tunnel connection failed: (\d{3})", str(cause)) if isinstance(cause, OSError) else None
+    return int(told[1]) if told else None
+
+
+def _proxy_refuses(proxy: Proxy, status: int, target: str) -> DrsError:
+    if status == 407:
+        wants = "refuses user and password" if proxy.authorization else "wants a user and a password"
+        return DrsConfigError(
+            f"{proxy} {wants} (HTTP 407): set them in {proxy.variable}", http_status=status, never_sent=True
+        )
+    # A status of the kind 4xx is what the proxy is told to do; of another kind, it is in trouble.
+    decided = 400 <= status < 500 and status not in (408, 425, 429)
+    kind = DrsConfigError if decided else DrsUnreachableError
+    return kind(f"{proxy} makes no connection to {target} (HTTP {status})", http_status=status, never_sent=True)
+
+
+def _at_proxy(cause: BaseException, proxy: Proxy) -> bool:
+    """Tell whether the proxy itself could not be reached, or its certificate not be verified."""
+    if type(cause).__name__ in ("ProxyError", "ClientProxyConnectionError"):
+        return True
+    if type(cause).__name__ not in ("ClientConnectorCertificateError", "ClientConnectorSSLError"):
+        return False
+    parts = urlsplit(proxy.url)
+    place = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    return (getattr(cause, "host", None), getattr(cause, "port", None)) == place
 
 
 def _what_happened(failures: list[BaseException]) -> tuple[type[DrsError], str]:

@@ -122,7 +122,7 @@ class DrsError(Exception):
 
 
 class DrsConfigError(DrsError):
-    """The Airflow connection lacks a field or holds a malformed one; nothing was sent."""
+    """The Airflow connection, or a variable of the environment that it relies on, is wrong; nothing was sent."""
 
 
 class DrsArgumentError(DrsError):

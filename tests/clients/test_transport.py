@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_drs.clients.transport import ssl_context
+from airflow_provider_drs.clients.transport import decoded, ssl_context
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
+    DrsError,
+    DrsInvalidResponseError,
     DrsTlsError,
 )
 from airflow_provider_drs.simulator import Simulator
 
 from .helpers import (
     ASK,
+    JOB_ID,
     STARTED,
     Connect,
     refused,
@@ -94,8 +97,61 @@ def test_authorities_of_the_environment_are_trusted(
     simulator: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(simulator.ca_file))
-    ssl_context.cache_clear()  # made once per process, in another environment
-    try:
-        assert connect(settings_of(simulator, verify=True)).call(ASK) == STARTED
-    finally:
-        ssl_context.cache_clear()
+    assert connect(settings_of(simulator, verify=True)).call(ASK) == STARTED
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "no-pem"])
+@pytest.mark.parametrize("iam", [False, True], ids=["drs", "iam"])
+def test_authorities_of_the_environment_that_cannot_be_used_are_named(
+    simulator: Simulator,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+    content: str | None,
+    iam: bool,
+) -> None:
+    if content:
+        (tmp_path / "bundle.pem").write_text(content)
+    monkeypatch.setenv(variable, str(tmp_path / "bundle.pem"))
+    error = refused(connect, settings_of(simulator, verify=True) if iam else with_own_token(simulator, verify=True))
+    assert type(error) is DrsConfigError
+    assert error.never_sent
+    begin = f"Connection 'drs_test', job '{JOB_ID}': {variable} names a CA file that cannot be used"
+    assert str(error).startswith(begin)
+
+
+def test_a_ca_file_that_is_replaced_counts_at_the_next_connection(
+    simulator: Simulator, connect: Connect, tmp_path: Path
+) -> None:
+    """And one that is just being written leaves the CAs that it held before."""
+    place, right = tmp_path / "ca.pem", Path(str(simulator.ca_file)).read_bytes()
+    place.write_bytes(trustme.CA().cert_pem.bytes())
+    client = connect(with_own_token(simulator, verify=str(place)))
+
+    def error() -> type[DrsError]:
+        with pytest.raises(DrsError) as caught:
+            client.call(ASK)
+        return type(caught.value)
+
+    accepted = DrsAuthenticationError  # of a made-up token: that DRS looks at it is enough
+    assert error() is DrsTlsError
+    place.write_bytes(right)
+    assert error() is accepted
+    place.write_bytes(right[: len(right) // 2])
+    assert error() is accepted
+    place.unlink()
+    assert error() is accepted
+    place.write_bytes(trustme.CA().cert_pem.bytes())
+    assert error() is DrsTlsError
+
+
+def test_a_folder_of_cas(simulator: Simulator, tmp_path: Path) -> None:
+    assert ssl_context(str(tmp_path)) is ssl_context(str(tmp_path))
+
+
+@pytest.mark.parametrize(("encoding", "says"), [("br", "the encoding 'br'"), ("gAAAAAB-token", "an unknown encoding")])
+def test_an_encoding_that_was_not_asked_for(encoding: str, says: str) -> None:
+    with pytest.raises(DrsInvalidResponseError, match=f"^DRS answered in {says}$"):
+        decoded(b"x", encoding, "DRS")
