@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
-    "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsPermissionError "
+    "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsNoSuchCallError DrsPermissionError "
     "DrsRecordError DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
     "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
     "DrsUnreachableError DrsWrongStateError"

@@ -18,6 +18,7 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, STANDARD_FIELDS
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.protocol import settings as settings_module
+from airflow_provider_drs.protocol.codes import DRS_CODES
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.record import TRANSITIONS
@@ -190,6 +191,14 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
         for name in re.findall(r"\(`(Drs\w+Error)`\)", line):
             waits = "| waits" in line
             assert issubclass(ERRORS[name], DrsTransientError) is waits, line
+
+
+def test_the_sensor_page_has_every_code() -> None:
+    table = (ROOT / "docs" / "sensor.md").read_text().partition("## Verdicts")[2].partition("\nOn success")[0]
+    named = set(re.findall(r"\b(?:M|KE)\d+", table))
+    for first, last in re.findall(r"M(\d+) to M(\d+)", table):
+        named |= {f"M{number:05}" for number in range(int(first), int(last) + 1)}
+    assert {f"DRS.{code}" for code in named} == set(DRS_CODES)
 
 
 def test_the_switchover_page_has_every_parameter_and_the_runbook_every_failure() -> None:

@@ -72,6 +72,41 @@ VERDICTS = [
         real=True,
     ),
     _lasts(
+        "complete beside an error",
+        exceptions.DrsUnknownStatusError,
+        *("SWITCH_VIP_COMPLETE beside the error DRS.M01501", "Service error"),
+        fault=Fault.json({"id": JOB, "status": COMPLETE, "error_code": "DRS.M01501", "error_msg": "Service error."}),
+    ),
+    _passes(
+        "failed and complete in one response",
+        Fault.raw(f'{{"id": "{JOB}", "status": "{COMPLETE}", "status": "{FAILED}"}}'),
+    ),
+    _lasts(
+        "failed, its text in GBK",
+        exceptions.DrsSwitchoverFailedError,
+        "DRS.M00999",
+        fault=Fault.raw(
+            f'{{"id": "{JOB}", "status": "{FAILED}", "error_code": "DRS.M00999", "error_msg": "虚拟IP"}}'.encode("gbk")
+        ),
+    ),
+    _passes(
+        "too frequent, job by job",
+        Fault.json({"count": 1, "results": [{"id": JOB, "status": "failed", "error_code": "DRS.M01503"}]}, 400),
+    ),
+    _lasts(
+        "gone, job by job",
+        exceptions.DrsJobNotFoundError,
+        *("HTTP 400", "DRS.M00289"),
+        fault=Fault.json({"count": 1, "results": [{"id": JOB, "status": "failed", "error_code": "DRS.M00289"}]}, 400),
+    ),
+    _lasts(
+        "a region without the call",
+        exceptions.DrsNoSuchCallError,
+        *("HTTP 404", "APIG.0101", "This cloud or region has no such call"),
+        fault=Fault.status(404, "APIG.0101"),
+        real=True,
+    ),
+    _lasts(
         "a status that is no text", exceptions.DrsUnknownStatusError, fault=Fault.json({"id": JOB, "status": {"x": 1}})
     ),
     _passes("429", Fault.too_many()),

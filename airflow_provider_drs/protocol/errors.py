@@ -17,6 +17,7 @@
     ├── DrsPermissionError         the user may not do this
     ├── DrsRequestError            the request is wrong
     │   ├── DrsJobNotFoundError    no such task (any more)
+    │   ├── DrsNoSuchCallError     this cloud or region has no such call
     │   └── DrsWrongStateError     not possible in the task's current state
     ├── DrsRedirectError           an answer that points elsewhere
     ├── DrsTlsError                the server's certificate does not verify
@@ -142,7 +143,7 @@ class DrsBusyError(DrsTransientError):
 
 
 class DrsServerError(DrsTransientError):
-    """The service or a gateway before it failed: HTTP 5xx, DRS.M00004, DRS.M01501."""
+    """The service or a gateway before it failed, or said nothing: HTTP 5xx, DRS.M00002, DRS.M00004, DRS.M01501."""
 
 
 class DrsUnreachableError(DrsTransientError):
@@ -193,9 +194,18 @@ class DrsRequestError(DrsError):
 
 
 class DrsJobNotFoundError(DrsRequestError):
-    """No such task, or it was deleted or released: HTTP 404, DRS.M05003, DRS.M05004."""
+    """No such task, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
 
     hint = "Check the job id (of a cross-AZ task, the parent's), the project and the region; the task may be deleted"
+
+
+class DrsNoSuchCallError(DrsRequestError):
+    """This cloud or region has no such call: HTTP 404 with APIG.0101 or APIGW.0101. It says nothing about the job."""
+
+    hint = (
+        f"This cloud or region has no such call: check {field_name('host')} and {field_name('region')}. The switchover "
+        "calls are documented for Open Telekom Cloud only"
+    )
 
 
 class DrsWrongStateError(DrsRequestError):

@@ -14,9 +14,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from airflow_provider_drs.protocol.codes import NO_RESULT, TOKEN_REFUSED
 from airflow_provider_drs.protocol.errors import DrsError, DrsTokenRefusedError
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
-from airflow_provider_drs.protocol.http.response import NO_RESULT, TOKEN_REFUSED, HttpResponse, parse
+from airflow_provider_drs.protocol.http.response import HttpResponse, parse
 
 R = TypeVar("R")
 

@@ -15,32 +15,30 @@ from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.codes import Meaning, meaning
 from airflow_provider_drs.protocol.errors import one_line
 from airflow_provider_drs.protocol.http.redaction import may_contain, redact, redact_bytes
 
-NO_RESULT = "DRS.M00002"
-TOKEN_REFUSED = "DRS.M00100"  # noqa: S105 - a code
 MAX_RETRY_AFTER = 3600.0
 _MAX_CACHED_BODY = 512  # bytes; a response about one job is shorter
 
 JsonObject = Mapping[str, object]
 R = TypeVar("R")
 
-_ERROR_CLASSES: dict[str, type[errors.DrsError]] = {
-    "DRS.M01503": errors.DrsThrottledError,
-    "DRS.M01504": errors.DrsBusyError,
-    "DRS.M00004": errors.DrsServerError,
-    "DRS.M01501": errors.DrsServerError,
-    TOKEN_REFUSED: errors.DrsTokenRefusedError,
-    "DRS.M00101": errors.DrsPermissionError,
-    "DRS.M00102": errors.DrsPermissionError,
-    "DRS.M00103": errors.DrsPermissionError,
-    "DRS.M00105": errors.DrsPermissionError,
-    "DRS.M00261": errors.DrsPermissionError,
-    "DRS.M05003": errors.DrsJobNotFoundError,
-    "DRS.M05004": errors.DrsJobNotFoundError,
-    "DRS.M00304": errors.DrsWrongStateError,
+_ERROR_CLASSES: dict[Meaning, type[errors.DrsError]] = {
+    Meaning.THROTTLED: errors.DrsThrottledError,
+    Meaning.BUSY: errors.DrsBusyError,
+    Meaning.SERVICE_FAILED: errors.DrsServerError,
+    Meaning.SAYS_NOTHING: errors.DrsServerError,
+    Meaning.TOKEN_REFUSED: errors.DrsTokenRefusedError,
+    Meaning.NO_PERMISSION: errors.DrsPermissionError,
+    Meaning.WRONG_REQUEST: errors.DrsRequestError,
+    Meaning.JOB_GONE: errors.DrsJobNotFoundError,
+    Meaning.WRONG_STATE: errors.DrsWrongStateError,
+    Meaning.NO_SUCH_CALL: errors.DrsNoSuchCallError,
 }
+# What says the service is not always UTF-8: an error text may come in Chinese or with umlauts.
+_ENCODINGS = ("utf-8", "gb18030", "latin-1")
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,8 @@ def read(response: HttpResponse, sender: str = "DRS") -> JsonObject:
     body = _json_object(response.body)
     code, text = _error_fields(body)
     if not 200 <= response.status < 300:
+        if not code:
+            code, text = _error_of_results(body, response.status) or (code, text)
         _raise(fault_class(code, response.status), response, what, code, text or _beginning(response.body))
     if body is None:
         why = _beginning(response.body)
@@ -128,7 +128,7 @@ def iam_error(response: HttpResponse) -> errors.DrsError:
         read(response, "IAM")
     except (errors.DrsTransientError, errors.DrsRedirectError) as error:
         return error
-    except errors.DrsJobNotFoundError as error:
+    except (errors.DrsJobNotFoundError, errors.DrsNoSuchCallError) as error:
         text = f"{error.message}; {field_name('auth_url')} does not lead to an IAM that speaks Keystone v3"
         return errors.DrsConfigError(text, http_status=error.http_status)
     except errors.DrsError as error:
@@ -139,8 +139,9 @@ def iam_error(response: HttpResponse) -> errors.DrsError:
 
 def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
     """Return the class of error that a code of the service, or failing that an HTTP status, stands for."""
-    if code in _ERROR_CLASSES:
-        return _ERROR_CLASSES[code]
+    known = meaning(code, status)
+    if known:
+        return _ERROR_CLASSES[known]
     if status == 401 and not (code or "").startswith("DRS."):
         return errors.DrsTokenRefusedError
     if status in (401, 403):
@@ -212,10 +213,34 @@ def _raise(
 
 def _json_object(body: bytes) -> dict[str, object] | None:
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_object)
+    except UnicodeDecodeError:
+        value = _in_another_encoding(body)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _in_another_encoding(body: bytes) -> object:
+    """Return the JSON of a body that is not UTF-8, its text as well as it can be read; None for what is no JSON.
+
+    Only the last byte of a character that is not read well can be taken for a sign of JSON, the backslash: then another
+    encoding fits.
+    """
+    for encoding in _ENCODINGS:
+        try:
+            return json.loads(body.decode(encoding, "replace"), object_pairs_hook=_object)
+        except (ValueError, RecursionError):
+            pass
+    return None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON; one with a key that says two things says nothing."""
+    found = dict(pairs)
+    if len(found) != len(pairs) and any(found[key] != value for key, value in pairs):
+        raise ValueError("a key has two values")
+    return found
 
 
 def _error_fields(body: JsonObject | None) -> tuple[str | None, str | None]:
@@ -227,6 +252,21 @@ def _error_fields(body: JsonObject | None) -> tuple[str | None, str | None]:
         return display_text(inner.get("error_code") or inner.get("code")), display_text(inner.get("message"))
     text = next((body[k] for k in ("error_msg", "error_message", "message") if body.get(k)), None)
     return display_text(body.get("error_code") or body.get("code")), display_text(text)
+
+
+def _error_of_results(body: JsonObject | None, status: int) -> tuple[str, str] | None:
+    """Return code and text of a refusal that is told job by job, as in a 2xx; None where there is none.
+
+    Of several the one counts that no later request mends: a caller who asked about many jobs asks about each then.
+    """
+    results = (body or {}).get("results")
+    items = [item for item in results if isinstance(item, dict)] if isinstance(results, list) else []
+    told = [(code, text, item) for item in items for code, text in [_error_fields(item)] if code]
+    told.sort(key=lambda found: issubclass(fault_class(found[0], status), errors.DrsTransientError))
+    for code, text, item in told:
+        job_id = compare_text(item.get("id")) or compare_text(item.get("job_id"))
+        return code, " ".join(x for x in (text, f"(job {job_id!r})" if job_id else "") if x)
+    return None
 
 
 def _beginning(body: bytes) -> str:

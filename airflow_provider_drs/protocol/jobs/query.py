@@ -11,6 +11,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsBusyError,
     DrsError,
     DrsInvalidResponseError,
+    DrsNoSuchCallError,
     DrsPermissionError,
     DrsRequestError,
     DrsServerError,
@@ -92,7 +93,7 @@ def may_be_one_jobs_fault(query: Query, error: DrsError, times: int) -> bool:
     :param times: how often such a request has failed, one time after the other. What may pass is given a second chance,
         so that a DRS in trouble is not asked once for every wait.
     """
-    if not isinstance(query, JobsQuery):
+    if not isinstance(query, JobsQuery) or isinstance(error, DrsNoSuchCallError):
         return False
     if isinstance(error, (DrsBusyError, DrsInvalidResponseError)):
         return times > 1

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, DrsRequestError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text
+from airflow_provider_drs.protocol.switchover.status import told_status
 
 MODES = ("source", "target")
 
@@ -56,10 +57,11 @@ def switch_vip(job_id: str, mode: str) -> Call[str | None]:
 
 def switchover_reply(body: JsonObject) -> SwitchoverReply:
     """Read the response to ``get-switch-vip-status``; see "Querying the Switchover Result", table 3."""
+    code = display_text(body.get("error_code"))
     return SwitchoverReply(
         job_id=compare_text(body.get("id")),
-        status=compare_text(body.get("status")),
-        error_code=display_text(body.get("error_code")),
+        status=told_status(compare_text(body.get("status")), code),
+        error_code=code,
         error_msg=display_text(body.get("error_msg")) or display_text(body.get("error_message")),
     )
 

@@ -39,3 +39,13 @@ def switchover_state(status: str | None) -> SwitchoverState:
     if status is None or status == "":
         return SwitchoverState.NOT_BEGUN
     return _MEANINGS.get(status, SwitchoverState.UNKNOWN)
+
+
+def told_status(status: str | None, error_code: str | None) -> str | None:
+    """Return the status that a response tells.
+
+    One that says complete and names an error contradicts itself: what it tells is no status we know, so that it is
+    taken neither for an end nor for a baseline.
+    """
+    contradicts = bool(error_code) and switchover_state(status) is SwitchoverState.DONE
+    return f"{status} beside the error {error_code}" if contradicts else status

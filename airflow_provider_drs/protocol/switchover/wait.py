@@ -162,9 +162,8 @@ class SwitchoverWait(PollingWait):
             return self._give_up(job_mismatch(reply, self.job_id))
         state = switchover_state(reply.status)
         if state is SwitchoverState.UNKNOWN:
-            return self._give_up(
-                DrsUnknownStatusError(f"answered the status {reply.status!r}, which is not documented")
-            )
+            text = f"answered the status {reply.status!r}, which is not documented"
+            return self._give_up(DrsUnknownStatusError(": ".join(x for x in (text, reply.error_msg) if x)))
         lines = self.patience.recovered(at)
         confidence = self._judge(reply, sent)
         lines += self._changes(state, reply, at, confidence)

@@ -133,10 +133,10 @@ def test_an_empty_result_is_the_reply_that_nothing_has_begun(outcome: HttpRespon
 
 
 @pytest.mark.parametrize("outcome", NOTHING)
-def test_a_call_that_knows_no_empty_result_fails_on_it(outcome: HttpResponse) -> None:
+def test_to_a_call_that_knows_no_empty_result_it_says_nothing_either_way(outcome: HttpResponse) -> None:
     steps, _ = begin(list_one_job())
     error = failure(steps, outcome)
-    assert isinstance(error, errors.DrsRequestError)
+    assert isinstance(error, errors.DrsServerError)
     assert error.error_code == "DRS.M00002"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol import errors
+from airflow_provider_drs.protocol.codes import DRS_CODES
 from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.switchover import calls
@@ -45,7 +46,7 @@ class Refusal:
 CODES: dict[type[errors.DrsError], list[tuple[int, str]]] = {
     errors.DrsThrottledError: [(400, "DRS.M01503")],
     errors.DrsBusyError: [(202, "DRS.M01504")],
-    errors.DrsServerError: [(500, "DRS.M00004"), (422, "DRS.M01501")],
+    errors.DrsServerError: [(500, "DRS.M00004"), (422, "DRS.M01501"), (422, "DRS.M00002")],
     errors.DrsTokenRefusedError: [(403, "DRS.M00100")],
     errors.DrsPermissionError: [
         (401, "DRS.M00103"), (403, "DRS.M00102"), (404, "DRS.M00101"), (400, "DRS.M00105"), (403, "DRS.M00261"),
@@ -56,8 +57,10 @@ CODES: dict[type[errors.DrsError], list[tuple[int, str]]] = {
             *("M00007", "M00200", "M00201", "M00202", "M00210", "M00211", "M00273", "KE0002"),
             *(f"M00{number}" for number in range(299, 309) if number != 304),
         )
-    ] + [(422, "DRS.M00002")],
-    errors.DrsJobNotFoundError: [(404, "DRS.M05003"), (400, "DRS.M05003"), (400, "DRS.M05004")],
+    ],
+    errors.DrsJobNotFoundError: [
+        (404, "DRS.M05003"), (400, "DRS.M05003"), (400, "DRS.M05004"), (400, "DRS.M00289"),
+    ],
     errors.DrsWrongStateError: [(400, "DRS.M00304")],
 }  # fmt: skip
 
@@ -69,6 +72,12 @@ def documented() -> list[Any]:
             for key in ("error_msg", "error_message"):
                 row = Refusal(refusal(status, code, key), error, code, says=[code, f"text of {code}", f"HTTP {status}"])
                 rows.append(pytest.param(row, id=f"{status}-{code}-{key}"))
+            # Told job by job it is read alike, and the job is named.
+            item = {"status": "failed", "error_code": code, "error_msg": f"text of {code}"}
+            for name in ("id", "job_id"):
+                inside = answer(status if status != 202 else 400, {"count": 1, "results": [{name: JOB, **item}]})
+                row = Refusal(inside, error, code, says=[f"HTTP {inside.status}: {code}: text of {code} (job '{JOB}')"])
+                rows.append(pytest.param(row, id=f"{status}-{code}-in-results-{name}"))
             # The code decides, whatever the HTTP status: also inside a 2xx, with and without the word "failed".
             rows.append(pytest.param(Refusal(refusal(200, code), error, code), id=f"200-{code}"))
             failed = answer(202, {"id": JOB, "status": "failed", "error_code": code, "error_msg": "no"})
@@ -138,12 +147,55 @@ OTHER = [
                         errors.DrsTokenRefusedError, "401", says=["Sign in"]), id="in-the-spelling-of-keystone"),
     pytest.param(Refusal(answer(500, {"error_code": ["a", {"b": 1}], "error_msg": 5}), errors.DrsServerError,
                         '["a", {"b": 1}]', says=["5"]), id="code-is-a-list"),
-    pytest.param(Refusal(answer(200, {"error_code": "DRS.M00002", "status": None}), errors.DrsRequestError,
+    pytest.param(Refusal(answer(200, {"error_code": "DRS.M00002", "status": None}), errors.DrsServerError,
                         "DRS.M00002"), id="200-M00002-null-status"),
     pytest.param(Refusal(answer(500, b"x" * 5000), errors.DrsServerError, says=["…"]), id="a-long-body"),
     pytest.param(Refusal(answer(500, b"line\r\n\x1b[31mred\x00"), errors.DrsServerError, says=["line [31mred"]),
                  id="control-characters"),
 ]  # fmt: skip
+
+
+def results(*items: object, status: int = 400, **top: object) -> HttpResponse:
+    return answer(status, {"count": len(items), "results": list(items), **top})
+
+
+GONE, FREQUENT = {"id": "a", "error_code": "DRS.M05004"}, {"id": "b", "error_code": "DRS.M01503"}
+RESULTS = [
+    pytest.param(Refusal(results(GONE, FREQUENT), errors.DrsJobNotFoundError, "DRS.M05004", says=["job 'a'"]),
+                 id="what-no-request-mends-first"),
+    pytest.param(Refusal(results(FREQUENT, GONE), errors.DrsJobNotFoundError, "DRS.M05004", says=["job 'a'"]),
+                 id="what-no-request-mends-last"),
+    pytest.param(Refusal(results({"id": "c", "status": "success"}, FREQUENT), errors.DrsThrottledError, "DRS.M01503",
+                        says=["job 'b'"]), id="some-succeed"),
+    pytest.param(Refusal(results(GONE, error_code="DRS.M00201"), errors.DrsRequestError, "DRS.M00201"),
+                 id="the-top-level-counts-first"),
+    pytest.param(Refusal(results({"error_code": "DRS.M01503"}), errors.DrsThrottledError, "DRS.M01503"), id="no-id"),
+    pytest.param(Refusal(results(GONE, status=500), errors.DrsJobNotFoundError, "DRS.M05004"), id="500"),
+    pytest.param(Refusal(results({"id": "a", "error_code": "DRS.M99999"}, status=401), errors.DrsPermissionError,
+                        "DRS.M99999"), id="401-unknown-code"),
+    pytest.param(Refusal(results({"id": "a", "error_code": "X.1"}), errors.DrsRequestError, "X.1"), id="unknown-code"),
+    *(pytest.param(Refusal(answer(400, {"results": value}), errors.DrsRequestError), id=f"no-results-{value}")
+      for value in ([], None, "x", [None], [{"id": "a"}], {"error_code": "DRS.M01503"}, [["DRS.M01503"]])),
+    *(pytest.param(Refusal(answer(404, {"error_code": f"{gateway}.0101", "error_msg": "not published"}),
+                          errors.DrsNoSuchCallError, f"{gateway}.0101", says=["HTTP 404", "not published"]), id=gateway)
+      for gateway in ("APIG", "APIGW")),
+    pytest.param(Refusal(answer(405, {"error_code": "APIG.0101"}), errors.DrsRequestError, "APIG.0101"), id="405"),
+]  # fmt: skip
+# A key that says two things says nothing, wherever it stands; one that says the same twice is harmless.
+TWICE = [
+    pytest.param(Refusal(answer(200, body), errors.DrsInvalidResponseError, says=["JSON object"]), id=body.decode())
+    for body in (
+        b'{"id": "j", "status": "SWITCH_VIP_FAILED", "status": "SWITCH_VIP_COMPLETE"}',
+        b'{"id": "j", "status": "SWITCH_VIP_COMPLETE", "status": null}',
+        b'{"id": "a", "id": "b", "status": "SWITCH_VIP_COMPLETE"}',
+        b'{"results": [{"id": "a", "status": "CREATING", "status": "INCRE_TRANSFER_STARTED"}]}',
+    )
+] + [
+    pytest.param(
+        Refusal(answer(400, b'{"error_code": "DRS.M01503", "error_code": "DRS.M05004"}'), errors.DrsRequestError),
+        id="two-codes",
+    )
+]
 
 USERINFO = {
     "https://console.example/login": "https://console.example/login",
@@ -176,7 +228,7 @@ def garbled() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("row", [*documented(), *undocumented(), *garbled(), *redirects(), *OTHER])
+@pytest.mark.parametrize("row", [*documented(), *undocumented(), *garbled(), *redirects(), *OTHER, *RESULTS, *TWICE])
 def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
     with pytest.raises(errors.DrsError) as caught:
         responses.read(row.answer, "Somebody")
@@ -188,6 +240,46 @@ def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
         assert text in error.message
     for text in row.hides:
         assert text not in f"{error} {error.to_dict()}"
+
+
+def test_every_code_of_the_table_has_a_row() -> None:
+    assert {code for pairs in CODES.values() for _, code in pairs} == set(DRS_CODES)
+
+
+def test_a_region_without_the_call_says_so_and_says_nothing_of_the_job() -> None:
+    with pytest.raises(errors.DrsNoSuchCallError) as caught:
+        responses.read(answer(404, {"error_code": "APIGW.0101", "error_msg": "API does not exist"}))
+    for text in ("HTTP 404", "APIGW.0101", "This cloud or region has no such call", "(host)", "(region)"):
+        assert text in str(caught.value)
+    assert "job" not in str(caught.value)
+
+
+def test_a_key_that_says_the_same_twice_is_read() -> None:
+    assert responses.read(answer(200, b'{"id": "j", "id": "j", "status": null}')) == {"id": "j", "status": None}
+
+
+CHINESE, UMLAUTS = "任务正在执行其他操作", "Schlüssel ungültig: ü"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "shown"),
+    [
+        (CHINESE, "utf-8", CHINESE),
+        (CHINESE, "gbk", "\ufffd"),
+        (UMLAUTS, "latin-1", "Schl\ufffdssel"),
+        # The last byte of these is a backslash, before the quote that ends the text.
+        ("昞", "gbk", "昞"),
+        ("\\", "utf-16", "\\"),
+    ],
+)
+def test_a_text_in_any_encoding_does_not_hide_the_status(text: str, encoding: str, shown: str) -> None:
+    escaped = text.replace("\\", "\\\\")
+    body = f'{{"id": "{JOB}", "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_msg": "{escaped}"}}'
+    reply = responses.parse(calls.switchover_reply, answer(200, body.encode(encoding)))
+    assert (reply.job_id, reply.status, reply.error_code) == (JOB, "SWITCH_VIP_FAILED", "DRS.M1")
+    assert shown in (reply.error_msg or "")
+    with pytest.raises(errors.DrsBusyError):
+        responses.read(answer(400, f'{{"error_code": "DRS.M01504", "error_msg": "{escaped}"}}'.encode(encoding)))
 
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER.items())
@@ -206,6 +298,7 @@ IAM = [
     (answer(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsAuthenticationError, "No domain"),
     (answer(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsAuthenticationError, "locked"),
     (answer(404, HTML), errors.DrsConfigError, "auth_url"),
+    (answer(404, {"error_code": "APIG.0101"}), errors.DrsConfigError, "auth_url"),
     (answer(302, b"", location="https://login.example/?a"), errors.DrsRedirectError, "https://login.example/"),
     (answer(429, b"", retry_after="4"), errors.DrsThrottledError, "429"),
     (answer(500, HTML), errors.DrsServerError, "500"),

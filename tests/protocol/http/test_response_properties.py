@@ -44,6 +44,7 @@ def check_reply(body: dict[str, object]) -> None:
         assert body["id"] == strategies.JOB
     if switchover_state(reply.status) is SwitchoverState.DONE:
         assert body["status"] == SwitchoverStatus.COMPLETE
+        assert not reply.error_code
     if switchover_state(reply.status) is SwitchoverState.FAILED:
         assert body["status"] == SwitchoverStatus.FAILED
 

@@ -47,6 +47,20 @@ REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
         SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE", "", None),
         SwitchoverState.DONE,
     ),
+    # A status that its own error contradicts is neither an end nor a baseline.
+    *(
+        (
+            {"id": JOB, "status": "SWITCH_VIP_COMPLETE", "error_code": code, "error_msg": "no IP"},
+            SwitchoverReply(JOB, f"SWITCH_VIP_COMPLETE beside the error {code}", str(code), "no IP"),
+            SwitchoverState.UNKNOWN,
+        )
+        for code in ("DRS.M01501", "DRS.M99999", "0", 5)
+    ),
+    (
+        {"id": JOB, "status": "SWITCH_VIP_START", "error_code": "DRS.M01501"},
+        SwitchoverReply(JOB, "SWITCH_VIP_START", "DRS.M01501"),
+        SwitchoverState.RUNNING,
+    ),
     ({"id": JOB, "status": None}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
     ({"id": JOB, "status": ""}, SwitchoverReply(JOB, ""), SwitchoverState.NOT_BEGUN),
     ({"id": JOB}, SwitchoverReply(JOB, None), SwitchoverState.NOT_BEGUN),
