@@ -160,6 +160,10 @@ class Standalone:
         """Return the task instance."""
         return dict(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"))
 
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return all task instances of the run."""
+        return list(self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+
     def state(self, dag_id: str, run_id: str, *states: str, task_id: str = "wait", seconds: float = 120) -> str:
         """Wait until the task is in one of ``states``; return which."""
 

@@ -9,6 +9,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,34 @@ KILLS = [
     Kill("before failed is saved", final=FAILED, outcome="failed"),
     Kill("after failed is saved", final=FAILED, outcome="failed"),
 ]
+
+
+@dataclass(frozen=True)
+class KilledCutover:
+    """Where a worker is killed in a cutover, and what becomes of the whole."""
+
+    stop_at: str
+    final: str = COMPLETE
+    verification: str = "passes"
+    modes: tuple[str, ...] = ("target",)
+    done: str = "success"
+
+
+ROLLED_BACK: Any = {"modes": ("target", "source"), "done": "upstream_failed"}
+CUTOVERS = [
+    KilledCutover("after done is saved"),
+    KilledCutover("in verify"),
+    KilledCutover("in verify", verification="fails", **ROLLED_BACK),
+    KilledCutover("before rollback_gate"),
+    KilledCutover("before rollback_gate", final=FAILED, **ROLLED_BACK),
+    KilledCutover("after rollback_gate", final=FAILED, **ROLLED_BACK),
+    KilledCutover("after rollback_gate", verification="fails", **ROLLED_BACK),
+    KilledCutover("after failed is saved", final=FAILED, **ROLLED_BACK),
+    # Nobody can know whether the request had gone out: nothing is rolled back.
+    KilledCutover("after intended is saved", modes=(), done="upstream_failed"),
+    KilledCutover("before done"),
+    KilledCutover("after done"),
+]
 CASES = [(way, kill) for way in ("poke", "deferrable") for kill in KILLS]
 
 
@@ -72,6 +101,11 @@ def runs(cloud: Simulator, airflow: Standalone, kill_place: Path) -> dict[str, s
         job = Job(_job(case), no_switchover="null", start_after=after, start_lasts=lasts, final=case[1].final)
         cloud.add_job(job)
         started[job.job_id] = airflow.start(f"killed_{case[0]}", job_id=job.job_id, stop_at=case[1].stop_at)
+    for number, killed in enumerate(CUTOVERS):
+        job = Job(numbered_job(300 + number), no_switchover="null", start_lasts=1, final=killed.final)
+        cloud.add_job(job)
+        conf = {"job_id": job.job_id, "stop_at": killed.stop_at, "verification": killed.verification}
+        started[job.job_id] = airflow.start("killed_cutover", **conf)
     waiting = set(started)
 
     def kill_who_has_come() -> bool:
@@ -88,7 +122,7 @@ def runs(cloud: Simulator, airflow: Standalone, kill_place: Path) -> dict[str, s
 
 def test_each_worker_is_killed_at_its_step(runs: dict[str, str]) -> None:
     """Other tests run while the retries wait, see ``GROUPS`` in ``tests/conftest.py``."""
-    assert len(runs) == len(CASES)
+    assert len(runs) == len(CASES) + len(CUTOVERS)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[1].stop_at}, {case[1].outcome}")
@@ -107,6 +141,28 @@ def test_one_switchover_and_the_right_end(
     for key in ("return_value", "switchover"):
         evidence = airflow.xcom(f"killed_{way}", run, key, task_id="switch")
         assert (evidence["outcome"], evidence["job_id"]) == (kill.outcome, job)
+
+
+@pytest.mark.parametrize("number", range(len(CUTOVERS)), ids=lambda number: f"{number}: {CUTOVERS[number].stop_at}")
+def test_one_cutover_and_one_rollback_at_most(
+    number: int, cloud: Simulator, airflow: Standalone, runs: dict[str, str]
+) -> None:
+    killed, job = CUTOVERS[number], numbered_job(300 + number)
+    run = runs[job]
+    # Where the switchover fails, ``done`` has its state before the rollback begins.
+    over = lambda: airflow.get(f"/dags/killed_cutover/dagRuns/{run}")["state"] in ("success", "failed")  # noqa: E731
+    airflow.until(over, 240, "the end of the run")
+    assert airflow.task("killed_cutover", run, "cutover.done")["state"] == killed.done
+    assert cloud.switched(job) == list(killed.modes), airflow.task_log("killed_cutover", run)
+    back = airflow.task("killed_cutover", run, "back")["state"]
+    assert back == ("skipped" if len(killed.modes) < 2 else "success" if killed.final == COMPLETE else "failed")
+    tried = {each["task_id"]: each["try_number"] for each in airflow.tasks("killed_cutover", run)}
+    place = {"in": "verify"}.get(killed.stop_at.split()[0], killed.stop_at.split()[-1])
+    assert tried[{"saved": "cutover.switchover"}.get(place, f"cutover.{place}")] == 2
+    for task_id in ("cutover.switchover", *(["cutover.done"] if killed.done == "success" else [])):
+        evidence = airflow.xcom("killed_cutover", run, "switchover" if "switch" in task_id else "return_value", task_id)
+        unknown = killed.stop_at == "after intended is saved"
+        assert evidence["outcome"] == ("unknown" if unknown else "done" if killed.final == COMPLETE else "failed")
 
 
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])

@@ -5,8 +5,11 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, get_current_context
 
+import airflow_provider_drs.cutover as cutover_module
+from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.cutover_results import CutoverResultOperator, RollbackGate
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.task_state import RecordingRuntime
 
@@ -38,22 +41,44 @@ class StoppingRuntime(RecordingRuntime):
         return told
 
 
+def stop(step, context):
+    """Stop where the run's ``stop_at`` says, after leaving the process id in a file; wait there to be killed."""
+    ti, conf = context["ti"], context["params"]
+    if conf["stop_at"] == step and ti.try_number == 1:
+        place = Path(os.environ["KILL_DIR"], f"{conf['job_id']}.pid")
+        place.with_suffix(".new").write_text(str(os.getpid()))
+        place.with_suffix(".new").rename(place)
+        signal.pause()
+
+
 class StoppingOperator(DrsSwitchoverOperator):
-    """Stops where the run's ``stop_at`` says, after leaving its process id in a file; it waits there to be killed."""
+    """Stops at the steps of its record."""
 
     def _recording(self, context):
         runtime = super()._recording(context)
         runtime.__class__ = StoppingRuntime
-        runtime.stop = lambda step: self._stop(step, context)
+        runtime.stop = lambda step: stop(step, context)
         return runtime
 
-    def _stop(self, step, context):
-        ti, conf = context["ti"], context["params"]
-        if conf["stop_at"] == step and ti.try_number == 1:
-            place = Path(os.environ["KILL_DIR"], f"{conf['job_id']}.pid")
-            place.with_suffix(".new").write_text(str(os.getpid()))
-            place.with_suffix(".new").rename(place)
-            signal.pause()
+
+class Stopping:
+    """Stops before it has looked, and once its result is in XCom and Airflow has not been told of the success."""
+
+    def execute(self, context):
+        name = self.task_id.removeprefix("cutover.")
+        stop(f"before {name}", context)
+        evidence = super().execute(context)
+        context["ti"].xcom_push(key="return_value", value=evidence)
+        stop(f"after {name}", context)
+        return evidence
+
+
+class StoppingGate(Stopping, RollbackGate):
+    """A gate that can be stopped."""
+
+
+class StoppingDone(Stopping, CutoverResultOperator):
+    """A last task that can be stopped."""
 
 
 for way in ("poke", "deferrable"):
@@ -70,8 +95,39 @@ for way in ("poke", "deferrable"):
             mode="target",
             deferrable=way == "deferrable",
             poll_interval=1,
-            decide_within=60,
+            decide_within=120,
             settle=None,
             retries=1,
             retry_delay=timedelta(seconds=1),
         )
+
+
+def verify(evidence):
+    context = get_current_context()
+    stop("in verify", context)
+    if context["params"]["verification"] != "passes":
+        raise ValueError("the users are not served")
+
+
+cutover_module.DrsSwitchoverOperator = StoppingOperator
+cutover_module.RollbackGate, cutover_module.CutoverResultOperator = StoppingGate, StoppingDone
+with DAG(
+    "killed_cutover",
+    schedule=None,
+    params={name: Param(type="string") for name in ("job_id", "stop_at", "verification")},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
+    is_paused_upon_creation=False,
+    max_active_runs=50,
+):
+    waits = {"poll_interval": 1, "deferrable": False}
+    cutover(
+        job_id="{{ params.job_id }}",
+        mode="target",
+        deferrable=False,
+        ready_kwargs={"stable_samples": 1},
+        verify=verify,
+        on_failure=DrsSwitchoverOperator(
+            task_id="back", job_id="{{ params.job_id }}", mode="source", settle=None, decide_within=120, **waits
+        ),
+        switchover_kwargs={"poll_interval": 1, "decide_within": 120, "settle": None},
+    )
