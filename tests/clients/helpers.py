@@ -182,15 +182,17 @@ def serving(handle: Callable[[socket.socket, Server], None]) -> Iterator[Server]
             serve.join(10)
 
 
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Hand on what comes from one side to the other, and its end."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
 @contextmanager
 def counting_connections_to(port: int) -> Iterator[Server]:
     """Stand before ``port`` and hand on what comes, so that each connection is seen and TLS is not touched."""
-
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
 
     def handle(client: socket.socket, _: Server) -> None:
         with socket.create_connection(("127.0.0.1", port)) as target:

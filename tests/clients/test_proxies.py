@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .helpers import (
     Connect,
     Server,
     all_that_an_error_shows,
+    pump,
     refused,
     serving,
     settings_of,
@@ -47,12 +48,6 @@ def error_of(connect: Connect, simulator: Simulator, iam: bool, **overrides: Any
 
 def tunnelling(heard: list[bytes]) -> Handle:
     """Be a proxy, and note what it is asked."""
-
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
 
     def handle(client: socket.socket, _: Server) -> None:
         heard.append(client.recv(65536))

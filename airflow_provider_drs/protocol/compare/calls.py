@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_drs.protocol.codes import NO_RESULT
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.http.response import compare_text, display_text, fault_class
@@ -133,7 +134,7 @@ def _page(answer: Mapping[str, Any], compare: str, compare_id: str, page: int) -
     results = answer.get(_SHOWN_IN[compare])
     results = results if isinstance(results, Mapping) else {}
     code, text = errors_of(results)
-    if code and code != "DRS.M00002":  # nothing found so far
+    if code and code != NO_RESULT:  # nothing found so far
         why = ": ".join(x for x in (code, text) if x)
         message = f"DRS does not tell the result of the comparison of {compare}: {why}"
         raise fault_class(code, 200)(message, error_code=code, error_msg=text, http_status=200)

@@ -95,6 +95,7 @@ for way in ("poke", "deferrable"):
             mode="target",
             deferrable=way == "deferrable",
             poll_interval=1,
+            # Longer than a retry may wait for one of the few workers: what is seen later than this is nobody's.
             decide_within=120,
             settle=None,
             retries=1,
@@ -109,6 +110,7 @@ def verify(evidence):
         raise ValueError("the users are not served")
 
 
+# Airflow reads each file in a process of its own: no other DAG gets these.
 cutover_module.DrsSwitchoverOperator = StoppingOperator
 cutover_module.RollbackGate, cutover_module.CutoverResultOperator = StoppingGate, StoppingDone
 with DAG(
@@ -119,7 +121,6 @@ with DAG(
     is_paused_upon_creation=False,
     max_active_runs=50,
 ):
-    waits = {"poll_interval": 1, "deferrable": False}
     cutover(
         job_id="{{ params.job_id }}",
         mode="target",
@@ -127,7 +128,13 @@ with DAG(
         ready_kwargs={"stable_samples": 1},
         verify=verify,
         on_failure=DrsSwitchoverOperator(
-            task_id="back", job_id="{{ params.job_id }}", mode="source", settle=None, decide_within=120, **waits
+            task_id="back",
+            job_id="{{ params.job_id }}",
+            mode="source",
+            deferrable=False,
+            poll_interval=1,
+            settle=None,
+            decide_within=120,
         ),
         switchover_kwargs={"poll_interval": 1, "decide_within": 120, "settle": None},
     )
