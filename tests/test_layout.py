@@ -9,7 +9,6 @@ PROTOCOL = TESTS.parent / "airflow_provider_drs" / "protocol"
 
 # Not written yet.
 WITHOUT = {
-    "compare/calls.py",
     "compare/wait.py",
     "jobs/calls.py",
     "jobs/status.py",

@@ -135,17 +135,22 @@ class DrsHook(BaseHook):
         compare: str,
         conflict_policy: str = "cancel",
         tables: Mapping[str, list[str]] | None = None,
+        compare_mode: str | None = None,
     ) -> str:
         """Create a comparison of source and target. DRS API, "Creating a Comparison Task".
 
         :param compare: ``objects``, ``lines`` or ``contents``.
         :param conflict_policy: where a comparison of the job's data is running: ``cancel`` that one, or ``keep`` it.
-        :param tables: what to compare, tables by database, an empty list for all of a database; None: everything.
+        :param tables: what to compare, tables by database, an empty list for all of a database: for ``lines`` and
+            ``contents``.
+        :param compare_mode: ``quick_comparison`` needs no ``tables``; for accounts that DRS has listed for it.
         :return: the id of the comparison.
         :raises DrsError: as :meth:`get_switchover_status`.
         """
         return self.get_conn().call(
-            protocol.create_compare_task(job_id, compare, conflict_policy=conflict_policy, tables=tables)
+            protocol.create_compare_task(
+                job_id, compare, conflict_policy=conflict_policy, tables=tables, compare_mode=compare_mode
+            )
         )
 
     def get_comparison(self, job_id: str, compare: str, compare_id: str, page: int = 1) -> protocol.ComparePage:

@@ -28,9 +28,11 @@ class DrsCompareOperator(DrsOperator):
     passed over and were. A task that fails for a difference leaves the same under the XCom key ``comparison``.
 
     :param compare: ``objects``, ``lines`` (numbers of rows) or ``contents`` (templated).
-    :param tables: what to compare, tables by database, an empty list for all of a database; None: everything
-        (templated). A comparison of objects takes none.
-    :param on_unavailable: what to do where DRS refuses comparison for that kind of task: ``fail`` or ``skip``.
+    :param tables: what to compare, tables by database, an empty list for all of a database (templated). ``lines`` and
+        ``contents`` need it; a comparison of objects takes none.
+    :param compare_mode: ``quick_comparison`` compares ``lines`` or ``contents`` of all there is, without ``tables``;
+        for accounts that DRS has listed for it.
+    :param on_unavailable: what to do where DRS refuses comparison for that kind of job: ``fail`` or ``skip``.
     :param on_uncomparable: what a table that DRS cannot compare counts as, such as one without a key: ``fail`` or
         ``pass``.
     :param conflict_policy: ``cancel`` a comparison that runs already, such as one of a try before this, or ``keep`` it:
@@ -53,6 +55,7 @@ class DrsCompareOperator(DrsOperator):
         *,
         compare: str = "objects",
         tables: Mapping[str, Sequence[str]] | None = None,
+        compare_mode: str | None = None,
         on_unavailable: str = "fail",
         on_uncomparable: str = "fail",
         conflict_policy: str = "cancel",
@@ -65,11 +68,13 @@ class DrsCompareOperator(DrsOperator):
             ("on_unavailable", on_unavailable, ("fail", "skip")),
             ("on_uncomparable", on_uncomparable, ("fail", "pass")),
             ("conflict_policy", conflict_policy, ("cancel", "keep")),
+            ("compare_mode", compare_mode, ("quick_comparison", None)),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}, not {value!r}")
         self.compare = compare
         self.tables = tables
+        self.compare_mode = compare_mode
         self.on_unavailable = on_unavailable
         self.on_uncomparable = on_uncomparable
         self.conflict_policy = conflict_policy
@@ -81,7 +86,11 @@ class DrsCompareOperator(DrsOperator):
         """
         tables = None if self.tables is None else {db: list(names) for db, names in self.tables.items()}
         call = protocol.create_compare_task(
-            self.job_id, self.compare, conflict_policy=self.conflict_policy, tables=tables
+            self.job_id,
+            self.compare,
+            conflict_policy=self.conflict_policy,
+            tables=tables,
+            compare_mode=self.compare_mode,
         )
         runtime = self._runtime()
         self._connect(context, runtime)

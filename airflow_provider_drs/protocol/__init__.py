@@ -12,6 +12,7 @@ from airflow_provider_drs.lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.compare.calls import *
+    from airflow_provider_drs.protocol.compare.refusal import *
     from airflow_provider_drs.protocol.compare.wait import *
     from airflow_provider_drs.protocol.errors import *
     from airflow_provider_drs.protocol.http.request import *
@@ -36,7 +37,8 @@ __getattr__ = lazy_names(
     __name__,
     {
         "compare.calls": "ComparePage create_compare_task query_compare_result",
-        "compare.wait": "CAN_NOT_COMPARE CompareWait is_unavailable",
+        "compare.refusal": "is_unavailable",
+        "compare.wait": "CAN_NOT_COMPARE CompareWait",
         "errors": "DrsArgumentError DrsConfigError DrsError DrsRecordError DrsTransientError one_line",
         "http.request": "Call checked_job_id describe_job Token",
         "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_one_job pause_jobs resume_jobs "

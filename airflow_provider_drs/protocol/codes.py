@@ -20,6 +20,7 @@ class Meaning(Enum):
     WRONG_REQUEST = "wrong request"
     JOB_GONE = "there is no such job, or no longer"
     WRONG_STATE = "not in the job's current state"
+    WRONG_KIND = "not for a job of this kind"
     NO_SUCH_CALL = "this cloud or region has no such call"
 
 
@@ -34,10 +35,12 @@ _NUMBERS: dict[Meaning, str] = {
     Meaning.SAYS_NOTHING: "M00002 M01501",
     Meaning.TOKEN_REFUSED: "M00100",
     Meaning.NO_PERMISSION: "M00101 M00102 M00103 M00105 M00261",
-    Meaning.WRONG_REQUEST: "M00007 M00200 M00201 M00202 M00210 M00211 M00273 M00299 M00300 M00301 M00302 M00303 "
-    "M00305 M00306 M00307 M00308 KE0002",
+    Meaning.WRONG_REQUEST: "M00007 M00200 M00201 M00202 M00210 M00211 M00273 M00299 M00300 M00301 M00303 M00305 "
+    "M00306 KE0002",
     Meaning.JOB_GONE: "M00289 M05003 M05004",
     Meaning.WRONG_STATE: "M00304",
+    # The kind of replication is not supported; for subtasks only; for parent tasks only.
+    Meaning.WRONG_KIND: "M00302 M00307 M00308",
 }
 #: Codes of DRS itself.
 DRS_CODES = {f"DRS.{number}": meaning for meaning, numbers in _NUMBERS.items() for number in numbers.split()}

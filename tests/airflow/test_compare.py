@@ -66,9 +66,9 @@ ROWS = [
     _row("refused", "lines", {"compare_refused": "DRS.M00304"}, state="failed", error=exceptions.DrsWrongStateError,
         says=("DRS.M00304",)),
     _row("refused, skip", "lines", {"compare_refused": "DRS.M00304"}, {"on_unavailable": "skip"}, state="skipped"),
-    _row("refused inside the 2xx, skip", "objects", {"compare_refused": "DRS.M00301", "compare_refused_inside": True},
+    _row("refused inside the 2xx, skip", "objects", {"compare_refused": "DRS.M00307", "compare_refused_inside": True},
         {"on_unavailable": "skip"}, state="skipped"),
-    _row("a malformed request is not skipped", "lines", {"compare_refused": "DRS.M00202"}, {"on_unavailable": "skip"},
+    _row("a malformed request is not skipped", "lines", {"compare_refused": "DRS.M00305"}, {"on_unavailable": "skip"},
         state="failed", error=exceptions.DrsRequestError),
     _row("an unknown job is not skipped", "lines", {}, {"job_id": "unknown-job", "on_unavailable": "skip"},
         state="failed", error=exceptions.DrsJobNotFoundError),
@@ -77,6 +77,9 @@ ROWS = [
     _row("trouble at both calls", "lines", {}, {}, ((CREATE, Fault.status(503)), (QUERY, Fault.html(502)))),
     _row("a lost creation", "contents", {}, {}, ((CREATE, Fault.lost()),)),
     _row("what is compared comes from a template", "{{ 'con' ~ 'tents' }}"),
+    _row("without tables", "contents", {}, {"tables": None}, state="failed", error=exceptions.DrsArgumentError,
+        says=("tables is missing",)),
+    _row("quickly, without tables", "lines", {}, {"tables": None, "compare_mode": "quick_comparison"}),
     _row("no such comparison", "rows", state="failed", error=exceptions.DrsArgumentError, says=("objects",)),
 ]  # fmt: skip
 
@@ -114,7 +117,7 @@ def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: FakeCloc
 
 
 def test_options_are_checked_when_the_dag_is_read() -> None:
-    for option in ("on_unavailable", "on_uncomparable", "conflict_policy"):
+    for option in ("on_unavailable", "on_uncomparable", "conflict_policy", "compare_mode"):
         wrong: dict[str, Any] = {option: "maybe"}
         with pytest.raises(ValueError, match=option):
             DrsCompareOperator(task_id="x", job_id=JOB, **wrong)

@@ -154,7 +154,14 @@ def test_when_it_is_rolled_back(row: Cutover, mode: str, drs: Simulator, airflow
     ("about", "options", "comparison", "switched"),
     [
         ({}, {}, "success", True),
-        ({"compare_results": {"shop.orders": "INCONSISTENT"}}, {"compare": "lines"}, "failed", False),
+        (
+            {"compare_results": {"shop.orders": "INCONSISTENT"}},
+            {"compare": "lines", "compare_kwargs": {"tables": {"shop": []}}},
+            "failed",
+            False,
+        ),
+        # DRS compares no tables unless it is told which: nothing is switched.
+        ({}, {"compare": "lines", "on_compare_unavailable": "skip"}, "failed", False),
         ({"compare_refused": "DRS.M00304"}, {}, "failed", False),
         ({"compare_refused": "DRS.M00304"}, {"on_compare_unavailable": "skip"}, "skipped", True),
     ],

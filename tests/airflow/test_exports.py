@@ -43,7 +43,9 @@ CLASSES = {
     "operators.drs.DrsPauseJobOperator": f"pause_mode wait_for_completion {OPERATOR}",
     "operators.drs.DrsResumeJobOperator": f"wait_for_completion {OPERATOR}",
     "operators.drs.DrsStopJobOperator": f"force wait_for_completion {OPERATOR}",
-    "operators.drs.DrsCompareOperator": f"compare tables on_unavailable on_uncomparable conflict_policy {OPERATOR}",
+    "operators.drs.DrsCompareOperator": (
+        f"compare tables compare_mode on_unavailable on_uncomparable conflict_policy {OPERATOR}"
+    ),
     "triggers.drs.DrsSwitchoverTrigger": (
         f"job_id verify_job_id freshness record deadline end_from_trigger started_here {TRIGGER}"
     ),

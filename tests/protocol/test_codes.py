@@ -29,6 +29,7 @@ CLASSES = {
     Meaning.WRONG_REQUEST: "wrong request",
     Meaning.JOB_GONE: "the job is gone",
     Meaning.WRONG_STATE: "wrong state now",
+    Meaning.WRONG_KIND: "wrong request",
     Meaning.SAYS_NOTHING: "says nothing either way",
 }
 

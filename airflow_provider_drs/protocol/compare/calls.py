@@ -16,6 +16,7 @@ from airflow_provider_drs.protocol.http.response import compare_text, display_te
 from airflow_provider_drs.protocol.jobs.replies import errors_of
 
 KINDS = ("objects", "lines", "contents")
+QUICK = "quick_comparison"
 PER_PAGE = 100
 
 _ASKED_AS = {"objects": "object_level_compare_id", "lines": "line_compare_id", "contents": "content_compare_id"}
@@ -62,7 +63,12 @@ def checked_kind(compare: object) -> str:
 
 
 def create_compare_task(
-    job_id: str, compare: str, *, conflict_policy: str = "cancel", tables: Mapping[str, list[str]] | None = None
+    job_id: str,
+    compare: str,
+    *,
+    conflict_policy: str = "cancel",
+    tables: Mapping[str, list[str]] | None = None,
+    compare_mode: str | None = None,
 ) -> Call[str]:
     """Create a comparison; the reply is its id.
 
@@ -71,21 +77,33 @@ def create_compare_task(
 
     :param compare: ``objects``, ``lines`` or ``contents``.
     :param conflict_policy: where a comparison of the job's data is running: ``cancel`` that one, or ``keep`` it.
-    :param tables: what to compare, tables by database, an empty list for all of a database; None: everything.
+    :param tables: what to compare, tables by database, an empty list for all of a database. DRS compares ``lines`` and
+        ``contents`` of these only; ``objects`` are all compared.
+    :param compare_mode: ``quick_comparison`` compares all there is, without ``tables``: for accounts that DRS has
+        listed for it. None: by ``tables``.
     :raises DrsArgumentError: an argument cannot be sent.
     """
     body: dict[str, Any] = {"job_id": checked_job_id(job_id)}
     if checked_kind(compare) == "objects":
-        if tables:
-            raise DrsArgumentError("a comparison of objects is of all of them: leave out tables")
+        if tables or compare_mode:
+            raise DrsArgumentError("a comparison of objects is of all of them: leave out tables and compare_mode")
         field = "object_level_compare_create_result"
         body["object_level_compare_type"] = "objects"
     else:
         if conflict_policy not in ("cancel", "keep"):
             raise DrsArgumentError(f"conflict_policy must be 'cancel' or 'keep', not {conflict_policy!r}")
+        if compare_mode not in (None, QUICK):
+            raise DrsArgumentError(f"compare_mode must be {QUICK!r} or None, not {one_line(repr(compare_mode), 80)}")
+        if not tables and not compare_mode:
+            raise DrsArgumentError(
+                f"tables is missing: DRS compares {compare} of the tables it is told. "
+                'Give tables={"database": ["table"]}, with [] for all of a database'
+            )
         field = "data_level_compare_create_result"
         info: dict[str, Any] = {"conflict_policy": conflict_policy, "compare_type": compare}
         body["data_level_compare_info"] = info
+        if compare_mode:
+            info["compare_mode"] = compare_mode
         if tables:
             info["compare_object_infos"] = [{"db_name": db, "table_name": list(names)} for db, names in tables.items()]
 

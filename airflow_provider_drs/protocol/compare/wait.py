@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_drs.protocol.compare.calls import ComparedItem, ComparePage, query_compare_result
-from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsRequestError, Json
+from airflow_provider_drs.protocol.errors import DrsError, Json
 from airflow_provider_drs.protocol.jobs.query import CallQuery
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
@@ -33,11 +33,6 @@ _RUNNING_ITEMS = frozenset({"COMPARING", "WAITING_FOR_COMPARISON"})
 _SUCCESSFUL = "SUCCESSFUL"
 MAX_PAGES = 1000
 
-# These blame the request itself; any other refusal says that this kind of task, or this state, cannot be compared.
-_MALFORMED = frozenset(
-    {"DRS.M00007", "DRS.M00200", "DRS.M00201", "DRS.M00202", "DRS.M00210", "DRS.M00211", "DRS.KE0002"}
-)
-
 
 @dataclass(frozen=True)
 class Compared(PollResult):
@@ -48,12 +43,6 @@ class Compared(PollResult):
     def event(self) -> Json:
         """Return ``{"outcome": "compared", "result": {...}}``."""
         return {"outcome": str(Outcome.COMPARED), "result": dict(self.result)}
-
-
-def is_unavailable(error: DrsError) -> bool:
-    """Tell whether a refusal to create a comparison says that there is none for this task."""
-    refused = isinstance(error, DrsRequestError) and not isinstance(error, DrsJobNotFoundError)
-    return refused and error.error_code is not None and error.error_code not in _MALFORMED
 
 
 class CompareWait(PollingWait):

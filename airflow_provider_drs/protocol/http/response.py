@@ -35,6 +35,7 @@ _ERROR_CLASSES: dict[Meaning, type[errors.DrsError]] = {
     Meaning.WRONG_REQUEST: errors.DrsRequestError,
     Meaning.JOB_GONE: errors.DrsJobNotFoundError,
     Meaning.WRONG_STATE: errors.DrsWrongStateError,
+    Meaning.WRONG_KIND: errors.DrsRequestError,
     Meaning.NO_SUCH_CALL: errors.DrsNoSuchCallError,
 }
 # What says the service is not always UTF-8: an error text may come in Chinese or with umlauts.

@@ -16,6 +16,7 @@ _REFUSALS = frozenset(
         Meaning.WRONG_REQUEST,
         Meaning.JOB_GONE,
         Meaning.WRONG_STATE,
+        Meaning.WRONG_KIND,
         Meaning.TOKEN_REFUSED,
         Meaning.THROTTLED,
         Meaning.BUSY,
