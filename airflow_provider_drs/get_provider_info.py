@@ -93,6 +93,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators.drs", "operators.switchover", "operators.jobs", "operators.compare"),
         "sensors": _modules("sensors.drs", "sensors.switchover", "sensors.jobs"),
         "triggers": _modules("triggers.drs", "triggers.jobs", "triggers.events"),
+        "cli": ["airflow_provider_drs.cli.airflow_commands"],
         "extra-links": ["airflow_provider_drs.links.drs.DrsConsoleLink"],
         "connection-types": [
             {
