@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OK, NOT_SO, USAGE, TROUBLE, PERSON = 0, 1, 2, 3, 4
 FORMATS = ("table", "json", "yaml", "plain")
 WATCH_EVERY = 5.0
+# Columns; nothing is cut off where nobody looks at a screen.
+WIDTH_OF_A_FILE = 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,7 +174,7 @@ def show(rows: Sequence[dict[str, Any]], output: str) -> None:
         table = Table(*(rows[0] if rows else ["nothing"]))
         for row in rows:
             table.add_row(*(escape(_text(value)) for value in row.values()))
-        Console(soft_wrap=not sys.stdout.isatty()).print(table)
+        Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
 
 
 def _text(value: Any) -> str:

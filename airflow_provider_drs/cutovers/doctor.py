@@ -74,10 +74,6 @@ def _add_airflow(add: Callable[[str, bool | None, object], bool]) -> None:
         not clears,
         "records are kept" if not clears else "a cleared switchover finds no record and is unknown: set it to False",
     )
-    capacity = conf.getint(
-        "triggerer", "capacity", fallback=conf.getint("triggerer", "default_capacity", fallback=1000)
-    )
-    add("triggerer capacity", None, f"{capacity} deferred waits per triggerer")
     add("triggerer", *_triggerers())
 
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.settings import *
     from airflow_provider_drs.protocol.switchover.calls import *
     from airflow_provider_drs.protocol.switchover.freshness import *
+    from airflow_provider_drs.protocol.switchover.guards import *
     from airflow_provider_drs.protocol.switchover.record import *
+    from airflow_provider_drs.protocol.switchover.status import *
     from airflow_provider_drs.protocol.switchover.switch import *
     from airflow_provider_drs.protocol.switchover.wait import *
     from airflow_provider_drs.protocol.switchover.watch import *
@@ -53,7 +55,9 @@ __getattr__ = lazy_names(
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.freshness": "Freshness",
+        "switchover.guards": "guards",
         "switchover.record": "freshness_of OPEN Phase Record",
+        "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",

@@ -19,14 +19,35 @@ __all__ = ["airflow_db"]
 ORDERS, STOCK = "cutovers_orders", "cutovers_stock"
 
 
+def add_dag(session: Any, dag_id: str) -> None:
+    """Write a DAG: whoever may read DAGs may read those of this table."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+
+    if session.get(DagBundleModel, "cutovers") is None:
+        session.execute(insert(DagBundleModel.__table__).values(name="cutovers", active=True))
+    if session.get(DagModel, dag_id) is None:
+        values = {
+            "dag_id": dag_id,
+            "is_paused": False,
+            "is_stale": False,
+            "bundle_name": "cutovers",
+            "fileloc": "tests",
+        }
+        values |= {"max_active_tasks": 1, "max_active_runs": 1, "max_consecutive_failed_dag_runs": 0}
+        values |= {"has_task_concurrency_limits": False, "has_import_errors": False, "fail_fast": False}
+        session.execute(insert(DagModel.__table__).values(**values))
+
+
 def add_run(session: Any, dag_id: str, run_id: str) -> int:
     """Write a run, as much of it as its tables ask for; return its number."""
     from airflow._shared.timezones.timezone import utcnow
     from airflow.models.dagrun import DagRun
 
+    add_dag(session, dag_id)
     values = {"dag_id": dag_id, "run_id": run_id, "run_type": "manual", "run_after": utcnow(), "state": "success"}
     values |= {"clear_number": 0, "log_template_id": None, "creating_job_id": None}
-    done = session.execute(insert(DagRun.__table__).values(**values))  # type: ignore[arg-type]
+    done = session.execute(insert(DagRun.__table__).values(**values))
     return int(done.inserted_primary_key[0])
 
 
@@ -38,7 +59,7 @@ def add_task(
 
     values = {"id": uuid4(), "dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": -1, "state": state}
     values |= {"operator": "DrsSwitchoverOperator", "pool": "default_pool", "pool_slots": 1, "try_number": 1}
-    session.execute(insert(TaskInstance.__table__).values(**{**values, **more}))  # type: ignore[arg-type]
+    session.execute(insert(TaskInstance.__table__).values(**{**values, **more}))
 
 
 def add_evidence(session: Any, dag_id: str, run_id: str, found: Any, task_id: str = "switchover") -> None:
@@ -51,6 +72,8 @@ def add_evidence(session: Any, dag_id: str, run_id: str, found: Any, task_id: st
 @pytest.fixture
 def session(airflow_db: Path) -> Iterator[Any]:
     """A session of Airflow's database that holds no task of another test; what is written is removed afterwards."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
     from airflow.models.task_state_store import TaskStateStoreModel
     from airflow.models.taskinstance import TaskInstance
@@ -60,8 +83,9 @@ def session(airflow_db: Path) -> Iterator[Any]:
     with create_session() as opened:
         yield opened
         opened.rollback()
-        for model in (XComModel, TaskStateStoreModel, TaskInstance, DagRun):
-            opened.execute(delete(model).where(model.dag_id.like("cutovers_%")))  # type: ignore[attr-defined]
+        for model in (XComModel, TaskStateStoreModel, TaskInstance, DagRun, DagModel):
+            opened.execute(delete(model).where(model.dag_id.like("cutovers_%")))
+        opened.execute(delete(DagBundleModel).where(DagBundleModel.name == "cutovers"))
 
 
 @pytest.fixture
