@@ -45,7 +45,7 @@ class DrsSwitchoverFailedError(AirflowFailException):
         reason = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"
         super().__init__(
             f"The switchover of job {job_id} failed: {reason.rstrip('.。')}. "
-            "Look at the task in the DRS console before switching again"
+            "Look at the job in the DRS console before switching again"
         )
         self.job_id = job_id
         self.error_code = error_code
@@ -82,7 +82,7 @@ class DrsJobFailedError(AirflowFailException):
     """
 
     def __init__(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(f"{'; '.join(map(_told, jobs))}. Look at the task in the DRS console")
+        super().__init__(f"{'; '.join(map(_told, jobs))}. Look at the job in the DRS console")
         self.jobs = [dict(job) for job in jobs]
         self.job_ids = [str(job["job_id"]) for job in jobs]
 

@@ -108,10 +108,10 @@ def test_token_lives_as_long_as_told(tmp_path: Path, client: requests.Session) -
         issued, expires = (datetime.fromisoformat(lease[name]) for name in ("issued_at", "expires_at"))
 
         # 404: the token expired after it had been accepted as X-Auth-Token and before it was read as X-Subject-Token
-        while (answer := check(brief, token, client)).status_code in (200, 404):
+        while (response := check(brief, token, client)).status_code in (200, 404):
             assert datetime.now(UTC) < expires + timedelta(seconds=1)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
     assert datetime.now(UTC) >= expires
     # Keystone takes the two times one after the other and cuts both to whole seconds.
     assert timedelta(seconds=2) <= expires - issued <= timedelta(seconds=3)

@@ -195,7 +195,7 @@ CAUGHT = [
     (f"{PACKAGE}.sensors.drs", f"def f():\n    from {PACKAGE}.simulator import Simulator"),
     (f"{PACKAGE}.get_provider_info", "from .simulator.server import Simulator"),
     (f"{PACKAGE}.operators.drs", f"from {PACKAGE} import simulator"),
-    (f"{PACKAGE}.simulator.iam", f"from {PACKAGE}.protocol import answers"),
+    (f"{PACKAGE}.simulator.iam", f"from {PACKAGE}.protocol import responses"),
     (f"{PACKAGE}.simulator.iam", "from ..protocol.statuses import SwitchoverStatus"),
     (f"{PACKAGE}.__init__", "from .hooks.drs import DrsHook"),
     (f"{PACKAGE}.__init__", f"from {PACKAGE}.protocol import errors"),

@@ -166,7 +166,7 @@ class AsyncDrsClient:
                 self._renewal_late_at = now + MAX_TOKEN_WAIT
             done, _late = await asyncio.wait([self._renewal], timeout=max(self._renewal_late_at - now, 0.0))
             if not done:
-                raise DrsUnreachableError(f"IAM at {self.settings.auth_url} has not answered yet")
+                raise DrsUnreachableError(f"IAM at {self.settings.auth_url} has not responded yet")
             token = self._renewal.result()
         assert token is not None  # noqa: S101 - for the type checker
         return token

@@ -1,6 +1,6 @@
 """A ``requests`` session that ends every request by its deadline, and knows whether a request was sent.
 
-The time-out of ``requests`` bounds each read; a server that sends a byte now and then holds a request for ever. Here a
+The timeout of ``requests`` bounds each read; a server that sends a byte now and then holds a request for ever. Here a
 request has one deadline: the name look-up, each address, the TLS handshake, each write and each read get the time that
 is left until then.
 """

@@ -131,14 +131,14 @@ class TokenSource:
         except DrsError as error:  # of the session
             failure = error
         except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            failure = DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})")
+            failure = DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
         # A copy, and not chained: the causes hold the request and so the password.
         raise failure.with_context("") from None
 
     def _refused(self, error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
         response = error.response
         if response is None:
-            return DrsInvalidResponseError("IAM answered without a usable token")
+            return DrsInvalidResponseError("IAM responded without a usable token")
         received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
         return iam_error(received.redacted(self._settings.password or "", self._settings.token or ""))
 
@@ -174,11 +174,11 @@ def _read(access: AccessInfo, value: str | None = None) -> Token:
     try:
         value, project_id, ends = value or access.auth_token, access.project_id, access.expires
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DrsInvalidResponseError(f"IAM answered without a usable token ({type(error).__name__})") from None
+        raise DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})") from None
     if not project_id:
         raise DrsConfigError(
             f"the token is for no project: set {field_name('project_name')} or {field_name('project_id')}"
         )
     if not value or ends is None:
-        raise DrsInvalidResponseError("IAM answered without a usable token")
+        raise DrsInvalidResponseError("IAM responded without a usable token")
     return Token(value, str(project_id), ends.timestamp() - v3.Password.MIN_TOKEN_LIFE_SECONDS)

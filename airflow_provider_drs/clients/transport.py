@@ -134,22 +134,22 @@ def decoded(body: bytes, encoding: str | None, sender: str) -> bytes:
     if encoding not in ("gzip", "x-gzip", "deflate"):
         # Of others only the kind: a server may echo a secret here.
         kind = f"the encoding {encoding!r}" if encoding in _OTHER_ENCODINGS else "an unknown encoding"
-        raise DrsInvalidResponseError(f"{sender} answered in {kind}")
+        raise DrsInvalidResponseError(f"{sender} responded in {kind}")
     unpack = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, as its header says
     try:
         plain = unpack.decompress(body, MAX_BODY + 1)
     except zlib.error:
-        raise DrsInvalidResponseError(f"{sender} answered a body that is no {encoding}") from None
+        raise DrsInvalidResponseError(f"{sender} responded with a body that is no {encoding}") from None
     if len(plain) > MAX_BODY:
         raise too_long(sender)
     if not unpack.eof:
-        raise DrsUnreachableError(f"{sender} cut its answer short")
+        raise DrsUnreachableError(f"{sender} cut its response short")
     return plain
 
 
 def too_long(sender: str) -> DrsInvalidResponseError:
     """Return the error about a body longer than any response of DRS."""
-    return DrsInvalidResponseError(f"{sender} answered more than {MAX_BODY} bytes")
+    return DrsInvalidResponseError(f"{sender} responded with more than {MAX_BODY} bytes")
 
 
 def network_error(
@@ -221,16 +221,16 @@ def _what_happened(failures: list[BaseException]) -> tuple[type[DrsError], str]:
         if isinstance(cause, ConnectionRefusedError):
             return DrsUnreachableError, "refused the connection"
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return DrsUnreachableError, "did not answer in time"
+            return DrsUnreachableError, "did not respond in time"
     names = [type(cause).__name__ for cause in failures]
     if any(isinstance(cause, IncompleteRead) for cause in failures) or "ClientPayloadError" in names:
-        return DrsUnreachableError, "cut its answer short"
+        return DrsUnreachableError, "cut its response short"
     if any(isinstance(cause, (ConnectionError, ssl.SSLError)) for cause in failures) or (
         "ServerDisconnectedError" in names
     ):
         return DrsUnreachableError, "cut the connection"
     if any(isinstance(cause, HTTPException) for cause in failures) or "ClientResponseError" in names:
-        return DrsInvalidResponseError, "answered something that is no HTTP"
+        return DrsInvalidResponseError, "responded with something that is no HTTP"
     # What is left tells its kind only: texts of errors hold addresses of proxies with their passwords, and headers.
     reason = next((cause.strerror for cause in failures if isinstance(cause, OSError) and cause.strerror), None)
     return DrsUnreachableError, f"cannot be reached: {one_line(reason or names[0], 100)}"

@@ -178,7 +178,7 @@ class DrsHook(BaseHook):
             jobs = self.count_jobs()
         except protocol.DrsError as error:
             return False, str(error)
-        return True, f"Logged in at IAM, DRS at {self.settings.endpoint} answers: {jobs} synchronization task(s)"
+        return True, f"Logged in at IAM, DRS at {self.settings.endpoint} responds: {jobs} synchronization job(s)"
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

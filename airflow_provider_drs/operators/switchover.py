@@ -41,7 +41,7 @@ class DrsSwitchoverOperator(DrsOperator):
     task_id, try_number, user, guards, baseline, posted_at, accepted_at, observed, finished_at, seconds, ...}``. A task
     that fails leaves the same under the XCom key ``switchover``, and so does one that is not over.
 
-    :param job_id: the job (templated); of a cross-AZ task, the parent's.
+    :param job_id: the job (templated); of a cross-AZ job, the parent's.
     :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch.
     :param wait_for_completion: False: return once DRS has accepted; wait with ``DrsSwitchoverSensor(switchover=...)``.
     :param poll_interval: seconds or timedelta between polls; default 5. Until the start is seen it polls every second.
@@ -305,7 +305,7 @@ def _how_it_stands(record: protocol.Record) -> str:
         return f"the switchover was asked for (at {posted}), DRS has taken it, and it may be running or done"
     if record.unsure:
         return f"an earlier try was about to ask for the switchover (at {posted}), and it may be running or done"
-    return f"the switchover was asked for (at {posted}), the answer to it was lost, and it may be running or done"
+    return f"the switchover was asked for (at {posted}), the response to it was lost, and it may be running or done"
 
 
 def plan(request: protocol.SwitchoverRequest, runtime: RecordingRuntime) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _NUMBERS: dict[Meaning, str] = {
 }
 #: Codes of DRS itself.
 DRS_CODES = {f"DRS.{number}": meaning for meaning, numbers in _NUMBERS.items() for number in numbers.split()}
-#: Codes of the gateway before it, which has two names. DRS may have taken a request that the gateway answered.
+#: Codes of the gateway before it, which has two names. DRS may have taken a request that the gateway responded to.
 GATEWAY_CODES = {
     f"{gateway}.{number}": meaning
     for gateway in ("APIG", "APIGW")

@@ -7,27 +7,27 @@
     ├── DrsArgumentError           a job id or another argument cannot be sent
     ├── DrsTransientError          a repeated request may succeed
     │   ├── DrsThrottledError      asked too often
-    │   ├── DrsBusyError           another operation is running on the task
+    │   ├── DrsBusyError           another operation is running on the job
     │   ├── DrsServerError         the service, or a gateway before it, failed
-    │   ├── DrsUnreachableError    unknown host, refused, reset, time-out
-    │   └── DrsInvalidResponseError  an answer that is not what the service would write
+    │   ├── DrsUnreachableError    unknown host, refused, reset, timeout
+    │   └── DrsInvalidResponseError  a response that is not what the service would write
     ├── DrsUnavailableError        trouble lasted longer than the caller allows
     ├── DrsTokenRefusedError       the token is expired, revoked or not known
-    ├── DrsAuthenticationError        IAM refuses the log-in
+    ├── DrsAuthenticationError    IAM refuses the log-in
     ├── DrsPermissionError         the user may not do this
     ├── DrsRequestError            the request is wrong
-    │   ├── DrsJobNotFoundError    no such task (any more)
+    │   ├── DrsJobNotFoundError    no such job (any more)
     │   ├── DrsNoSuchCallError     this cloud or region has no such call
-    │   └── DrsWrongStateError     not possible in the task's current state
-    ├── DrsRedirectError           an answer that points elsewhere
+    │   └── DrsWrongStateError     not possible in the job's current state
+    ├── DrsRedirectError           a response that points elsewhere
     ├── DrsTlsError                the server's certificate does not verify
     ├── DrsGuardError              a guard does not hold; nothing was changed
     ├── DrsRecordError             this run's record stands against it; DRS was not asked again
     ├── DrsSwitchoverRefusedError  DRS refuses to switch; nothing was changed
     ├── DrsUnknownStatusError      a status the documentation does not name
-    └── DrsJobMismatchError           the answer is about another job
+    └── DrsJobMismatchError       the response is about another job
 
-The switchover that failed is not among them: it is an answer, not an error in getting one. The task's exception for it
+The switchover that failed is not among them: it is a response, not an error in getting one. The task's exception for it
 is ``DrsSwitchoverFailedError`` in :mod:`airflow_provider_drs.exceptions`.
 """
 
@@ -56,9 +56,9 @@ class DrsError(Exception):
     """Base of all errors of this provider that come from talking to DRS or IAM.
 
     :param message: what happened, one sentence without a full stop.
-    :param error_code: the service's code, such as ``DRS.M00103``, where the answer had one.
+    :param error_code: the service's code, such as ``DRS.M00103``, where the response had one.
     :param error_msg: the service's own text for it.
-    :param http_status: the HTTP status of the answer, None where there was no answer.
+    :param http_status: the HTTP status of the response, None where there was none.
     :param retry_after: seconds the server asked to wait before the next request.
     :param error_context: what the message is about, such as the connection and the job.
     :param never_sent: no byte of the request left this machine, provably; False where that is not certain.
@@ -139,7 +139,7 @@ class DrsThrottledError(DrsTransientError):
 
 
 class DrsBusyError(DrsTransientError):
-    """Another operation is running on the task, or the task is abnormal: DRS.M01504."""
+    """Another operation is running on the job, or the job is abnormal: DRS.M01504."""
 
 
 class DrsServerError(DrsTransientError):
@@ -147,15 +147,15 @@ class DrsServerError(DrsTransientError):
 
 
 class DrsUnreachableError(DrsTransientError):
-    """No answer: unknown host, refused or reset connection, time-out."""
+    """No response: unknown host, refused or reset connection, timeout."""
 
 
 class DrsInvalidResponseError(DrsTransientError):
-    """An answer that is not what the service would write: HTML, half or broken JSON, an empty body."""
+    """A response that is not what the service would write: HTML, half or broken JSON, an empty body."""
 
 
 class DrsUnavailableError(DrsError):
-    """Not one good answer for as long as the caller allows."""
+    """Not one good response for as long as the caller allows."""
 
     hint = (
         "See whether DRS and IAM can be reached from here; 'transient_error_timeout' sets how long such trouble is "
@@ -190,13 +190,13 @@ class DrsPermissionError(DrsError):
 class DrsRequestError(DrsError):
     """The request is wrong; repeating it cannot help."""
 
-    hint = "Check the job id and the project; DRS answers switchover calls only for self-built synchronization tasks"
+    hint = "Check the job id and the project; DRS has switchover calls for self-built synchronization jobs only"
 
 
 class DrsJobNotFoundError(DrsRequestError):
-    """No such task, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
+    """No such job, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
 
-    hint = "Check the job id (of a cross-AZ task, the parent's), the project and the region; the task may be deleted"
+    hint = "Check the job id (of a cross-AZ job, the parent's), the project and the region; the job may be deleted"
 
 
 class DrsNoSuchCallError(DrsRequestError):
@@ -209,13 +209,13 @@ class DrsNoSuchCallError(DrsRequestError):
 
 
 class DrsWrongStateError(DrsRequestError):
-    """Not possible in the task's current state: DRS.M00304."""
+    """Not possible in the job's current state: DRS.M00304."""
 
-    hint = "Look at the task's state in the DRS console"
+    hint = "Look at the job's state in the DRS console"
 
 
 class DrsRedirectError(DrsError):
-    """The answer points elsewhere; redirects are not followed, so that no token leaves for another host."""
+    """The response points elsewhere; redirects are not followed, so that no token leaves for another host."""
 
     hint = (
         f"Set {field_name('host')} or {field_name('auth_url')} of the connection to the service itself; a proxy or "
@@ -247,21 +247,21 @@ class DrsRecordError(DrsError):
 class DrsSwitchoverRefusedError(DrsError):
     """DRS refuses to switch; nothing was changed."""
 
-    hint = "Nothing was changed. Look at the task in the DRS console; clearing this task asks again"
+    hint = "Nothing was changed. Look at the job in the DRS console; clearing this task asks again"
 
 
 class DrsUnknownStatusError(DrsError):
     """A status the documentation does not name. It is neither success nor failure, so the wait ends."""
 
     hint = (
-        "Look at the task in the DRS console, then run this task again; an update of this provider may know the status"
+        "Look at the job in the DRS console, then run this task again; an update of this provider may know the status"
     )
 
 
 class DrsJobMismatchError(DrsError):
-    """The answer is about another job than the one asked for."""
+    """The response is about another job than the one asked for."""
 
-    hint = "If this is a cross-AZ task whose parent answers with a child's id, set verify_job_id=False"
+    hint = "If this is a cross-AZ job whose parent responds with a child's id, set verify_job_id=False"
 
 
 def _tree(cls: type[DrsError]) -> dict[str, type[DrsError]]:

@@ -254,7 +254,7 @@ class Patience:
         lasted, polls = at - trouble.trouble_since, trouble.trouble_polls
         trouble.trouble_since, trouble.trouble_polls = None, 0
         subject = self.subject[:1].lower() + self.subject[1:]
-        return [info(f"DRS answers again about {subject}, after {duration(lasted)} and {polls} failed poll(s)")]
+        return [info(f"DRS responds again about {subject}, after {duration(lasted)} and {polls} failed poll(s)")]
 
     def ends_at(self, at: float) -> float:
         """Return when the patience ends, seconds since the epoch; infinity for one without a limit.
@@ -271,14 +271,14 @@ class Patience:
         return max(jittered, usual_delay, error.retry_after or 0.0)
 
     def _warning(self, error: DrsError) -> str:
-        until = f", giving up after {duration(self.limit)} without a good answer" if self.limit is not None else ""
+        until = f", giving up after {duration(self.limit)} without a good response" if self.limit is not None else ""
         subject = "" if error.error_context else f"{self.subject}: "
         return f"{subject}{error}. Polling more slowly while this lasts{until}"
 
     def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
         polls = self.trouble.trouble_polls
         return DrsUnavailableError(
-            f"not one good answer for {duration(lasted)} ({polls} polls), at last: {error.message}",
+            f"not one good response for {duration(lasted)} ({polls} polls), at last: {error.message}",
             error_code=error.error_code,
             error_msg=error.error_msg,
             http_status=error.http_status,

@@ -190,7 +190,7 @@ class DrsSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Return the seconds to the next poke, decided where the trigger's are, and never past the time-out."""
+        """Return the seconds to the next poke, decided where the trigger's are, and never past the timeout."""
         return min(self._delay, max(self.timeout - run_duration(), 0.0) + 0.001)
 
     def _recall(self, context: Context) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class DrsJobReadySensor(DrsJobsSensor):
     :param stable_samples: polls in a row that must find all jobs ready; default 3.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
-    ``soft_fail`` skips on a time-out and on a failed job, never on an error in talking to DRS.
+    ``soft_fail`` skips on a timeout and on a failed job, never on an error in talking to DRS.
 
     :raises DrsJobFailedError: a job failed or was stopped; not retried.
     :raises DrsJobNotFoundError: DRS does not list a job.
@@ -122,7 +122,7 @@ class DrsJobStatusSensor(DrsJobsSensor):
         unless one of those is a target. A status that is not documented is waited out.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
-    ``soft_fail`` skips on a time-out and on a failed job, never on an error in talking to DRS.
+    ``soft_fail`` skips on a timeout and on a failed job, never on an error in talking to DRS.
 
     :raises DrsJobFailedError: the job has one of ``failure_statuses``; not retried.
     :raises DrsJobNotFoundError: DRS does not list the job.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ANY_SWITCHOVER = "any"
 # What a subclass may change about the end of a task, and a worker only would call.
 _ENDINGS = ("execute_complete", "resume_execution", "_ended")
-# What a template may ask for that Airflow's triggerer has no answer to: it would hang until the time-out.
+# What a template may ask for that Airflow's triggerer has no answer to: it would hang until the timeout.
 _UNANSWERED = re.compile(
     r"prev_\w+_success|task_state_store|inlet_events|get_previous|get_first_reschedule_date|"
     r"xcom_pull(?!.*map_indexes\s*=(?!\s*None))",
@@ -35,15 +35,15 @@ _UNANSWERED = re.compile(
 class DrsSwitchoverSensor(DrsSensor):
     """Waits until DRS says that a job's switchover of virtual IP addresses is complete; fails when it failed.
 
-    The same in poke, reschedule and deferrable mode. ``docs/sensor.md`` lists what each answer of DRS comes to.
+    The same in poke, reschedule and deferrable mode. ``docs/sensor.md`` lists what each response of DRS comes to.
     DRS API, "Querying the Switchover Result".
 
     The XCom return value is ``{job_id, status, first_polled_at, done_at, polls}``, the times in UTC, ISO 8601.
 
-    :param job_id: the job (templated); of a cross-AZ task, the parent's. May be left out with ``switchover``.
+    :param job_id: the job (templated); of a cross-AZ job, the parent's. May be left out with ``switchover``.
     :param switchover: the XCom of a ``DrsSwitchoverOperator`` with ``wait_for_completion=False`` (templated): wait for
         that switchover, so that a result left over from an earlier one is not taken for it.
-    :param verify_job_id: fail when the answer is about another job; False for a cross-AZ parent that answers with a
+    :param verify_job_id: fail when the response is about another job; False for a cross-AZ parent that responds with a
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
         another start of a worker. None (default): unless the task has outlets, an ``on_success_callback``, a
@@ -54,12 +54,12 @@ class DrsSwitchoverSensor(DrsSensor):
         no ``xcom_pull`` without ``map_indexes``, no params without a default.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
-    ``soft_fail`` skips on a time-out and on a failed switchover, never on an error in talking to DRS.
+    ``soft_fail`` skips on a timeout and on a failed switchover, never on an error in talking to DRS.
 
     :raises DrsSwitchoverFailedError: DRS says that the switchover failed; not retried.
     :raises DrsSwitchoverUnknownError: with ``switchover``: it cannot be told whether it took place; not retried.
     :raises AirflowSensorTimeout: no end within ``timeout``.
-    :raises DrsError: DRS or IAM cannot be asked, or answers what a wait cannot go on with.
+    :raises DrsError: DRS or IAM cannot be asked, or responds with what a wait cannot go on with.
     """
 
     template_fields: Sequence[str] = ("job_id", "project_id", "drs_conn_id", "switchover")

@@ -20,7 +20,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
     """Waits until DRS says that a job's switchover is complete or failed, and fires one event.
 
     :param job_id: the job.
-    :param verify_job_id: fail when the answer is about another job.
+    :param verify_job_id: fail when the response is about another job.
     :param freshness: which switchover is meant, as ``protocol.Freshness.to_dict`` writes it; None: any.
     :param record: the record of an operator's switchover, handed back with the event; it says which
         switchover is meant, in place of ``freshness``.
@@ -85,7 +85,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
             async for event in super().run():
                 yield event
         except asyncio.CancelledError:
-            # By a person who marks or clears the task, by a time-out of Airflow's, or with the triggerer.
+            # By a person who marks or clears the task, by a timeout of Airflow's, or with the triggerer.
             if self.record is not None:
                 self.logger().warning(
                     "Job %s: the wait was cancelled, the switchover is not: it goes on at DRS", self.job_id

@@ -40,7 +40,7 @@ class Seen:
 class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     """Fires each time a switchover of a job ends, for as long as it is watched; for ``AssetWatcher`` (Airflow 3.0+).
 
-    DRS's answer carries no time and no id, so that an end is a new one if a start was seen since the last, or if
+    DRS's response carries no time and no id, so that an end is a new one if a start was seen since the last, or if
     it differs from it. What was last seen is kept in the asset's state store (Airflow 3.3 and later), so that an end
     is not fired again after a restart of the triggerer, and one that came meanwhile is not missed. It is written down
     one poll after the event was fired: a triggerer that dies in between fires it again rather than never.
@@ -49,7 +49,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     Trouble is waited out without end; any other error is logged, once, and DRS is asked again a minute later. Triggers
     that watch the same job share its polls (on Airflow 3.3 and later by way of a shared stream).
 
-    :param job_id: the job; of a cross-AZ task, the parent's.
+    :param job_id: the job; of a cross-AZ job, the parent's.
     :param drs_conn_id: id of the connection.
     :param project_id: project to work in, instead of the connection's.
     :param poke_interval: seconds between polls; a switchover that takes less may be missed if it ends as the last did.
@@ -195,7 +195,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         )
 
     def _note(self, wait: protocol.SwitchoverWait) -> None:
-        """Remember what stands, once there was a good answer."""
+        """Remember what stands, once there was a good response."""
         if wait.freshness is not None and wait.memory.last_seen is not None:
             self._seen = Seen(wait.freshness.baseline, wait.freshness.started)
 

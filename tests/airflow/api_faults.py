@@ -22,7 +22,7 @@ class ApiFaults:
     """Wraps the state store and XCom of the task under test.
 
     :param write: the write that meets the fault, as :func:`name_of` names it.
-    :param fault: ``away before``, ``answer lost`` or ``away after``.
+    :param fault: ``away before``, ``response lost`` or ``away after``.
     :param lasts: seconds for which the API server is away.
     :param only: what it is away for; empty: everything.
     """
@@ -75,7 +75,7 @@ class ApiFaults:
         result = call()
         if meets and self.fault != "away before":
             self.away_until = self.clock.now + self.lasts
-            if self.fault == "answer lost":
+            if self.fault == "response lost":
                 self._fail()
         return result
 

@@ -112,7 +112,7 @@ def test_one_that_does_not_end(drs: Simulator, airflow_db: None, clock: FakeCloc
     for mode in OPERATOR_MODES:
         ended = run_one(DrsCompareOperator, mode, clock, job_id=JOB, compare="lines", tables={"demo": []}, timeout=60)
         assert type(ended.error) is exceptions.DrsError
-        assert "time-out" in str(ended.error)
+        assert "timeout" in str(ended.error)
         assert 60 - 1e-6 <= sum(ended.slept) <= 60 + A_TICK
 
 

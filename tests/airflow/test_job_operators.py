@@ -59,7 +59,7 @@ ROWS = [
     _row("stop by force", STOP, {"transition_seconds": 0}, options={"force": True}, status=RELEASED),
     _row("stop, stopped already", STOP, {"status": RELEASED}, requests=0, status=RELEASED),
     _row("lost after it took effect", PAUSE, {"transition_seconds": 0}, Fault.lost(), status="PAUSING"),
-    _row("half an answer", STOP, {"transition_seconds": 0}, Fault.cut(), status=RELEASED),
+    _row("half a response", STOP, {"transition_seconds": 0}, Fault.cut(), status=RELEASED),
     _row("lost before", PAUSE, {"transition_seconds": 0}, Fault.status(503), requests=2, status="PAUSING"),
     _row("too frequent", STOP, {"transition_seconds": 0}, Fault.status(400, "DRS.M01503"), requests=2, status=RELEASED),
     _row(
@@ -110,7 +110,7 @@ ROWS = [
         {"transition": ["RELEASE_RESOURCE_STARTED"], "transition_seconds": 0},
         options={"timeout": 120},
         error=exceptions.DrsError,
-        says=("RELEASE_RESOURCE_COMPLETE", "time-out", "RELEASE_RESOURCE_STARTED"),
+        says=("RELEASE_RESOURCE_COMPLETE", "timeout", "RELEASE_RESOURCE_STARTED"),
     ),
     _row(
         "an unknown job",

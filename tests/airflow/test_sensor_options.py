@@ -21,7 +21,7 @@ from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, SENSOR_MODES, STA
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
-    ("options", "answers", "fault", "state"),
+    ("options", "statuses", "fault", "state"),
     [
         ({}, [FAILED], None, "failed"),
         ({"soft_fail": True}, [FAILED], None, "skipped"),
@@ -36,10 +36,10 @@ from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, SENSOR_MODES, STA
     ],
 )
 def test_failing_softly(
-    mode: str, options: dict[str, Any], answers: list[str | None], fault: Fault | None, state: str,
+    mode: str, options: dict[str, Any], statuses: list[str | None], fault: Fault | None, state: str,
     drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
-    drs.add_job(Job(JOB, status_script=answers))
+    drs.add_job(Job(JOB, status_script=statuses))
     if fault:
         drs.fault(GET_STATUS, fault)
     assert run_wait(mode, clock, **options).state == state
@@ -47,15 +47,15 @@ def test_failing_softly(
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
-    ("answers", "fault", "tries", "state"),
+    ("statuses", "fault", "tries", "state"),
     [([FAILED], None, 1, "failed"), ([COMPLETE], Fault.no_permission(), 2, "success")],
 )
 def test_retries(
-    mode: str, answers: list[str | None], fault: Fault | None, tries: int, state: str,
+    mode: str, statuses: list[str | None], fault: Fault | None, tries: int, state: str,
     drs: Simulator, airflow_db: None, clock: FakeClock,
 ) -> None:  # fmt: skip
     """A failed switchover is not retried; an error in talking to DRS is, if the user wants it."""
-    drs.add_job(Job(JOB, status_script=answers))
+    drs.add_job(Job(JOB, status_script=statuses))
     if fault:
         drs.fault(GET_STATUS, fault)
     ended = run_wait(mode, clock, retries=1, retry_delay=timedelta(0))
@@ -77,7 +77,7 @@ def test_timeout(mode: str, soft_fail: bool, state: str, drs: Simulator, airflow
     ended = run_wait(mode, clock, timeout=timedelta(seconds=42), soft_fail=soft_fail, poke_interval=5)
     assert ended.state == state
     assert ended.error is None or type(ended.error).__name__ == "AirflowSensorTimeout"
-    assert sum(ended.slept) == pytest.approx(42, abs=0.1), "neither before the time-out nor long after it"
+    assert sum(ended.slept) == pytest.approx(42, abs=0.1), "neither before the timeout nor long after it"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def _impatient(drs: Simulator) -> dict[str, Any]:
 ROWS = [
     *(row for row in VERDICTS if row.real),
     Row(
-        "slower than the time-out",
+        "slower than the timeout",
         {"status_script": [COMPLETE]},
         faults=((GET_STATUS, Fault.slow(3)),),
         connection=_impatient,

@@ -164,7 +164,7 @@ def test_a_bad_end_resumes_on_a_worker(wait: Wait, airflow: Standalone, runs: Ru
 )
 def test_the_timeout_of_a_deferred_wait(wait: Wait, state: str, airflow: Standalone, runs: Runs) -> None:
     assert airflow.state(wait.dag_id, runs[wait], "success", "failed", "skipped", "up_for_retry") == state
-    assert airflow.task(wait.dag_id, runs[wait])["try_number"] == 1, "a time-out is not retried"
+    assert airflow.task(wait.dag_id, runs[wait])["try_number"] == 1, "a timeout is not retried"
 
 
 def test_airflow_finds_the_provider_and_tests_the_connection(cloud: Simulator, airflow: Standalone) -> None:

@@ -156,7 +156,7 @@ def test_a_lost_answer_is_not_repeated(
         assert ended.xcom["outcome"] == ("done" if wait_for_completion else "accepted")
     else:
         assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsSwitchoverUnknownError)
-        assert "answer to it was lost" in str(ended.error)
+        assert "response to it was lost" in str(ended.error)
         assert ended.evidence["outcome"] == "unknown"
 
 

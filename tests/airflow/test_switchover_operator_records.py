@@ -204,7 +204,7 @@ def test_the_record_of_another_job_or_mode_stops_the_task(
     ("record", "says"),
     [
         (Record(JOB, "target", phase=Phase.INTENDED, posted_at=1.0), "an earlier try was about to ask"),
-        (Record(JOB, "target", phase=Phase.LOST, posted_at=1.0), "the answer to it was lost"),
+        (Record(JOB, "target", phase=Phase.LOST, posted_at=1.0), "the response to it was lost"),
         (Record(JOB, "target", phase=Phase.ACCEPTED, posted_at=1.0, accepted_at=1.0), "DRS has taken it"),
         (Record(JOB, "target", phase=Phase.ACCEPTED, attached=True), "that was joined may be running"),
     ],

@@ -17,7 +17,7 @@ from tests.airflow.waits import Ended, in_mode, run_one, run_task
 from tests.clock import FakeClock
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, START, SWITCH
 
-FAULTS = ("away before", "answer lost", "away after")
+FAULTS = ("away before", "response lost", "away after")
 # Every write of a switchover that ends well, in their order.
 WRITES = (
     *("switchover: begun", "return_value: begun", "saved: begun"),
@@ -75,23 +75,23 @@ def test_away_for_a_while(
 TO_THE_END_OF_THE_TRY = [
     # (write, fault): outcome of the retry, POSTs
     (("saved: begun", "away before"), "unknown", 0),
-    (("saved: begun", "answer lost"), "done", 1),
+    (("saved: begun", "response lost"), "done", 1),
     (("saved: begun", "away after"), "done", 1),
     (("saved: intended", "away before"), "done", 1),
     # What was stored says that DRS was about to be asked. It was not, but that could not be stored any more.
-    (("saved: intended", "answer lost"), "unknown", 0),
+    (("saved: intended", "response lost"), "unknown", 0),
     (("saved: intended", "away after"), "done", 1),
     (("saved: accepted", "away before"), "done", 1),
-    (("saved: accepted", "answer lost"), "done", 1),
+    (("saved: accepted", "response lost"), "done", 1),
     (("saved: accepted", "away after"), "done", 1),
     (("saved: START", "away before"), "done", 1),
-    (("saved: START", "answer lost"), "done", 1),
+    (("saved: START", "response lost"), "done", 1),
     (("saved: START", "away after"), "done", 1),
     (("saved: done", "away before"), "done", 1),
-    (("saved: done", "answer lost"), "done", 1),
+    (("saved: done", "response lost"), "done", 1),
     (("saved: done", "away after"), "done", 1),
     (("switchover: done", "away before"), "done", 1),
-    (("return_value: done", "answer lost"), "done", 1),
+    (("return_value: done", "response lost"), "done", 1),
 ]
 
 
@@ -115,7 +115,7 @@ def test_away_to_the_end_of_the_try(
     assert ended.state == ("success" if expected == "done" else "failed")
     errors = {"failed": exceptions.DrsSwitchoverFailedError, "unknown": exceptions.DrsSwitchoverUnknownError}
     assert expected == "done" or type(ended.error) is errors[expected]
-    assert posts or "the answer to it was lost" not in str(ended.error)
+    assert posts or "the response to it was lost" not in str(ended.error)
     assert posts or ended.evidence["accepted_at"] is None
 
 

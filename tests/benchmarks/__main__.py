@@ -42,7 +42,7 @@ def main() -> int:
         "--contenders", type=_names(CONTENDERS), default=tuple(CONTENDERS), help=f"of: {', '.join(CONTENDERS)}"
     )
     options = parser.parse_args()
-    # So that a time-out around this ends the processes it started, too.
+    # So that a timeout around this ends the processes it started, too.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(f"ended by signal {number}; nothing was written"))
     load = round(os.getloadavg()[0], 2)

@@ -116,7 +116,7 @@ class OurTrigger(TriggerContender):
 
 
 class HttpSensorTrigger(TriggerContender):
-    """The HTTP sensor's trigger; it fires on any 2xx, so that the stub answers it 404 until the job is done."""
+    """The HTTP sensor's trigger; it fires on any 2xx, so that the stub responds with 404 until the job is done."""
 
     def __init__(self, interval: float) -> None:
         super().__init__(interval)
@@ -134,7 +134,7 @@ class HttpSensorTrigger(TriggerContender):
 
 
 class HttpEventTrigger(TriggerContender):
-    """The HTTP provider's trigger for assets; with a check of the answer it can do this very job."""
+    """The HTTP provider's trigger for assets; with a check of the response it can do this very job."""
 
     def __init__(self, interval: float) -> None:
         super().__init__(interval)

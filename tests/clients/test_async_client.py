@@ -66,7 +66,7 @@ def test_no_socket_outlives_the_client(during: str, closed_first: bool, tmp_path
 def test_an_iam_that_stalls_is_trouble_that_every_wait_counts(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One log-in that hangs for the whole time-out of the connection, and 200 waits whose own limit is shorter."""
+    """One log-in that hangs for the whole timeout of the connection, and 200 waits whose own limit is shorter."""
     monkeypatch.setattr(async_client, "MAX_TOKEN_WAIT", 0.3)
 
     async def main(url: str) -> list[PollResult]:
@@ -77,7 +77,7 @@ def test_an_iam_that_stalls_is_trouble_that_every_wait_counts(
             machine = SwitchoverWait(f"job-{number}", Pace(0.5), transient_error_timeout=1.0)
             with polls.follow(machine) as follower:
                 told = await follower.next()
-                assert "has not answered yet. Polling more slowly" in told.lines[0].text
+                assert "has not responded yet. Polling more slowly" in told.lines[0].text
                 return await follower.next()
 
         begun = time.monotonic()
@@ -105,7 +105,7 @@ def test_a_slow_iam_is_waited_for(simulator: Simulator, monkeypatch: pytest.Monk
     async def main() -> None:
         settings = settings_of(simulator)
         client = AsyncDrsClient(settings, TokenSource(settings))
-        with pytest.raises(DrsUnreachableError, match="has not answered yet") as caught:
+        with pytest.raises(DrsUnreachableError, match="has not responded yet") as caught:
             await client.call(ASK)
         assert caught.value.never_sent
         await asyncio.to_thread(simulator.wait_for, "tokens")

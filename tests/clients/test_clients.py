@@ -60,7 +60,7 @@ TROUBLE = [
     ),
     pytest.param(Fault.reset(), DrsUnreachableError, "cut the connection", id="reset"),
     pytest.param(Fault.lost(), DrsUnreachableError, "cut the connection", id="lost"),
-    pytest.param(Fault.cut(), DrsUnreachableError, "cut its answer short", id="cut"),
+    pytest.param(Fault.cut(), DrsUnreachableError, "cut its response short", id="cut"),
 ]
 
 DRS_ANSWERS = [
@@ -157,7 +157,7 @@ def test_an_answer_later_than_the_timeout(simulator: Simulator, connect: Connect
     begun = time.monotonic()
     error = refused(connect, settings_of(simulator, timeout=1))
     assert type(error) is DrsUnreachableError
-    assert "did not answer in time" in str(error)
+    assert "did not respond in time" in str(error)
     assert 1 <= time.monotonic() - begun < 20
 
 
@@ -214,6 +214,6 @@ def test_trouble_after_a_refused_token_is_that_trouble(simulator: Simulator, con
     client.call(ASK)
     simulator.fault(STATUS, Fault.expired_token())
     simulator.fault("tokens", Fault.status(503))
-    with pytest.raises(DrsServerError, match="IAM answered"):
+    with pytest.raises(DrsServerError, match="IAM responded"):
         client.call(ASK)
     assert client.call(ASK) == STARTED

@@ -1,4 +1,4 @@
-"""How both clients come by a connection, keep it, and do without: ports, proxies, slow answers."""
+"""How both clients come by a connection, keep it, and do without: ports, proxies, slow responses."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_an_answer_that_comes_drop_by_drop_ends_in_time(
         error = refused(connect, with_own_token(simulator, host=server.url, timeout=1))
         assert time.monotonic() - begun < 10
     assert type(error) is DrsUnreachableError
-    assert "did not answer in time" in str(error)
+    assert "did not respond in time" in str(error)
 
 
 # Connections
@@ -132,7 +132,7 @@ def test_a_post_whose_answer_was_lost_is_not_sent_again(simulator: Simulator, co
 def test_only_a_post_that_reads_goes_out_again_when_a_kept_connection_ends(call: Call[Any], requests: int) -> None:
     """A server may close a kept connection at the very moment at which it is used again."""
     body = json.dumps({"count": 1, "results": [{"id": JOB_ID, "status": "success"}]}).encode()
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    response = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     seen = []
 
     def handle(connection: socket.socket, server: Server) -> None:
@@ -141,8 +141,8 @@ def test_only_a_post_that_reads_goes_out_again_when_a_kept_connection_ends(call:
                 data += connection.recv(65536)
             seen.append(data)
             if len(seen) == 2:
-                return  # no answer: the connection ends
-            connection.sendall(answer)
+                return  # no response: the connection ends
+            connection.sendall(response)
 
     async def main(url: str) -> None:
         settings = read_settings("drs_test", host=url, extra={"token": "issued-elsewhere", "project_id": "p"})

@@ -31,7 +31,7 @@ TOKEN = "gAAAAABown-token-0123456789abcdef"
 
 
 def echo(secret: str) -> list[Fault]:
-    """Return answers of a server that says what it was told; what is cut off may not leave half of it."""
+    """Return responses of a server that says what it was told; what is cut off may not leave half of it."""
     return [
         Fault.json({"error": {"code": 401, "message": f"{secret} is wrong", "title": secret}}, 401),
         Fault.json({"error_code": "IAM.0001", "error_msg": "x" * (490 - len(secret) // 2) + secret}, 400),

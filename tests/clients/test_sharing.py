@@ -125,13 +125,13 @@ def test_an_error_in_a_users_work_is_that_users() -> None:
 
 
 def test_a_connection_that_cannot_be_read_is_the_error_of_all_and_read_anew_by_the_next() -> None:
-    answers: list[Any] = [DrsConfigError("no such connection"), NOWHERE]
+    outcomes: list[Any] = [DrsConfigError("no such connection"), NOWHERE]
 
     def settings() -> Settings:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def main() -> None:
         make, end = Maker(settings), asyncio.Event()

@@ -153,5 +153,5 @@ def test_a_folder_of_cas(simulator: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("encoding", "says"), [("br", "the encoding 'br'"), ("gAAAAAB-token", "an unknown encoding")])
 def test_an_encoding_that_was_not_asked_for(encoding: str, says: str) -> None:
-    with pytest.raises(DrsInvalidResponseError, match=f"^DRS answered in {says}$"):
+    with pytest.raises(DrsInvalidResponseError, match=f"^DRS responded in {says}$"):
         decoded(b"x", encoding, "DRS")

@@ -180,8 +180,8 @@ class KeystoneServer:
         self._admin.delete(f"{self.auth_url}/auth/tokens", headers={"X-Subject-Token": token})
 
     def _create(self, kind: str, properties: dict[str, Any]) -> dict[str, Any]:
-        answer = self._admin.post(f"{self.auth_url}/{kind}s", json={kind: properties})
-        created: dict[str, Any] = answer.json()[kind]
+        response = self._admin.post(f"{self.auth_url}/{kind}s", json={kind: properties})
+        created: dict[str, Any] = response.json()[kind]
         return created
 
 
@@ -193,5 +193,5 @@ def _first_line(stream: IO[str], timeout: float) -> str:
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         if not selector.select(timeout):
-            raise TimeoutError(f"no answer in {timeout:g} s")
+            raise TimeoutError(f"no response in {timeout:g} s")
     return stream.readline()

@@ -1,4 +1,4 @@
-"""What the property tests draw from (HTTP answers and JSON as a broken server could send them) and how they run."""
+"""What the property tests draw from (HTTP responses and JSON as a broken server could send them) and how they run."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ headers = st.dictionaries(
 http_statuses = st.sampled_from([200, 202, 204, 302, 400, 401, 403, 404, 408, 422, 429, 500, 503]) | st.integers()
 
 
-def answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[HttpResponse]:
-    """Return answers of any status with any headers around ``bodies``."""
+def http_responses(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[HttpResponse]:
+    """Return http_responses of any status with any headers around ``bodies``."""
     return st.builds(HttpResponse, http_statuses, headers, bodies, st.floats(0, 4e9))
 
 

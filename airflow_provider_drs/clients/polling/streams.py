@@ -184,7 +184,7 @@ class PollStreams:
                 f"DRS asked for a pause, of which {duration(paused)} are left", retry_after=max(paused, 0.0)
             )
         if busy and long:
-            return DrsUnreachableError("all polls of this connection wait for answers, and there has been no good one")
+            return DrsUnreachableError("all polls of this connection wait for a response, and none was good yet")
         return None
 
     def _assign(self, stream: Stream) -> None:

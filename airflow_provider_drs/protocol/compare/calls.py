@@ -1,4 +1,4 @@
-"""Comparing source and target of a task: what is asked of DRS, and what it says.
+"""Comparing source and target of a job: what is asked of DRS, and what it says.
 
 A comparison is created, runs for a while, and then shows a result for each database and table.
 """
@@ -107,8 +107,8 @@ def create_compare_task(
         if tables:
             info["compare_object_infos"] = [{"db_name": db, "table_name": list(names)} for db, names in tables.items()]
 
-    def parse(answer: Any) -> str:
-        return _created(answer, field, compare)
+    def parse(response: Any) -> str:
+        return _created(response, field, compare)
 
     return Call("create-compare-task", describe_job(job_id), "POST", "/create-compare-task", parse, body)
 
@@ -127,16 +127,16 @@ def query_compare_result(job_id: str, compare: str, compare_id: str, page: int =
         "per_page": PER_PAGE,
     }
 
-    def parse(answer: Any) -> ComparePage:
-        return _page(answer, compare, compare_id, page)
+    def parse(response: Any) -> ComparePage:
+        return _page(response, compare, compare_id, page)
 
     return Call("query-compare-result", describe_job(job_id), "POST", "/query-compare-result", parse, body, safe=True)
 
 
-def _created(answer: Mapping[str, Any], field: str, compare: str) -> str:
-    created = answer.get(field)
+def _created(response: Mapping[str, Any], field: str, compare: str) -> str:
+    created = response.get(field)
     if not isinstance(created, Mapping):
-        raise DrsInvalidResponseError(f"DRS answered without a result for the comparison of {compare}")
+        raise DrsInvalidResponseError(f"DRS responded without a result for the comparison of {compare}")
     code, text = errors_of(created)
     if code:
         why = ": ".join(x for x in (code, text) if x)
@@ -144,19 +144,19 @@ def _created(answer: Mapping[str, Any], field: str, compare: str) -> str:
         raise fault_class(code, 200)(message, error_code=code, error_msg=text, http_status=200)
     compare_id = compare_text(created.get("compare_task_id"))
     if not compare_id:
-        raise DrsInvalidResponseError(f"DRS answered without an id of the comparison of {compare}")
+        raise DrsInvalidResponseError(f"DRS responded without an id of the comparison of {compare}")
     return compare_id
 
 
-def _page(answer: Mapping[str, Any], compare: str, compare_id: str, page: int) -> ComparePage:
-    results = answer.get(_SHOWN_IN[compare])
+def _page(response: Mapping[str, Any], compare: str, compare_id: str, page: int) -> ComparePage:
+    results = response.get(_SHOWN_IN[compare])
     results = results if isinstance(results, Mapping) else {}
     code, text = errors_of(results)
     if code and code != NO_RESULT:  # nothing found so far
         why = ": ".join(x for x in (code, text) if x)
         message = f"DRS does not tell the result of the comparison of {compare}: {why}"
         raise fault_class(code, 200)(message, error_code=code, error_msg=text, http_status=200)
-    listed = answer.get("compare_task_list_results")
+    listed = response.get("compare_task_list_results")
     listed = listed if isinstance(listed, Mapping) else {}
     tasks = list(_objects(listed.get("compare_task_list")))
     status = next(

@@ -52,7 +52,7 @@ class CompareWait(PollingWait):
     :param compare: what is compared.
     :param compare_id: the comparison.
     :param pace: how often to poll while all is well.
-    :param transient_error_timeout: seconds of trouble without one good answer after which to give up; None: never.
+    :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param error_context: what its own errors are about, such as the connection and the job.
     :param deadline: seconds since the epoch after which to give up; None: never.
     :param rng: numbers from 0 to 1, for the jitter.
@@ -127,7 +127,7 @@ class CompareWait(PollingWait):
         if not isinstance(verdict, KeepPolling):
             return verdict
         if self._late(at):
-            return self._ends(list(verdict.lines), f"{self._too_late}, and no good answer at its end: {error.message}")
+            return self._ends(list(verdict.lines), f"{self._too_late}, and no good response then: {error.message}")
         return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
 
     def _begin(self) -> None:
@@ -161,7 +161,7 @@ class CompareWait(PollingWait):
 
     @property
     def _too_late(self) -> str:
-        return f"the comparison of {self.compare} did not end within the time-out"
+        return f"the comparison of {self.compare} did not end within the timeout"
 
     def _ends(self, lines: list[LogLine], message: str) -> GiveUp:
         return self._give_up(DrsError(message), lines)

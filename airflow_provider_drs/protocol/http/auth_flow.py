@@ -44,7 +44,7 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
     """Make one call; a refused token is replaced once, a second refusal is raised.
 
     A request that changes something is repeated only if DRS itself refused the token, with its own code: a gateway may
-    have answered in its place after DRS took the request.
+    have responded in its place after DRS took the request.
 
     :raises DrsError: the error that the response stands for, or what the client threw in instead of an outcome.
     """

@@ -83,7 +83,7 @@ def read(response: HttpResponse, sender: str = "DRS") -> JsonObject:
     The service's code decides before the HTTP status: an expired token is documented as 403 with DRS.M00100, a missing
     permission as 401 with DRS.M00103, and a refusal can come inside a 2xx.
     """
-    what = f"{sender} answered HTTP {response.status}"
+    what = f"{sender} responded with HTTP {response.status}"
     if 300 <= response.status < 400:
         _raise(errors.DrsRedirectError, response, f"{what}, a redirect to {_target(response)}, which is not followed")
     body = _json_object(response.body)
@@ -135,7 +135,7 @@ def iam_error(response: HttpResponse) -> errors.DrsError:
     except errors.DrsError as error:
         message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
         return errors.DrsAuthenticationError(message, http_status=error.http_status, error_msg=error.error_msg)
-    return errors.DrsInvalidResponseError("IAM answered without a token", http_status=response.status)
+    return errors.DrsInvalidResponseError("IAM responded without a token", http_status=response.status)
 
 
 def fault_class(code: str | None, status: int) -> type[errors.DrsError]:

@@ -1,4 +1,4 @@
-"""What is asked of DRS about tasks, many at a time, and what is done to them."""
+"""What is asked of DRS about jobs, many at a time, and what is done to them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PAUSE_MODES = ("target", "all")
 
 
 def batch_status(job_ids: Sequence[str]) -> Call[dict[str, JobState]]:
-    """Ask for the status of up to 100 tasks; the reply is by job id.
+    """Ask for the status of up to 100 jobs; the reply is by job id.
 
-    DRS API, "Querying Task Statuses": ``POST /v3/{project_id}/jobs/batch-status``, which answers five tasks unless told
-    how many a page holds.
+    DRS API, "Querying Task Statuses": ``POST /v3/{project_id}/jobs/batch-status``. A page holds five jobs unless the
+    body says how many.
 
     :raises DrsArgumentError: an id cannot be one, or there are none or too many.
     """
@@ -29,7 +29,7 @@ def batch_status(job_ids: Sequence[str]) -> Call[dict[str, JobState]]:
 
 
 def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
-    """Ask for progress and lag of up to 100 tasks; the reply is by job id.
+    """Ask for progress and lag of up to 100 jobs; the reply is by job id.
 
     DRS API, "Querying the Task Progress": ``POST /v3/{project_id}/jobs/batch-progress``.
 
@@ -44,12 +44,12 @@ def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
 
 
 def start_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:
-    """Start tasks. DRS API, "Starting Tasks in Batches": ``POST .../jobs/batch-starting``."""
+    """Start jobs. DRS API, "Starting Tasks in Batches": ``POST .../jobs/batch-starting``."""
     return _control("batch-starting", job_ids, {})
 
 
 def pause_jobs(job_ids: Sequence[str], mode: str = "target") -> Call[dict[str, JobResult]]:
-    """Pause tasks. DRS API, "Pausing Tasks in Batches": ``POST .../jobs/batch-pause-task``.
+    """Pause jobs. DRS API, "Pausing Tasks in Batches": ``POST .../jobs/batch-pause-task``.
 
     :param mode: ``target``: stop writing to the target, go on reading the log; ``all``: stop both.
     :raises DrsArgumentError: as :func:`batch_status`, or for another mode.
@@ -60,7 +60,7 @@ def pause_jobs(job_ids: Sequence[str], mode: str = "target") -> Call[dict[str, J
 
 
 def resume_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:
-    """Resume paused tasks, retry failed ones.
+    """Resume paused jobs, retry failed ones.
 
     DRS API, "Resuming Tasks in Batches": ``POST .../jobs/batch-retry-task``.
     """
@@ -68,22 +68,22 @@ def resume_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:
 
 
 def stop_jobs(job_ids: Sequence[str], force: bool = False) -> Call[dict[str, JobResult]]:
-    """End tasks for good; they cannot be started again.
+    """End jobs for good; they cannot be started again.
 
     DRS API, "Stopping or Deleting Tasks in Batches": ``DELETE .../jobs/batch-jobs``.
 
-    :param force: do not wait for the task's own end.
+    :param force: do not wait for the job's own end.
     """
     return _control("batch-jobs", job_ids, {"delete_type": "force_terminate" if force else "terminate"}, "DELETE")
 
 
 def list_one_job() -> Call[int]:
-    """Ask for one line of the task list: the cheapest call that needs a token, a project and a permission.
+    """Ask for one line of the job list: the cheapest call that needs a token, a project and a permission.
 
-    DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``. The reply is the number of tasks.
+    DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``. The reply is the number of jobs.
     """
     body = {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
-    return Call("list jobs", "task list", "POST", "", job_replies.number_of_jobs, body, safe=True)
+    return Call("list jobs", "job list", "POST", "", job_replies.number_of_jobs, body, safe=True)
 
 
 def describe_jobs(job_ids: Sequence[str]) -> str:

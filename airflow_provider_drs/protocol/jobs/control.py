@@ -173,6 +173,6 @@ def _check_accepted(results: dict[str, JobResult], request: JobActionRequest) ->
     result = results.get(request.job_id)
     asked = f"{request.action.doing} {describe_job(request.job_id)}"
     if result is None:
-        raise DrsInvalidResponseError(f"DRS answered {asked} without a result for it")
+        raise DrsInvalidResponseError(f"DRS responded to {asked} without a result for it")
     if not result.ok:
         raise result.error(asked)

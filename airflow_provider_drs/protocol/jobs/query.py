@@ -1,4 +1,4 @@
-"""What one poll of a wait asks, and which waits can be told by the same answer."""
+"""What one poll of a wait asks, and which waits can share a response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CallQuery:
     """One call.
 
     :param call: the call.
-    :param shared: waits that ask the same may be told by one answer; False where the call changes from poll to poll.
+    :param shared: waits that ask the same may share a response; False where the call changes from poll to poll.
     """
 
     call: Call[Any]
@@ -33,7 +33,7 @@ class CallQuery:
 
     @property
     def key(self) -> Hashable | None:
-        """What questions that share an answer have in common; None: it stands alone."""
+        """What queries that share a response have in common; None: it stands alone."""
         return (self.call.method, self.call.path) if self.shared else None
 
     def calls(self) -> list[Call[Any]]:
@@ -43,9 +43,9 @@ class CallQuery:
 
 @dataclass(frozen=True, slots=True)
 class JobsQuery:
-    """How tasks stand; up to 100 of them are asked about in one request of each kind.
+    """How jobs stand; up to 100 of them are asked about in one request of each kind.
 
-    :param job_ids: the tasks.
+    :param job_ids: the jobs.
     :param lag: ask for their lag too.
     """
 
@@ -58,7 +58,7 @@ class JobsQuery:
         return ("jobs", self.lag)
 
     def calls(self) -> list[Call[Any]]:
-        """Return the calls of one poll: the status, then the lag, of up to 100 tasks a call."""
+        """Return the calls of one poll: the status, then the lag, of up to 100 jobs a call."""
         kinds = (batch_status, batch_progress) if self.lag else (batch_status,)
         return [kind(jobs) for jobs in in_batches(self.job_ids) for kind in kinds]
 
@@ -79,7 +79,7 @@ def fit_batch(questions: Iterable[Query]) -> list[Query]:
 
 
 def merge(questions: Sequence[Query]) -> Query:
-    """Return the question whose answer tells all of ``questions``, which have one key."""
+    """Return the query whose response serves all of ``queries``, which have one key."""
     first = questions[0]
     if len(questions) == 1 or isinstance(first, CallQuery):
         return first
@@ -88,7 +88,7 @@ def merge(questions: Sequence[Query]) -> Query:
 
 
 def may_be_one_jobs_fault(query: Query, error: DrsError, times: int) -> bool:
-    """Tell whether a request about the tasks of several waits may fail because of one of them.
+    """Tell whether a request about the jobs of several waits may fail because of one of them.
 
     :param times: how often such a request has failed, one time after the other. What may pass is given a second chance,
         so that a DRS in trouble is not asked once for every wait.

@@ -1,4 +1,4 @@
-"""What DRS says about tasks: readers that make replies of the JSON of the batch calls.
+"""What DRS says about jobs: readers that make replies of the JSON of the batch calls.
 
 The fields have two names and two types in the documentation (``error_msg`` and ``error_message``, ``id`` and
 ``job_id``, ``"0"`` and ``0``); all are read.
@@ -23,11 +23,11 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class JobState:
-    """What ``batch-status`` says about one task.
+    """What ``batch-status`` says about one job.
 
     :param status: the status in the spelling of ``statuses.JobStatus``, or as sent where that does not know it; None
         where there is none.
-    :param error_code: why the task failed, or why there is no status.
+    :param error_code: why the job failed, or why there is no status.
     :param error_msg: the same in words.
     """
 
@@ -39,7 +39,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """What ``batch-progress`` says about one task.
+    """What ``batch-progress`` says about one job.
 
     :param lag: seconds the target is behind; None where that is not known: before incremental transfer ("-1"), and
         where the field is missing or no number of seconds.
@@ -59,7 +59,7 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of one task in a call that changes tasks; a refusal comes inside a 2xx.
+    """What became of one job in a call that changes jobs; a refusal comes inside a 2xx.
 
     :param ok: DRS accepts.
     """
@@ -77,29 +77,29 @@ class JobResult:
 
 
 def job_states(body: Any) -> dict[str, JobState]:
-    """Read the answer of ``batch-status``.
+    """Read the response of ``batch-status``.
 
-    :return: what is said, by job id; a job that is not in the answer is not in here.
-    :raises DrsInvalidResponseError: the answer is not what DRS would write.
+    :return: what is said, by job id; a job that is not in the response is not in here.
+    :raises DrsInvalidResponseError: the response is not what DRS would write.
     """
     return _by_job(body, _state)
 
 
 def job_progress(body: Any) -> dict[str, JobProgress]:
-    """Read the answer of ``batch-progress``; as :func:`job_states`."""
+    """Read the response of ``batch-progress``; as :func:`job_states`."""
     return _by_job(body, _progress)
 
 
 def job_results(body: Any) -> dict[str, JobResult]:
-    """Read the answer of a call that changes tasks; as :func:`job_states`."""
+    """Read the response of a call that changes jobs; as :func:`job_states`."""
     return _by_job(body, _result)
 
 
 def number_of_jobs(body: Any) -> int:
-    """Read the answer of the task list: how many tasks there are."""
+    """Read the response of the job list: how many jobs there are."""
     total = body.get("total_record")
     if isinstance(total, bool) or not isinstance(total, int):
-        raise DrsInvalidResponseError("DRS answered a task list without 'total_record'")
+        raise DrsInvalidResponseError("DRS responded without 'total_record' to the query of the job list")
     return total
 
 
@@ -139,22 +139,22 @@ def _result(job_id: str, item: Mapping[str, Any]) -> JobResult:
     code, why = errors_of(item)
     status = item.get("status")
     if status not in ("success", "failed"):
-        raise DrsInvalidResponseError(f"DRS answered about job {job_id!r} with the result {display_text(status)!r}")
+        raise DrsInvalidResponseError(f"DRS responded about job {job_id!r} with the result {display_text(status)!r}")
     return JobResult(job_id, status == "success", code, why)
 
 
 def _by_job(body: Any, read: Callable[[str, Mapping[str, Any]], T]) -> dict[str, T]:
     results = body.get("results") if isinstance(body, Mapping) else None
     if not isinstance(results, list):
-        raise DrsInvalidResponseError("DRS answered without a list of results")
+        raise DrsInvalidResponseError("DRS responded without a list of results")
     found: dict[str, T] = {}
     for item in results:
         job_id = (
             (compare_text(item.get("id")) or compare_text(item.get("job_id"))) if isinstance(item, Mapping) else None
         )
         if not job_id:
-            raise DrsInvalidResponseError("DRS answered with a result that names no job")
+            raise DrsInvalidResponseError("DRS responded with a result that names no job")
         said = read(job_id, item)
         if found.setdefault(job_id, said) != said:
-            raise DrsInvalidResponseError(f"DRS answered in two ways about job {job_id!r}")
+            raise DrsInvalidResponseError(f"DRS responded in two ways about job {job_id!r}")
     return found

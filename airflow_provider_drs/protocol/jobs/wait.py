@@ -135,7 +135,7 @@ class JobsWait(PollingWait):
         if not isinstance(verdict, KeepPolling):
             return verdict
         if self._late(at):
-            return GiveUp(verdict.lines, self._too_late(f"no good answer at its end: {error.message}"))
+            return GiveUp(verdict.lines, self._too_late(f"no good response then: {error.message}"))
         return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
 
     def _not_told(self, states: Mapping[str, JobState]) -> DrsError | None:
@@ -180,7 +180,7 @@ class JobsWait(PollingWait):
     def _too_late(self, last: str) -> DrsError:
         targets = " or ".join(self.wanted.targets)
         return DrsError(
-            f"{self.subject} did not become {targets} within the time-out; at last {last}",
+            f"{self.subject} did not become {targets} within the timeout; at last {last}",
             error_context=self.error_context,
         )
 

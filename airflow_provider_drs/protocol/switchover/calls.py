@@ -17,7 +17,7 @@ MODES = ("source", "target")
 class SwitchoverReply:
     """The reply to ``get-switch-vip-status``.
 
-    :param job_id: the job the answer is about, None where it does not say.
+    :param job_id: the job the response is about, None where it does not say.
     :param status: the status as sent, None where there is none (no switchover yet).
     :param error_code: why a switchover failed.
     :param error_msg: the same in words.
@@ -77,4 +77,4 @@ def switch_reply(body: JsonObject) -> str | None:
         return compare_text(body.get("id"))
     if status == "failed":
         raise DrsRequestError("DRS refuses the switchover without a reason")
-    raise DrsInvalidResponseError(f"DRS answered the switchover with the status {display_text(status)!r}")
+    raise DrsInvalidResponseError(f"DRS responded to the switchover with the status {display_text(status)!r}")

@@ -156,7 +156,7 @@ class Freshness:
         return Confidence.UNDECIDABLE
 
     def _nothing_seen(self, status: str | None) -> str:
-        told = self.told or ("DRS accepted it" if self.accepted_at is not None else "DRS's answer to it was lost")
+        told = self.told or ("DRS accepted it" if self.accepted_at is not None else "DRS's response to it was lost")
         if not self.baseline and not self.empty_since:
             return f"{told}; DRS says {status or 'nothing'} now, and nothing tells whether that is new"
         as_before = " as before" if status == self.baseline else ""

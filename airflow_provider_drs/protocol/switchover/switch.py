@@ -383,6 +383,6 @@ def _has_moved(reply: SwitchoverReply, record: Record) -> bool:
 def _lost(request: SwitchoverRequest, record: Record, reason: str, runtime: SwitchoverRuntime) -> bool:
     record.lose(reason)
     runtime.try_save(record)
-    text = f"the answer to the switchover was lost ({reason}). Not asking again: the status is to tell"
+    text = f"the response to the switchover was lost ({reason}). Not asking again: the status is to tell"
     runtime.log(LogLine(logging.WARNING, f"{request.subject}: {text}"))
     return True

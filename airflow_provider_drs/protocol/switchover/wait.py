@@ -162,7 +162,7 @@ class SwitchoverWait(PollingWait):
             return self._give_up(job_mismatch(reply, self.job_id))
         state = switchover_state(reply.status)
         if state is SwitchoverState.UNKNOWN:
-            text = f"answered the status {reply.status!r}, which is not documented"
+            text = f"responded with the status {reply.status!r}, which is not documented"
             return self._give_up(DrsUnknownStatusError(": ".join(x for x in (text, reply.error_msg) if x)))
         lines = self.patience.recovered(at)
         confidence = self._judge(reply, sent)
@@ -180,7 +180,7 @@ class SwitchoverWait(PollingWait):
             return result
         if not self._late(at):
             return replace(result, delay=self._until_deadline(result.delay, at))
-        reason = f"no end within the time-out, and no good answer at its end: {error.message}"
+        reason = f"no end within the timeout, and no good response then: {error.message}"
         last = SwitchoverReply(self.job_id, self.memory.last_seen or None)
         return Undecided(result.lines, reason, self._seen(last, at))
 
@@ -199,7 +199,7 @@ class SwitchoverWait(PollingWait):
         if confidence is Confidence.UNDECIDABLE and self.freshness is not None:
             return Undecided(lines, self.freshness.why, self._seen(reply, at))
         if self._late(at):
-            reason = f"no end within the time-out, DRS says {reply.status or 'nothing'}"
+            reason = f"no end within the timeout, DRS says {reply.status or 'nothing'}"
             return Undecided(lines, reason, self._seen(reply, at))
         return None
 
@@ -286,6 +286,6 @@ def is_about_another_job(reply: SwitchoverReply, job_id: str) -> bool:
 
 def job_mismatch(reply: SwitchoverReply, job_id: str, error_context: str = "") -> DrsJobMismatchError:
     """Return the error for a reply about another job."""
-    answer = f"about job {reply.job_id!r}" if reply.job_id is not None else "without a job id"
-    text = f"asked about job {job_id!r}, DRS answered {answer} (status {reply.status!r})"
+    response = f"about job {reply.job_id!r}" if reply.job_id is not None else "without a job id"
+    text = f"asked about job {job_id!r}, DRS responded {response} (status {reply.status!r})"
     return DrsJobMismatchError(text, error_context=error_context)

@@ -11,7 +11,7 @@ from tests.benchmarks.groups import Session
 from tests.benchmarks.processes import Stub
 
 INTERVAL, WAITS = 5.0, 100
-# What clocks round, and the 20 ms of an answer; one request more in twenty intervals would be over it.
+# What clocks round, and the 20 ms of a response; one request more in twenty intervals would be over it.
 TOLERANCE = 0.05
 
 KINDS = {

@@ -22,7 +22,7 @@ print((time.perf_counter() - began) * 1000)
 
 
 def poke(session: Session) -> list[Row]:
-    """A few hundred pokes in a row, the server answering at once."""
+    """A few hundred pokes in a row, the server responding at once."""
     control = session.stub.control
     control.configure(delay=0.0)
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], "http": []}

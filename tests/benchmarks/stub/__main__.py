@@ -20,18 +20,18 @@ from typing import Any
 import certifi
 import trustme
 
-from tests.benchmarks.stub.answers import Answers, Later
+from tests.benchmarks.stub.responses import Later, Responses
 from tests.benchmarks.stub.state import State
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 
 class Connection(asyncio.Protocol):
-    """One connection, made once its handshake is complete; requests are answered in turn."""
+    """One connection, made once its handshake is complete; requests are served in turn."""
 
-    def __init__(self, state: State, answers: Answers) -> None:
+    def __init__(self, state: State, responses: Responses) -> None:
         self._state = state
-        self._answers = answers
+        self._responses = responses
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._transport: Any = None
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._buffer = rest[length:]
-            later = self._answers.answer(method, path, head, rest[:length])
+            later = self._responses.response(method, path, head, rest[:length])
             if self._state.delay:
                 self._loop.call_later(self._state.delay, self._send, later)
             else:
@@ -86,7 +86,7 @@ async def _serve(ca_file: str) -> None:
     Path(ca_file).write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    answers, commands = Answers(state), _commands(state)
+    responses, commands = Responses(state), _commands(state)
 
     async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -97,7 +97,7 @@ async def _serve(ca_file: str) -> None:
 
     loop = asyncio.get_running_loop()
     # 5000 clients at once are all to be let in: none may be held up by the queue of the listening socket.
-    server = await loop.create_server(lambda: Connection(state, answers), "127.0.0.1", 0, ssl=context, backlog=4096)
+    server = await loop.create_server(lambda: Connection(state, responses), "127.0.0.1", 0, ssl=context, backlog=4096)
     controls = await asyncio.start_server(control, "127.0.0.1", 0, limit=16 * 1024 * 1024)
     ports = [x.sockets[0].getsockname()[1] for x in (server, controls)]
     print(json.dumps({"port": ports[0], "control_port": ports[1]}), flush=True)

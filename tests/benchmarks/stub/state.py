@@ -27,9 +27,9 @@ class State:
     """All that a control command can set or read."""
 
     def __init__(self) -> None:
-        self.delay = 0.02  # seconds before each answer
+        self.delay = 0.02  # seconds before each response
         self.token_life = 86400.0
-        self.fault: int | None = None  # HTTP status of every status call, instead of the answer
+        self.fault: int | None = None  # HTTP status of every status call, instead of the response
         self.tokens: dict[str, float] = {}
         self.reset()
 

@@ -81,7 +81,7 @@ class Asked:
 
 @dataclass
 class Drs:
-    """Stands in for the client: answers after a while, and writes down what it was asked, and when."""
+    """Stands in for the client: responds after a while, and writes down what it was asked, and when."""
 
     clock: Hand
     extra: dict[str, Any] = field(default_factory=dict)
@@ -190,7 +190,7 @@ def job(number: int = 0) -> str:
 
 
 def an_interval(gap: float, interval: float = 5.0) -> bool:
-    """Tell whether ``gap`` is an interval after an answer, to the next beat."""
+    """Tell whether ``gap`` is an interval after a response, to the next beat."""
     return interval + 0.0199 <= gap <= interval + 0.0201 + POLL_TICK
 
 

@@ -89,7 +89,7 @@ def test_each_wait_keeps_its_own_interval_though_others_ask_more_often(drs: Drs,
         waits.begin(jobs(job(2), interval=60.0, samples=3))
         drs.status = HEALTHY
         await clock.move(59)
-        assert waits.ends == [None, None], "three samples are not three answers to somebody else"
+        assert waits.ends == [None, None], "three samples are not three responses to somebody else"
         await clock.move(70)
         assert isinstance(waits.ends[1], Ready)
         assert len(drs.times(job(2))) == 3
@@ -251,7 +251,7 @@ def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock:
     async def play(waits: Waits) -> None:
         for number in range(10):
             waits.begin(switchover(number % 3))
-        await clock.move(0.01)  # the answers are under way
+        await clock.move(0.01)  # the responses are under way
         for task in waits.tasks:
             task.cancel()
         await clock.move(60)

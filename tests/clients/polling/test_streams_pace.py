@@ -107,7 +107,7 @@ def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: Han
     for told in waits.told:
         text = " ".join(line.text for verdict in told for line in verdict.lines)  # type: ignore[union-attr]
         assert "429. Polling" in text or "asked for a pause, of which" in text
-        assert "DRS answers again" in text
+        assert "DRS responds again" in text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: Han
         (DrsThrottledError("429", retry_after=50.0), 300, 5.0),
         (DrsServerError("503", retry_after=20.0), 300, 5.0),
         (DrsThrottledError("429"), 300, 5.0),
-        (DrsUnreachableError("did not answer in time"), 1000, 5.0),
+        (DrsUnreachableError("did not respond in time"), 1000, 5.0),
     ],
 )
 def test_trouble_of_all_is_told_to_all(

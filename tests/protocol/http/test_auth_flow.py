@@ -21,7 +21,7 @@ COMPLETE = {"id": JOB, "status": "SWITCH_VIP_COMPLETE"}
 REFUSED = HttpResponse(403, {}, b'{"error_code": "DRS.M00100", "error_msg": "token expired"}')
 
 
-def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
+def response(status: int, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
     return HttpResponse(status, headers or {}, json.dumps(body).encode())
 
 
@@ -38,7 +38,7 @@ def begin(call: Call[Any]) -> tuple[Steps, Send]:
 
 
 def result(steps: Steps, outcome: HttpResponse) -> Any:
-    """Send the last answer; what the call comes to must stand now, without another request."""
+    """Send the last response; what the call comes to must stand now, without another request."""
     with pytest.raises(StopIteration) as end:
         steps.send(outcome)
     return end.value.value
@@ -58,7 +58,7 @@ def test_a_good_answer_takes_one_token_and_one_request() -> None:
     assert request.headers["X-Auth-Token"] == "old-t0ken"
     assert request.headers["X-Language"] == "zh-cn"
     assert request.headers["Content-Type"] == "application/json"
-    assert result(steps, answer(200, COMPLETE)) == SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
+    assert result(steps, response(200, COMPLETE)) == SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
 
 
 def test_a_post_carries_its_body() -> None:
@@ -66,11 +66,11 @@ def test_a_post_carries_its_body() -> None:
     assert (send.request.method, send.request.url) == ("POST", f"{ENDPOINT}/v3/project1/jobs")
     assert send.request.body is not None
     assert json.loads(send.request.body) == {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
-    assert result(steps, answer(200, {"total_record": 3, "jobs": []})) == 3
+    assert result(steps, response(200, {"total_record": 3, "jobs": []})) == 3
 
 
 @pytest.mark.parametrize(
-    "refused", [REFUSED, HttpResponse(401, {}, b""), answer(200, {"error_code": "DRS.M00100"})], ids=repr
+    "refused", [REFUSED, HttpResponse(401, {}, b""), response(200, {"error_code": "DRS.M00100"})], ids=repr
 )
 def test_a_refused_token_is_replaced_once_and_the_same_request_repeated(refused: HttpResponse) -> None:
     steps, first = begin(list_one_job())
@@ -80,7 +80,7 @@ def test_a_refused_token_is_replaced_once_and_the_same_request_repeated(refused:
     assert (second.request.method, second.request.body) == (first.request.method, first.request.body)
     assert second.request.headers == {**first.request.headers, "X-Auth-Token": "new-t0ken"}
     assert second.request.url == f"{ENDPOINT}/v3/project2/jobs"
-    assert result(steps, answer(200, {"total_record": 0})) == 0
+    assert result(steps, response(200, {"total_record": 0})) == 0
 
 
 def test_a_token_refused_twice_is_an_error() -> None:
@@ -95,12 +95,12 @@ def test_a_token_refused_twice_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (answer(401, {"error_code": "DRS.M00103", "error_msg": "no permission"}), errors.DrsPermissionError),
-        (answer(403, {"error_code": "DRS.M00102"}), errors.DrsPermissionError),
+        (response(401, {"error_code": "DRS.M00103", "error_msg": "no permission"}), errors.DrsPermissionError),
+        (response(403, {"error_code": "DRS.M00102"}), errors.DrsPermissionError),
         (HttpResponse(403, {}, b""), errors.DrsPermissionError),
         (HttpResponse(302, {"Location": "https://elsewhere.example/"}, b""), errors.DrsRedirectError),
         (HttpResponse(503, {"Retry-After": "3"}, b""), errors.DrsServerError),
-        (answer(400, {"error_code": "DRS.M00201"}), errors.DrsRequestError),
+        (response(400, {"error_code": "DRS.M00201"}), errors.DrsRequestError),
     ],
 )
 def test_no_other_refusal_asks_for_a_new_token(outcome: HttpResponse, expected: type[errors.DrsError]) -> None:
@@ -116,9 +116,9 @@ def test_after_a_new_token_the_second_answer_decides() -> None:
 
 
 NOTHING = [
-    answer(422, {"error_code": "DRS.M00002", "error_msg": "The returned result is empty."}),
-    answer(200, {"error_code": "DRS.M00002", "error_message": "The returned result is empty."}),
-    answer(404, {"error_code": "DRS.M00002"}),
+    response(422, {"error_code": "DRS.M00002", "error_msg": "The returned result is empty."}),
+    response(200, {"error_code": "DRS.M00002", "error_message": "The returned result is empty."}),
+    response(404, {"error_code": "DRS.M00002"}),
 ]
 
 
@@ -186,9 +186,9 @@ def test_a_token_the_server_echoes_is_gone_from_the_reply(text: str) -> None:
 
 def test_neither_token_is_in_the_error_about_the_second() -> None:
     steps, _ = begin(get_switchover_status(JOB))
-    steps.send(answer(403, {"error_code": "DRS.M00100", "error_msg": "old-t0ken"}))
+    steps.send(response(403, {"error_code": "DRS.M00100", "error_msg": "old-t0ken"}))
     steps.send(NEW)
-    error = failure(steps, answer(403, {"error_code": "DRS.M00100", "error_msg": "new-t0ken"}))
+    error = failure(steps, response(403, {"error_code": "DRS.M00100", "error_msg": "new-t0ken"}))
     chain: BaseException | None = error
     while chain is not None:
         assert "t0ken" not in str(chain)
@@ -206,7 +206,7 @@ STOP = stop_jobs([JOB])
 SWITCH = switch_vip(JOB, "target")
 
 
-@pytest.mark.parametrize("outcome", [HttpResponse(401, {}, b""), answer(401, {"error_code": "APIG.0301"})], ids=repr)
+@pytest.mark.parametrize("outcome", [HttpResponse(401, {}, b""), response(401, {"error_code": "APIG.0301"})], ids=repr)
 def test_what_changes_something_is_repeated_only_if_drs_itself_refused_the_token(outcome: HttpResponse) -> None:
     steps, _ = begin(SWITCH)
     error = failure(steps, outcome)

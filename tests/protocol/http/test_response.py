@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def answer(status: int, body: object = b"", **headers: str) -> HttpResponse:
+def response(status: int, body: object = b"", **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, NOW.timestamp()
@@ -27,14 +27,14 @@ def answer(status: int, body: object = b"", **headers: str) -> HttpResponse:
 
 
 def refusal(status: int, code: str, key: str = "error_msg", **headers: str) -> HttpResponse:
-    return answer(status, {"error_code": code, key: f"text of {code}"}, **headers)
+    return response(status, {"error_code": code, key: f"text of {code}"}, **headers)
 
 
 @dataclass
 class Refusal:
-    """One row: an answer and the error it stands for."""
+    """One row: an response and the error it stands for."""
 
-    answer: HttpResponse
+    response: HttpResponse
     error: type[errors.DrsError]
     code: str | None = None
     retry_after: float | None = None
@@ -75,12 +75,12 @@ def documented() -> list[Any]:
             # Told job by job it is read alike, and the job is named.
             item = {"status": "failed", "error_code": code, "error_msg": f"text of {code}"}
             for name in ("id", "job_id"):
-                inside = answer(status if status != 202 else 400, {"count": 1, "results": [{name: JOB, **item}]})
+                inside = response(status if status != 202 else 400, {"count": 1, "results": [{name: JOB, **item}]})
                 row = Refusal(inside, error, code, says=[f"HTTP {inside.status}: {code}: text of {code} (job '{JOB}')"])
                 rows.append(pytest.param(row, id=f"{status}-{code}-in-results-{name}"))
             # The code decides, whatever the HTTP status: also inside a 2xx, with and without the word "failed".
             rows.append(pytest.param(Refusal(refusal(200, code), error, code), id=f"200-{code}"))
-            failed = answer(202, {"id": JOB, "status": "failed", "error_code": code, "error_msg": "no"})
+            failed = response(202, {"id": JOB, "status": "failed", "error_code": code, "error_msg": "no"})
             rows.append(pytest.param(Refusal(failed, error, code, says=["no"]), id=f"202-failed-{code}"))
     return rows
 
@@ -100,7 +100,7 @@ BODIES = {"no-body": b"", "html": HTML, "half": b'{"error_code": "DRS.M00', "lis
 
 def undocumented() -> list[Any]:
     return [
-        pytest.param(Refusal(answer(status, body), error), id=f"{status}-{name}")
+        pytest.param(Refusal(response(status, body), error), id=f"{status}-{name}")
         for error, codes in BY_HTTP_STATUS.items()
         for status in codes
         for name, body in BODIES.items()
@@ -132,31 +132,31 @@ RETRY_AFTER = {
 }  # fmt: skip
 
 OTHER = [
-    pytest.param(Refusal(answer(401, {"error_code": "APIGW.0301", "error_msg": "no"}), errors.DrsTokenRefusedError,
+    pytest.param(Refusal(response(401, {"error_code": "APIGW.0301", "error_msg": "no"}), errors.DrsTokenRefusedError,
                         "APIGW.0301"), id="401-code-of-the-gateway"),
-    pytest.param(Refusal(answer(401, {"error_code": "DRS.M99999"}), errors.DrsPermissionError, "DRS.M99999"),
+    pytest.param(Refusal(response(401, {"error_code": "DRS.M99999"}), errors.DrsPermissionError, "DRS.M99999"),
                  id="401-unknown-DRS-code"),
-    pytest.param(Refusal(answer(429, {"error_code": "APIGW.0308"}, RETRY_after="5"), errors.DrsThrottledError,
+    pytest.param(Refusal(response(429, {"error_code": "APIGW.0308"}, RETRY_after="5"), errors.DrsThrottledError,
                         "APIGW.0308", 5.0), id="429-code-of-the-gateway"),
-    pytest.param(Refusal(answer(503, HTML, retry_after="9"), errors.DrsServerError, None, 9.0), id="503-retry-after"),
+    pytest.param(Refusal(response(503, HTML, retry_after="9"), errors.DrsServerError, None, 9.0), id="503-retry-after"),
     pytest.param(Refusal(refusal(400, "DRS.M01503", retry_after="8"), errors.DrsThrottledError, "DRS.M01503", 8.0),
                  id="M01503-retry-after"),
-    pytest.param(Refusal(answer(403, {"code": "x.1", "message": "no such role"}), errors.DrsPermissionError, "x.1",
+    pytest.param(Refusal(response(403, {"code": "x.1", "message": "no such role"}), errors.DrsPermissionError, "x.1",
                         says=["no such role"]), id="code-and-message"),
-    pytest.param(Refusal(answer(401, {"error": {"code": 401, "message": "Sign in", "title": "Unauthorized"}}),
+    pytest.param(Refusal(response(401, {"error": {"code": 401, "message": "Sign in", "title": "Unauthorized"}}),
                         errors.DrsTokenRefusedError, "401", says=["Sign in"]), id="in-the-spelling-of-keystone"),
-    pytest.param(Refusal(answer(500, {"error_code": ["a", {"b": 1}], "error_msg": 5}), errors.DrsServerError,
+    pytest.param(Refusal(response(500, {"error_code": ["a", {"b": 1}], "error_msg": 5}), errors.DrsServerError,
                         '["a", {"b": 1}]', says=["5"]), id="code-is-a-list"),
-    pytest.param(Refusal(answer(200, {"error_code": "DRS.M00002", "status": None}), errors.DrsServerError,
+    pytest.param(Refusal(response(200, {"error_code": "DRS.M00002", "status": None}), errors.DrsServerError,
                         "DRS.M00002"), id="200-M00002-null-status"),
-    pytest.param(Refusal(answer(500, b"x" * 5000), errors.DrsServerError, says=["…"]), id="a-long-body"),
-    pytest.param(Refusal(answer(500, b"line\r\n\x1b[31mred\x00"), errors.DrsServerError, says=["line [31mred"]),
+    pytest.param(Refusal(response(500, b"x" * 5000), errors.DrsServerError, says=["…"]), id="a-long-body"),
+    pytest.param(Refusal(response(500, b"line\r\n\x1b[31mred\x00"), errors.DrsServerError, says=["line [31mred"]),
                  id="control-characters"),
 ]  # fmt: skip
 
 
 def results(*items: object, status: int = 400, **top: object) -> HttpResponse:
-    return answer(status, {"count": len(items), "results": list(items), **top})
+    return response(status, {"count": len(items), "results": list(items), **top})
 
 
 GONE, FREQUENT = {"id": "a", "error_code": "DRS.M05004"}, {"id": "b", "error_code": "DRS.M01503"}
@@ -174,16 +174,16 @@ RESULTS = [
     pytest.param(Refusal(results({"id": "a", "error_code": "DRS.M99999"}, status=401), errors.DrsPermissionError,
                         "DRS.M99999"), id="401-unknown-code"),
     pytest.param(Refusal(results({"id": "a", "error_code": "X.1"}), errors.DrsRequestError, "X.1"), id="unknown-code"),
-    *(pytest.param(Refusal(answer(400, {"results": value}), errors.DrsRequestError), id=f"no-results-{value}")
+    *(pytest.param(Refusal(response(400, {"results": value}), errors.DrsRequestError), id=f"no-results-{value}")
       for value in ([], None, "x", [None], [{"id": "a"}], {"error_code": "DRS.M01503"}, [["DRS.M01503"]])),
-    *(pytest.param(Refusal(answer(404, {"error_code": f"{gateway}.0101", "error_msg": "not published"}),
+    *(pytest.param(Refusal(response(404, {"error_code": f"{gateway}.0101", "error_msg": "not published"}),
                           errors.DrsNoSuchCallError, f"{gateway}.0101", says=["HTTP 404", "not published"]), id=gateway)
       for gateway in ("APIG", "APIGW")),
-    pytest.param(Refusal(answer(405, {"error_code": "APIG.0101"}), errors.DrsRequestError, "APIG.0101"), id="405"),
+    pytest.param(Refusal(response(405, {"error_code": "APIG.0101"}), errors.DrsRequestError, "APIG.0101"), id="405"),
 ]  # fmt: skip
 # A key that says two things says nothing, wherever it stands; one that says the same twice is harmless.
 TWICE = [
-    pytest.param(Refusal(answer(200, body), errors.DrsInvalidResponseError, says=["JSON object"]), id=body.decode())
+    pytest.param(Refusal(response(200, body), errors.DrsInvalidResponseError, says=["JSON object"]), id=body.decode())
     for body in (
         b'{"id": "j", "status": "SWITCH_VIP_FAILED", "status": "SWITCH_VIP_COMPLETE"}',
         b'{"id": "j", "status": "SWITCH_VIP_COMPLETE", "status": null}',
@@ -192,7 +192,7 @@ TWICE = [
     )
 ] + [
     pytest.param(
-        Refusal(answer(400, b'{"error_code": "DRS.M01503", "error_code": "DRS.M05004"}'), errors.DrsRequestError),
+        Refusal(response(400, b'{"error_code": "DRS.M01503", "error_code": "DRS.M05004"}'), errors.DrsRequestError),
         id="two-codes",
     )
 ]
@@ -214,16 +214,16 @@ USERINFO = {
 
 def redirects() -> list[Any]:
     rows = [
-        Refusal(answer(307, b"", location=location), errors.DrsRedirectError, says=[display_text], hides=["s3cret"])
+        Refusal(response(307, b"", location=location), errors.DrsRedirectError, says=[display_text], hides=["s3cret"])
         for location, display_text in USERINFO.items()
     ]
-    rows.append(Refusal(answer(302), errors.DrsRedirectError, says=["an unnamed place"]))
-    return [pytest.param(row, id=f"redirect-{row.answer.header('location')}") for row in rows]
+    rows.append(Refusal(response(302), errors.DrsRedirectError, says=["an unnamed place"]))
+    return [pytest.param(row, id=f"redirect-{row.response.header('location')}") for row in rows]
 
 
 def garbled() -> list[Any]:
     return [
-        pytest.param(Refusal(answer(200, body), errors.DrsInvalidResponseError, says=[says]), id=f"200-{name}")
+        pytest.param(Refusal(response(200, body), errors.DrsInvalidResponseError, says=[says]), id=f"200-{name}")
         for name, (body, says) in GARBLED.items()
     ]
 
@@ -231,10 +231,10 @@ def garbled() -> list[Any]:
 @pytest.mark.parametrize("row", [*documented(), *undocumented(), *garbled(), *redirects(), *OTHER, *RESULTS, *TWICE])
 def test_what_is_not_a_good_answer_is_this_error(row: Refusal) -> None:
     with pytest.raises(errors.DrsError) as caught:
-        responses.read(row.answer, "Somebody")
+        responses.read(row.response, "Somebody")
     error = caught.value
     assert (type(error), error.error_code, error.retry_after) == (row.error, row.code, row.retry_after)
-    assert error.http_status == row.answer.status
+    assert error.http_status == row.response.status
     assert error.message.startswith("Somebody ")
     for text in row.says:
         assert text in error.message
@@ -248,14 +248,14 @@ def test_every_code_of_the_table_has_a_row() -> None:
 
 def test_a_region_without_the_call_says_so_and_says_nothing_of_the_job() -> None:
     with pytest.raises(errors.DrsNoSuchCallError) as caught:
-        responses.read(answer(404, {"error_code": "APIGW.0101", "error_msg": "API does not exist"}))
+        responses.read(response(404, {"error_code": "APIGW.0101", "error_msg": "API does not exist"}))
     for text in ("HTTP 404", "APIGW.0101", "This cloud or region has no such call", "(host)", "(region)"):
         assert text in str(caught.value)
     assert "job" not in str(caught.value)
 
 
 def test_a_key_that_says_the_same_twice_is_read() -> None:
-    assert responses.read(answer(200, b'{"id": "j", "id": "j", "status": null}')) == {"id": "j", "status": None}
+    assert responses.read(response(200, b'{"id": "j", "id": "j", "status": null}')) == {"id": "j", "status": None}
 
 
 CHINESE, UMLAUTS = "任务正在执行其他操作", "Schlüssel ungültig: ü"
@@ -275,37 +275,37 @@ CHINESE, UMLAUTS = "任务正在执行其他操作", "Schlüssel ungültig: ü"
 def test_a_text_in_any_encoding_does_not_hide_the_status(text: str, encoding: str, shown: str) -> None:
     escaped = text.replace("\\", "\\\\")
     body = f'{{"id": "{JOB}", "status": "SWITCH_VIP_FAILED", "error_code": "DRS.M1", "error_msg": "{escaped}"}}'
-    reply = responses.parse(calls.switchover_reply, answer(200, body.encode(encoding)))
+    reply = responses.parse(calls.switchover_reply, response(200, body.encode(encoding)))
     assert (reply.job_id, reply.status, reply.error_code) == (JOB, "SWITCH_VIP_FAILED", "DRS.M1")
     assert shown in (reply.error_msg or "")
     with pytest.raises(errors.DrsBusyError):
-        responses.read(answer(400, f'{{"error_code": "DRS.M01504", "error_msg": "{escaped}"}}'.encode(encoding)))
+        responses.read(response(400, f'{{"error_code": "DRS.M01504", "error_msg": "{escaped}"}}'.encode(encoding)))
 
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER.items())
 def test_retry_after_is_a_number_or_a_date_and_at_most_an_hour(header: str, seconds: float | None) -> None:
-    assert responses.retry_after(answer(429, b"", Retry_After=header)) == seconds
+    assert responses.retry_after(response(429, b"", Retry_After=header)) == seconds
 
 
 def test_without_retry_after_there_is_none() -> None:
-    assert responses.retry_after(answer(429)) is None
+    assert responses.retry_after(response(429)) is None
 
 
 KEYSTONE_401 = {"error": {"code": 401, "message": "The request you have made requires authentication.", "title": "U"}}
 IAM = [
-    (answer(401, KEYSTONE_401), errors.DrsAuthenticationError, "requires authentication"),
-    (answer(401), errors.DrsAuthenticationError, "no body"),
-    (answer(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsAuthenticationError, "No domain"),
-    (answer(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsAuthenticationError, "locked"),
-    (answer(404, HTML), errors.DrsConfigError, "auth_url"),
-    (answer(404, {"error_code": "APIG.0101"}), errors.DrsConfigError, "auth_url"),
-    (answer(302, b"", location="https://login.example/?a"), errors.DrsRedirectError, "https://login.example/"),
-    (answer(429, b"", retry_after="4"), errors.DrsThrottledError, "429"),
-    (answer(500, HTML), errors.DrsServerError, "500"),
-    (answer(503, {"error": {"code": 503, "message": "maintenance"}}), errors.DrsServerError, "maintenance"),
-    (answer(201, HTML), errors.DrsInvalidResponseError, "HTML"),
-    (answer(201), errors.DrsInvalidResponseError, "no body"),
-    (answer(201, {"token": {}}), errors.DrsInvalidResponseError, "without a token"),
+    (response(401, KEYSTONE_401), errors.DrsAuthenticationError, "requires authentication"),
+    (response(401), errors.DrsAuthenticationError, "no body"),
+    (response(400, {"error": {"code": 400, "message": "No domain"}}), errors.DrsAuthenticationError, "No domain"),
+    (response(403, {"error_code": "IAM.0002", "error_msg": "locked"}), errors.DrsAuthenticationError, "locked"),
+    (response(404, HTML), errors.DrsConfigError, "auth_url"),
+    (response(404, {"error_code": "APIG.0101"}), errors.DrsConfigError, "auth_url"),
+    (response(302, b"", location="https://login.example/?a"), errors.DrsRedirectError, "https://login.example/"),
+    (response(429, b"", retry_after="4"), errors.DrsThrottledError, "429"),
+    (response(500, HTML), errors.DrsServerError, "500"),
+    (response(503, {"error": {"code": 503, "message": "maintenance"}}), errors.DrsServerError, "maintenance"),
+    (response(201, HTML), errors.DrsInvalidResponseError, "HTML"),
+    (response(201), errors.DrsInvalidResponseError, "no body"),
+    (response(201, {"token": {}}), errors.DrsInvalidResponseError, "without a token"),
 ]
 
 
@@ -321,7 +321,7 @@ def test_what_an_answer_of_iam_without_a_token_stands_for(
 
 
 def test_iam_that_asks_for_patience_is_given_it() -> None:
-    assert responses.iam_error(answer(429, b"", retry_after="4")).retry_after == 4
+    assert responses.iam_error(response(429, b"", retry_after="4")).retry_after == 4
 
 
 def test_what_was_read_before_is_not_read_again_but_an_error_is_made_anew() -> None:

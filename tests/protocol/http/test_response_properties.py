@@ -54,19 +54,19 @@ def ok(body: object) -> HttpResponse:
 
 
 @strategies.thorough
-@given(strategies.answers(st.binary(max_size=200)))
+@given(strategies.http_responses(st.binary(max_size=200)))
 def test_any_bytes_are_a_reply_or_a_typed_error(given_answer: HttpResponse) -> None:
     check(given_answer)
 
 
 @strategies.thorough
-@given(strategies.answers(strategies.as_json(strategies.json_values)))
+@given(strategies.http_responses(strategies.as_json(strategies.json_values)))
 def test_any_json_is_a_reply_or_a_typed_error(given_answer: HttpResponse) -> None:
     check(given_answer)
 
 
 @strategies.thorough
-@given(strategies.answers(strategies.as_json(strategies.drs_objects)))
+@given(strategies.http_responses(strategies.as_json(strategies.drs_objects)))
 @example(ok({"status": "SWITCH_VIP_COMPLETE\n"}))
 @example(ok({"status": "\x00SWITCH_VIP_COMPLETE"}))
 @example(ok({"id": f"{strategies.JOB}\x00", "status": "SWITCH_VIP_START"}))
@@ -76,7 +76,7 @@ def test_any_values_of_the_fields_are_a_reply_or_a_typed_error(given_answer: Htt
 
 
 @strategies.thorough
-@given(strategies.answers(st.binary(max_size=60) | strategies.as_json(strategies.drs_objects)))
+@given(strategies.http_responses(st.binary(max_size=60) | strategies.as_json(strategies.drs_objects)))
 def test_any_answer_of_iam_is_a_typed_error(given_answer: HttpResponse) -> None:
     error = responses.iam_error(given_answer)
     assert error.message.isprintable()

@@ -1,4 +1,4 @@
-"""How a task is asked to change: what goes out, and what a lost answer, a refusal or a busy task comes to."""
+"""How a job is asked to change: what goes out, and what a lost response, a refusal or a busy job comes to."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RUNNING, RELEASING = "INCRE_TRANSFER_STARTED", "RELEASE_RESOURCE_STARTED"
 
 
 class Service(ScriptedRuntime):
-    """A DRS of one task: each request takes effect or not, and its answer arrives or not, as the script has it."""
+    """A DRS of one job: each request takes effect or not, and its response arrives or not, as the script has it."""
 
     def __init__(self, status: str, after: str, *script: str) -> None:
         self.status, self.after, self.script = status, after, list(script)
@@ -109,7 +109,7 @@ def test_patience_ends() -> None:
     with pytest.raises(DrsError, match="is not known"):
         Service(RUNNING, RELEASING, *["lost before"] * 99).run(stop(patience=60.0))
     busy = Service(RUNNING, RELEASING, *["busy"] * 99)
-    with pytest.raises(DrsError, match="not one good answer"):
+    with pytest.raises(DrsError, match="not one good response"):
         busy.run(stop(patience=60.0))
     assert busy.time < 120
 

@@ -1,4 +1,4 @@
-"""Which waits can be told by one answer, and what is asked for them."""
+"""Which waits can share a response, and what is asked for them."""
 
 from __future__ import annotations
 

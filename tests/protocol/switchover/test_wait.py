@@ -21,7 +21,7 @@ START = SwitchoverReply(JOB, "SWITCH_VIP_START")
 COMPLETE = SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
 FAILED = SwitchoverReply(JOB, "SWITCH_VIP_FAILED", "DRS.M9", "no free address")
 NOTHING = SwitchoverReply(None, None)
-DOWN = errors.DrsServerError("DRS answered HTTP 503", http_status=503, error_code="X.1", error_msg="later")
+DOWN = errors.DrsServerError("DRS responded with HTTP 503", http_status=503, error_code="X.1", error_msg="later")
 
 Event = SwitchoverReply | errors.DrsError
 

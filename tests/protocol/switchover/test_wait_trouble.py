@@ -19,7 +19,7 @@ def test_trouble_is_said_when_it_begins_and_when_it_is_over() -> None:
     assert JOB in text
     assert "giving up after 15 minutes" in text
     assert over == logging.INFO
-    assert said == f"DRS answers again about job {JOB}, after 1 minute and 3 failed poll(s)"
+    assert said == f"DRS responds again about job {JOB}, after 1 minute and 3 failed poll(s)"
 
 
 def test_trouble_can_be_over_and_the_status_new_in_one_poll() -> None:
@@ -63,7 +63,7 @@ def test_the_doubling_begins_anew_after_a_good_answer() -> None:
 
 
 def throttled(seconds: float) -> errors.DrsThrottledError:
-    return errors.DrsThrottledError("DRS answered HTTP 429", http_status=429, retry_after=seconds)
+    return errors.DrsThrottledError("DRS responded with HTTP 429", http_status=429, retry_after=seconds)
 
 
 def test_a_longer_retry_after_is_honoured_and_a_shorter_one_is_not() -> None:
@@ -78,7 +78,7 @@ def test_it_gives_up_after_the_limit_counted_from_the_first_failed_poll() -> Non
     end = verdicts[-1]
     assert isinstance(end, GiveUp)
     assert type(end.error) is errors.DrsUnavailableError
-    assert "for 1 minute 40 seconds (4 polls), at last: DRS answered HTTP 503" in end.error.message
+    assert "for 1 minute 40 seconds (4 polls), at last: DRS responded with HTTP 503" in end.error.message
     assert "transient_error_timeout" in str(end.error)
     assert (end.error.error_code, end.error.error_msg, end.error.http_status) == ("X.1", "later", 503)
 

@@ -1,4 +1,4 @@
-"""What the stub answers: IAM, DRS, and what the other contenders poll."""
+"""What the stub responds: IAM, DRS, and what the other contenders poll."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _USER = {"id": "5f0e", "name": "bench", "domain": {"id": "d0", "name": "BENCH"},
 _serial = count(1)
 
 
-class Answers:
-    """Decides at once what is counted, and when the answer is due what it says."""
+class Responses:
+    """Decides at once what is counted, and when the response is due what it says."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._date = (0, "")
 
-    def answer(self, method: bytes, path: bytes, head: bytes, body: bytes) -> Later:
-        """Return what makes the answer to a request."""
+    def response(self, method: bytes, path: bytes, head: bytes, body: bytes) -> Later:
+        """Return what makes the response to a request."""
         if path.endswith(b"/get-switch-vip-status"):
             return self._status(path, head)
         if path.startswith(b"/until-done/"):
@@ -78,7 +78,7 @@ class Answers:
         return later
 
     def _dbt(self, path: bytes) -> Later:
-        """A run of dbt Cloud: less than a real answer holds, in its trigger's favour."""
+        """A run of dbt Cloud: less than a real response holds, in its trigger's favour."""
         self._state.asked("dbt")
         if self._state.fault:
             return self._fault
