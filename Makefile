@@ -9,7 +9,7 @@ CLIENTS_VENV := .venv-clients
 BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 
-# Made anew for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
+# A new one for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
 TEST_AIRFLOW_HOME := .airflow-test
 
 OUTCOME ?= complete

@@ -127,7 +127,7 @@ def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of the evidence that is told whether a person has decided."""
 
     @wraps(function)
-    def told(evidence: Any, *args: Any, **kwargs: Any) -> Any:
+    def informed(evidence: Any, *args: Any, **kwargs: Any) -> Any:
         # Where DRS says done there is nothing to ask: a verification must not fail because Airflow cannot be asked.
         if isinstance(evidence, dict) and evidence.get("outcome") != protocol.Phase.DONE and evidence.get("task_id"):
             context = get_current_context()
@@ -135,7 +135,7 @@ def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
             evidence = with_decision(evidence, states.get(_map_index(context), NOT_KNOWN))
         return function(evidence, *args, **kwargs)
 
-    return told
+    return informed
 
 
 class SwitchoverResultOperator(BaseOperator):

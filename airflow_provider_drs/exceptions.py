@@ -82,7 +82,7 @@ class DrsJobFailedError(AirflowFailException):
     """
 
     def __init__(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(f"{'; '.join(map(_told, jobs))}. Look at the job in the DRS console")
+        super().__init__(f"{'; '.join(map(_described, jobs))}. Look at the job in the DRS console")
         self.jobs = [dict(job) for job in jobs]
         self.job_ids = [str(job["job_id"]) for job in jobs]
 
@@ -113,6 +113,6 @@ class DrsComparisonError(AirflowFailException):
         return type(self), (self.job_id, self.compare, self.differences)
 
 
-def _told(job: Mapping[str, Any]) -> str:
+def _described(job: Mapping[str, Any]) -> str:
     reason = ": ".join(str(x) for x in (job.get("error_code"), job.get("error_msg")) if x)
     return f"Job {job['job_id']} is {job['status']}" + (f" ({reason.rstrip('.。')})" if reason else "")

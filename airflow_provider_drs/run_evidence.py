@@ -9,15 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from airflow_provider_drs import protocol
 from airflow_provider_drs.operators.task_state import EVIDENCE_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 Evidence: TypeAlias = dict[str, Any]
-
-# With these outcomes DRS was not asked, or refused. With every other one it may have switched.
-NOTHING_CHANGED = frozenset({"begun", "read", "refused"})
 
 _KEYS = (EVIDENCE_KEY, "return_value")
 _MAPPED = re.compile(r"(.+)_\d+")
@@ -73,7 +71,7 @@ def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
 
 def may_have_switched(evidence: Mapping[str, Any]) -> bool:
     """Tell whether DRS may have switched; only for a few outcomes it is certain that it has not."""
-    return evidence.get("outcome") not in NOTHING_CHANGED
+    return evidence.get("outcome") not in protocol.UNCHANGED
 
 
 def when(evidence: Mapping[str, Any]) -> str:

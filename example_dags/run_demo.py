@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from demo.demo_airflow import DemoAirflow, DemoError, demo_airflow
 from demo.timeline import POLL, Run, Switchover, Timeline, timeline
-from demo.workshop import DemoAirflow, DemoError, workshop
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--outcome", choices=OUTCOMES, default="complete", help="of the switchover (%(default)s)")
     final, expected = OUTCOMES[parser.parse_args(arguments).outcome]
     try:
-        with workshop() as airflow:
+        with demo_airflow() as airflow:
             run = demonstrate(airflow, replace(JOB, final=final))
             if run.state != expected:
                 raise DemoError(f"the DAG run ended as {run.state!r} instead of {expected!r}: {run.error or run.tasks}")

@@ -128,7 +128,7 @@ class AsyncDrsClient:
 
     @property
     def stale(self) -> bool:
-        """Whether IAM refused the log-in, so that the connection must be read anew."""
+        """Whether IAM refused the log-in, so that the connection must be read again."""
         return self._log_in_refused
 
     async def close(self) -> None:

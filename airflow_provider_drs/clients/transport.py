@@ -186,8 +186,8 @@ def _refusal(cause: BaseException) -> int | None:
     """Return the HTTP status with which a proxy refused to make a connection."""
     if type(cause).__name__ == "ClientHttpProxyError":
         return int(getattr(cause, "status", 0)) or None
-    told = re.match(r"Tunnel connection failed: (\d{3})", str(cause)) if isinstance(cause, OSError) else None
-    return int(told[1]) if told else None
+    match = re.match(r"Tunnel connection failed: (\d{3})", str(cause)) if isinstance(cause, OSError) else None
+    return int(match[1]) if match else None
 
 
 def _proxy_refuses(proxy: Proxy, status: int, target: str) -> DrsError:

@@ -61,7 +61,7 @@ class DrsSwitchoverOperator(DrsOperator):
     :raises DrsSwitchoverFailedError: DRS says that the switchover failed; not retried.
     :raises DrsSwitchoverUnknownError: it cannot be told whether it took place; not retried.
     :raises DrsRecordError: the record of this run stands against it; nothing was asked.
-    :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry takes up where this try ended.
+    :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry resumes where this try ended.
     """
 
     # Set by a cutover: the task that approves, and whether what the evidence says of the mode is relied upon.
@@ -276,12 +276,12 @@ class DrsSwitchoverOperator(DrsOperator):
 
     def _ended(self, record: protocol.Record, runtime: RecordingRuntime) -> Exception:
         """Leave the evidence of a switchover that has failed, or whose outcome is unknown; return what to raise."""
-        told = runtime.finish(record, PUSH_AGAIN_FOR)
+        published = runtime.finish(record, PUSH_AGAIN_FOR)
         if record.phase is protocol.Phase.FAILED:
             error: Exception = DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
         else:
             error = DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
-        if not told:
+        if not published:
             # Airflow retries this one: what runs next must not conclude from a lack of evidence.
             error = protocol.DrsError(
                 f"the evidence could not be written to XCom for {PUSH_AGAIN_FOR:.0f} seconds: a retry writes it and "

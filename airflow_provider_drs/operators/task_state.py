@@ -102,7 +102,7 @@ class RecordingRuntime(TaskRuntime):
         self._store = store
         self._patience = patience
         self._unsaved = False
-        self._told = False
+        self._warned = False
         self._not_before = 0.0
 
     @property
@@ -189,8 +189,8 @@ class RecordingRuntime(TaskRuntime):
         began = self.monotonic()
         if self._goes_well(self._store.write, self.record) and self._goes_well(self._store.publish, self.record):
             self._unsaved = False
-            if self._told:
-                self._told = False
+            if self._warned:
+                self._warned = False
                 self.log(protocol.LogLine(logging.INFO, f"Job {self.record.job_id}: Airflow has the record again"))
         else:
             # An attempt may take half a minute: at least as long goes to the polls.
@@ -200,8 +200,8 @@ class RecordingRuntime(TaskRuntime):
         try:
             attempt(record)
         except protocol.DrsTransientError as error:
-            if not self._told:
-                self._told = True
+            if not self._warned:
+                self._warned = True
                 text = (
                     f"Job {record.job_id}: {error.message}. What is known is not lost; it is written with a later poll"
                 )

@@ -56,7 +56,7 @@ __getattr__ = lazy_names(
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
-        "switchover.record": "freshness_of OPEN Phase Record",
+        "switchover.record": "freshness_of OPEN Phase Record UNCHANGED",
         "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",

@@ -151,5 +151,5 @@ class DrsTrigger(BaseTrigger):
                             follower.again(result.delay)
                         elif not isinstance(result, protocol.KeepPolling):
                             return result
-            # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
+            # The connection is read again: to go on with a password that IAM has refused would lock the user out.
             await asyncio.sleep(result.delay)

@@ -44,7 +44,7 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     it differs from it. What was last seen is kept in the asset's state store (Airflow 3.3 and later), so that an end
     is not fired again after a restart of the triggerer, and one that came meanwhile is not missed. It is written down
     one poll after the event was fired: a triggerer that dies in between fires it again rather than never.
-    Before Airflow 3.3 a restart begins anew.
+    Before Airflow 3.3 a restart begins from nothing.
 
     Trouble is waited out without end; any other error is logged, once, and DRS is asked again a minute later. Triggers
     that watch the same job share its polls (on Airflow 3.3 and later by way of a shared stream).
@@ -102,14 +102,14 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         """
         while True:
             try:
-                listening = protocol.SwitchoverWatch(kwargs["job_id"], protocol.Pace(kwargs["poke_interval"]))
+                watch = protocol.SwitchoverWatch(kwargs["job_id"], protocol.Pace(kwargs["poke_interval"]))
                 async with shared_polls(kwargs["drs_conn_id"], kwargs["project_id"]) as polls:
-                    with polls.follow(listening) as follower:
+                    with polls.follow(watch) as follower:
                         while True:
                             snapshot = await follower.next()
-                            if isinstance(snapshot, protocol.Snapshot):  # Listening makes nothing else
+                            if isinstance(snapshot, protocol.Snapshot):  # the watch makes nothing else
                                 yield snapshot
-                                if polls.stale:  # its password would be refused again: read the connection anew
+                                if polls.stale:  # its password would be refused again: read the connection again
                                     break
                                 follower.again(snapshot.delay)
             except protocol.DrsError as error:  # a connection, or a job id, that cannot be used
@@ -169,8 +169,8 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         event = result.event()
         seen = event["seen"]
         self._seen = Seen(seen["status"])
-        told = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
-        return {"job_id": self.job_id, "outcome": event["outcome"], **told, "seen_at": protocol.utc(seen["at"])}
+        found = {name: seen[name] for name in ("status", "error_code", "error_msg", "observed")}
+        return {"job_id": self.job_id, "outcome": event["outcome"], **found, "seen_at": protocol.utc(seen["at"])}
 
     def _next_wait(self) -> protocol.SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""

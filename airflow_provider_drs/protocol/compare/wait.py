@@ -123,12 +123,12 @@ class CompareWait(PollingWait):
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of a page; past the deadline that is an end too."""
         self._begin()
-        verdict = super().failed(error, at)
-        if not isinstance(verdict, KeepPolling):
-            return verdict
+        result = super().failed(error, at)
+        if not isinstance(result, KeepPolling):
+            return result
         if self._late(at):
-            return self._ends(list(verdict.lines), f"{self._too_late}, and no good response then: {error.message}")
-        return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
+            return self._ends(list(result.lines), f"{self._too_late}, and no good response then: {error.message}")
+        return KeepPolling(result.lines, self._until_deadline(result.delay, at))
 
     def _begin(self) -> None:
         """Read from the first page again: what was read is of a time that is over."""

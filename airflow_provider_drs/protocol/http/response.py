@@ -262,9 +262,9 @@ def _error_of_results(body: JsonObject | None, status: int) -> tuple[str, str] |
     """
     results = (body or {}).get("results")
     items = [item for item in results if isinstance(item, dict)] if isinstance(results, list) else []
-    told = [(code, text, item) for item in items for code, text in [_error_fields(item)] if code]
-    told.sort(key=lambda found: issubclass(fault_class(found[0], status), errors.DrsTransientError))
-    for code, text, item in told:
+    refusals = [(code, text, item) for item in items for code, text in [_error_fields(item)] if code]
+    refusals.sort(key=lambda found: issubclass(fault_class(found[0], status), errors.DrsTransientError))
+    for code, text, item in refusals:
         job_id = compare_text(item.get("id")) or compare_text(item.get("job_id"))
         return code, " ".join(x for x in (text, f"(job {job_id!r})" if job_id else "") if x)
     return None

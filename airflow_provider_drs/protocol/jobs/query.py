@@ -66,10 +66,10 @@ class JobsQuery:
 Query = CallQuery | JobsQuery
 
 
-def fit_batch(questions: Iterable[Query]) -> list[Query]:
-    """Return those of ``questions``, all of one key, that go into one poll: from the first on, at least one."""
+def fit_batch(queries: Iterable[Query]) -> list[Query]:
+    """Return those of ``queries``, all of one key, that go into one poll: from the first on, at least one."""
     jobs, taken = set[str](), list[Query]()
-    for query in questions:
+    for query in queries:
         if isinstance(query, JobsQuery):
             jobs.update(query.job_ids)
         if taken and len(jobs) > MAX_JOBS:
@@ -78,12 +78,12 @@ def fit_batch(questions: Iterable[Query]) -> list[Query]:
     return taken
 
 
-def merge(questions: Sequence[Query]) -> Query:
+def merge(queries: Sequence[Query]) -> Query:
     """Return the query whose response serves all of ``queries``, which have one key."""
-    first = questions[0]
-    if len(questions) == 1 or isinstance(first, CallQuery):
+    first = queries[0]
+    if len(queries) == 1 or isinstance(first, CallQuery):
         return first
-    ids = (job_id for query in questions if isinstance(query, JobsQuery) for job_id in query.job_ids)
+    ids = (job_id for query in queries if isinstance(query, JobsQuery) for job_id in query.job_ids)
     return JobsQuery(list(dict.fromkeys(ids)), first.lag)
 
 

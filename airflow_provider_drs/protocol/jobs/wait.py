@@ -110,7 +110,7 @@ class JobsWait(PollingWait):
         said = [reply[job_id] for reply in replies for job_id in self.wanted.job_ids if job_id in reply]
         states = {item.job_id: item for item in said if isinstance(item, JobState)}
         progress = {item.job_id: item for item in said if isinstance(item, JobProgress)}
-        if error := self._not_told(states):
+        if error := self._status_error(states):
             return self.failed(error, at)
         self._count(at)
         lines = self.patience.recovered(at)
@@ -131,14 +131,14 @@ class JobsWait(PollingWait):
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of replies; samples before and after it are not in a row."""
         self.memory.samples = 0
-        verdict = super().failed(error, at)
-        if not isinstance(verdict, KeepPolling):
-            return verdict
+        result = super().failed(error, at)
+        if not isinstance(result, KeepPolling):
+            return result
         if self._late(at):
-            return GiveUp(verdict.lines, self._too_late(f"no good response then: {error.message}"))
-        return KeepPolling(verdict.lines, self._until_deadline(verdict.delay, at))
+            return GiveUp(result.lines, self._too_late(f"no good response then: {error.message}"))
+        return KeepPolling(result.lines, self._until_deadline(result.delay, at))
 
-    def _not_told(self, states: Mapping[str, JobState]) -> DrsError | None:
+    def _status_error(self, states: Mapping[str, JobState]) -> DrsError | None:
         """Return the error for jobs of which DRS tells no status."""
         missing = [job_id for job_id in self.wanted.job_ids if job_id not in states]
         if missing:

@@ -47,7 +47,7 @@ class Freshness:
     :param watched: the last good response, as ``Instant.to_list`` writes it; None for none since the request.
     :param standing: since when an unchanged COMPLETE has stood, likewise; None: it does not.
     :param standing_polls: polls that have seen it so.
-    :param told: what is known about the request, for messages.
+    :param request_state: what is known about the request, for messages; "" for what the times tell.
     :param why: why no status can be ours any more; "" while one can. What was lost once is not found again.
     """
 
@@ -63,7 +63,7 @@ class Freshness:
     watched: list[float | None] | None = None
     standing: list[float | None] | None = None
     standing_polls: int = 0
-    told: str = ""
+    request_state: str = ""
     why: str = ""
     _asked: tuple[Instant, float] | None = field(default=None, init=False, repr=False, compare=False)
     _watched: Instant | None = field(default=None, init=False, repr=False, compare=False)
@@ -156,11 +156,12 @@ class Freshness:
         return Confidence.UNDECIDABLE
 
     def _nothing_seen(self, status: str | None) -> str:
-        told = self.told or ("DRS accepted it" if self.accepted_at is not None else "DRS's response to it was lost")
+        by_times = "DRS accepted it" if self.accepted_at is not None else "DRS's response to it was lost"
+        request = self.request_state or by_times
         if not self.baseline and not self.empty_since:
-            return f"{told}; DRS says {status or 'nothing'} now, and nothing tells whether that is new"
+            return f"{request}; DRS says {status or 'nothing'} now, and nothing tells whether that is new"
         as_before = " as before" if status == self.baseline else ""
-        return f"{told}, and the status stands at {status or 'nothing'}{as_before}, with no START seen in time"
+        return f"{request}, and the status stands at {status or 'nothing'}{as_before}, with no START seen in time"
 
     def progress(self) -> Json:
         """Return what was seen so far, as plain JSON, for the wait in another process."""

@@ -207,7 +207,7 @@ class Record:
         self.finished_at = at
 
     def resume(self, max_tries: int) -> None:
-        """Note that a further try takes it up."""
+        """Note that a further try resumes it."""
         self.unsure = self.unsure or self.phase is Phase.INTENDED
         self.apply(Step.RESUME)
         self.max_tries, self.finished_at, self.reason = max_tries, None, None
@@ -259,7 +259,9 @@ class Record:
             posted_by_server=self.posted_by_server,
             watched=self.watched,
             why=self.unattributable,
-            told="an earlier try was about to ask DRS, and nothing tells whether it did" if self.unsure else "",
+            request_state="an earlier try was about to ask DRS, and nothing tells whether it did"
+            if self.unsure
+            else "",
         )
 
     def evidence(self) -> Json:

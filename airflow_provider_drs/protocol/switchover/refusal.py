@@ -36,7 +36,7 @@ def is_refusal(error: DrsError) -> bool:
 
 
 def asked_again(error: DrsError) -> bool:
-    """Tell whether what was refused so may be asked for again, behind guards that are read anew."""
+    """Tell whether what was refused so may be asked for again, behind guards that are read again."""
     return _meaning(error) in _ASKED_AGAIN
 
 

@@ -35,7 +35,7 @@ from airflow_provider_drs.protocol.switchover.freshness import (
     DEFAULT_MAX_GAP,
     DEFAULT_SETTLE,
 )
-from airflow_provider_drs.protocol.switchover.guards import guards
+from airflow_provider_drs.protocol.switchover.guards import Guard, guards
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.protocol.switchover.refusal import asked_again, is_refusal, needs_reads_for
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
@@ -161,8 +161,8 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
         failed = [guard for guard in record.guards if not guard["ok"]]
         if failed:
             runtime.try_save(record)
-            told = "; ".join(f"{g['name']} is {g['value']!r}, must be {g['limit']}" for g in failed)
-            error = DrsGuardError(f"not switching, {told}", error_context=request.error_context)
+            found = "; ".join(str(Guard(**guard)) for guard in failed)
+            error = DrsGuardError(f"not switching, {found}", error_context=request.error_context)
             raise NotSwitchedError(record, error)
         if _ask_once(request, record, patience, runtime):
             return record
@@ -284,7 +284,7 @@ def _ask_once(request: SwitchoverRequest, record: Record, patience: Patience, ru
     """Ask DRS once.
 
     :return: whether DRS took the switchover or may have; False: it has not for certain, and everything is to be read
-        again before it is asked anew.
+        again before it is asked once more.
     """
     began = runtime.monotonic()
     record.intend(runtime.now(), runtime.server_time())

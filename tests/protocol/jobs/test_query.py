@@ -26,20 +26,20 @@ QUESTIONS = st.tuples(
 
 
 @given(QUESTIONS)
-def test_all_that_fits_is_asked_and_nothing_else(questions: list[JobsQuery]) -> None:
-    taken = [query for query in fit_batch(iter(questions)) if isinstance(query, JobsQuery)]
-    assert taken == questions[: len(taken)]
+def test_all_that_fits_is_asked_and_nothing_else(queries: list[JobsQuery]) -> None:
+    taken = [query for query in fit_batch(iter(queries)) if isinstance(query, JobsQuery)]
+    assert taken == queries[: len(taken)]
     calls = merge(taken).calls()
-    for kind in ("batch-status", "batch-progress") if questions[0].lag else ("batch-status",):
+    for kind in ("batch-status", "batch-progress") if queries[0].lag else ("batch-status",):
         asked = [job_id for call in calls if call.name == kind for job_id in (call.body or {})["jobs"]]
         assert sorted(asked) == sorted({job_id for query in taken for job_id in query.job_ids}), "each once"
     if len(taken) > 1:
         assert sum(call.name == "batch-status" for call in calls) == 1
-    if len(taken) < len(questions):
-        assert len({job_id for query in questions[: len(taken) + 1] for job_id in query.job_ids}) > MAX_JOBS
+    if len(taken) < len(queries):
+        assert len({job_id for query in queries[: len(taken) + 1] for job_id in query.job_ids}) > MAX_JOBS
 
 
-def test_no_more_questions_are_asked_for_than_fit() -> None:
+def test_no_more_queries_are_asked_for_than_fit() -> None:
     drawn = (JobsQuery((job_id,)) for job_id in (f"job-{number}" for number in range(10_000)))
     assert len(fit_batch(drawn)) == MAX_JOBS
     assert next(drawn).job_ids == ("job-101",)
@@ -55,11 +55,11 @@ def test_the_lag_of_jobs_is_asked_for_right_after_their_status() -> None:
 
 
 def test_the_same_call_is_asked_once() -> None:
-    questions: list[Query] = [CallQuery(get_switchover_status("job-1")) for _ in range(200)]
-    assert len({query.key for query in questions}) == 1
-    assert len(fit_batch(questions)) == 200
-    assert len(merge(questions).calls()) == 1
-    assert CallQuery(get_switchover_status("job-2")).key != questions[0].key
+    queries: list[Query] = [CallQuery(get_switchover_status("job-1")) for _ in range(200)]
+    assert len({query.key for query in queries}) == 1
+    assert len(fit_batch(queries)) == 200
+    assert len(merge(queries).calls()) == 1
+    assert CallQuery(get_switchover_status("job-2")).key != queries[0].key
     assert CallQuery(get_switchover_status("job-1"), shared=False).key is None
 
 

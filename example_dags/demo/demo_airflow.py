@@ -95,8 +95,8 @@ class DemoAirflow:
 
 
 @contextlib.contextmanager
-def workshop() -> Iterator[DemoAirflow]:
-    """Lend a workshop; nothing is left of it but, after a DemoError, the log, whose end is printed."""
+def demo_airflow() -> Iterator[DemoAirflow]:
+    """Lend an Airflow; nothing is left of it but, after a DemoError, the log, whose end is printed."""
     directory = Path(tempfile.mkdtemp(prefix="drs-demo-"))
     made = DemoAirflow(directory)
     keep = False
