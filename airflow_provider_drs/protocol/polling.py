@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -191,7 +191,7 @@ class PollMemory(Trouble):
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Json) -> Self:
         """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 

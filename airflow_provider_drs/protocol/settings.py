@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_drs.get_provider_info import field_name
@@ -165,7 +165,7 @@ class _Fields:
     def malformed(self, name: str, problem: str) -> NoReturn:
         self.wrong(f"{field_name(name)} {problem}")
 
-    def _set(self, name: str) -> Any:
+    def _set(self, name: str) -> object:
         """Return the field's value, None for what the form leaves in an empty field."""
         value = self._raw.get(name)
         return None if value is None or (isinstance(value, str) and not value.strip()) else value
@@ -296,10 +296,10 @@ class _Fields:
         return value
 
 
-def _finite(value: Any) -> float | None:
+def _finite(value: object) -> float | None:
     """Return a number, or text that is one, as a float; None for anything else."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.providers.common.compat.sdk import XCom
@@ -84,7 +84,7 @@ class DrsTrigger(BaseTrigger):
         return True
 
     @abstractmethod
-    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.PollingWait:
+    def new_wait(self, seed: str = "", memory: dict[str, Any] | None = None) -> protocol.PollingWait:
         """Return the state machine of this wait: the one description of it, for poke loop, operator and triggerer.
 
         :param seed: what the jitter of an exponential backoff is made from.

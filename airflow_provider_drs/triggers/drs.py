@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -109,7 +109,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
             return TaskSuccessEvent()
         return await super()._to_event(event)
 
-    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.SwitchoverWait:
+    def new_wait(self, seed: str = "", memory: dict[str, Any] | None = None) -> protocol.SwitchoverWait:
         """Return the state machine of this wait."""
         freshness = protocol.Freshness.from_dict(self.freshness) if self.freshness else None
         if self.record is not None:

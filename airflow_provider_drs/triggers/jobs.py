@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_drs import protocol
@@ -47,7 +46,7 @@ class DrsJobsTrigger(DrsTrigger):
     def _echo(self) -> dict[str, Any]:
         return {} if self.record is None else {"record": self.record}
 
-    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.JobsWait:
+    def new_wait(self, seed: str = "", memory: dict[str, Any] | None = None) -> protocol.JobsWait:
         """Return the state machine of this wait."""
         wanted = protocol.JobsCondition.from_dict(self.wanted)
         return protocol.JobsWait(
@@ -102,7 +101,7 @@ class DrsCompareTrigger(DrsTrigger):
             "deadline": self.deadline,
         }
 
-    def new_wait(self, seed: str = "", memory: Mapping[str, Any] | None = None) -> protocol.CompareWait:
+    def new_wait(self, seed: str = "", memory: dict[str, Any] | None = None) -> protocol.CompareWait:
         """Return the state machine of this wait."""
         return protocol.CompareWait(
             self.job_id,

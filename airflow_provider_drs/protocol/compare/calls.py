@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_drs.protocol.codes import NO_RESULT
-from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, one_line
+from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, Json, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
-from airflow_provider_drs.protocol.http.response import compare_text, display_text, fault_class
+from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text, fault_class
 from airflow_provider_drs.protocol.jobs.replies import errors_of
 
 KINDS = ("objects", "lines", "contents")
@@ -83,7 +82,7 @@ def create_compare_task(
         listed for it. None: by ``tables``.
     :raises DrsArgumentError: an argument cannot be sent.
     """
-    body: dict[str, Any] = {"job_id": checked_job_id(job_id)}
+    body: Json = {"job_id": checked_job_id(job_id)}
     if checked_kind(compare) == "objects":
         if tables or compare_mode:
             raise DrsArgumentError("a comparison of objects is of all of them: leave out tables and compare_mode")
@@ -100,14 +99,14 @@ def create_compare_task(
                 'Give tables={"database": ["table"]}, with [] for all of a database'
             )
         field = "data_level_compare_create_result"
-        info: dict[str, Any] = {"conflict_policy": conflict_policy, "compare_type": compare}
+        info: Json = {"conflict_policy": conflict_policy, "compare_type": compare}
         body["data_level_compare_info"] = info
         if compare_mode:
             info["compare_mode"] = compare_mode
         if tables:
             info["compare_object_infos"] = [{"db_name": db, "table_name": list(names)} for db, names in tables.items()]
 
-    def parse(response: Any) -> str:
+    def parse(response: JsonObject) -> str:
         return _created(response, field, compare)
 
     return Call("create-compare-task", describe_job(job_id), "POST", "/create-compare-task", parse, body)
@@ -127,13 +126,13 @@ def query_compare_result(job_id: str, compare: str, compare_id: str, page: int =
         "per_page": PER_PAGE,
     }
 
-    def parse(response: Any) -> ComparePage:
+    def parse(response: JsonObject) -> ComparePage:
         return _page(response, compare, compare_id, page)
 
     return Call("query-compare-result", describe_job(job_id), "POST", "/query-compare-result", parse, body, safe=True)
 
 
-def _created(response: Mapping[str, Any], field: str, compare: str) -> str:
+def _created(response: JsonObject, field: str, compare: str) -> str:
     created = response.get(field)
     if not isinstance(created, Mapping):
         raise DrsInvalidResponseError(f"DRS responded without a result for the comparison of {compare}")
@@ -148,7 +147,7 @@ def _created(response: Mapping[str, Any], field: str, compare: str) -> str:
     return compare_id
 
 
-def _page(response: Mapping[str, Any], compare: str, compare_id: str, page: int) -> ComparePage:
+def _page(response: JsonObject, compare: str, compare_id: str, page: int) -> ComparePage:
     results = response.get(_SHOWN_IN[compare])
     results = results if isinstance(results, Mapping) else {}
     code, text = errors_of(results)
@@ -169,7 +168,7 @@ def _page(response: Mapping[str, Any], compare: str, compare_id: str, page: int)
     return ComparePage(status or None, items, differing, more)
 
 
-def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
+def _objects_page(results: JsonObject, _: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
     overview = list(_objects(results.get("object_compare_overview")))
     items = tuple(
         ComparedItem(_name(x.get("object_type")), compare_text(x.get("object_compare_result"))) for x in overview
@@ -186,7 +185,7 @@ def _objects_page(results: Mapping[str, Any], _: str) -> tuple[tuple[ComparedIte
     return items, differing, max((len(found) for _, found in lists), default=0), 0
 
 
-def _data_page(results: Mapping[str, Any], compare: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
+def _data_page(results: JsonObject, compare: str) -> tuple[tuple[ComparedItem, ...], tuple[str, ...], int, int]:
     what = "line" if compare == "lines" else "content"
     overview = list(_objects(results.get(f"{what}_compare_overview")))
     field = f"{what}_compare_result"
@@ -204,7 +203,7 @@ def _data_page(results: Mapping[str, Any], compare: str) -> tuple[tuple[Compared
     return tuple(items), (), longest, max(counts)
 
 
-def _objects(value: object) -> Iterator[Mapping[str, Any]]:
+def _objects(value: object) -> Iterator[JsonObject]:
     yield from (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ MAX_PAGES = 1000
 class Compared(PollResult):
     """The comparison has ended; ``result`` is ``{compare_id, compared, not_consistent, done_at, polls}``."""
 
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Json = field(default_factory=dict)
 
     def event(self) -> Json:
         """Return ``{"outcome": "compared", "result": {...}}``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
@@ -131,7 +130,7 @@ def _checked(job_ids: Sequence[str]) -> list[str]:
 
 
 def _control(
-    name: str, job_ids: Sequence[str], each: dict[str, Any], method: str = "POST"
+    name: str, job_ids: Sequence[str], each: dict[str, str], method: str = "POST"
 ) -> Call[dict[str, JobResult]]:
     jobs = _checked(job_ids)
     body = {"jobs": [{"job_id": job_id, **each} for job_id in jobs]}

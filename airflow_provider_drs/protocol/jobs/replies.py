@@ -10,10 +10,10 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseError, DrsRequestError
-from airflow_provider_drs.protocol.http.response import compare_text, display_text, fault_class
+from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text, fault_class
 from airflow_provider_drs.protocol.jobs.status import job_status
 
 T = TypeVar("T", bound="JobState | JobProgress | JobResult")
@@ -76,7 +76,7 @@ class JobResult:
         return cls(f"DRS refuses {asked}: {why}", error_code=self.error_code, error_msg=self.error_msg, http_status=200)
 
 
-def job_states(body: Any) -> dict[str, JobState]:
+def job_states(body: JsonObject) -> dict[str, JobState]:
     """Read the response of ``batch-status``.
 
     :return: what is said, by job id; a job that is not in the response is not in here.
@@ -85,17 +85,17 @@ def job_states(body: Any) -> dict[str, JobState]:
     return _by_job(body, _state)
 
 
-def job_progress(body: Any) -> dict[str, JobProgress]:
+def job_progress(body: JsonObject) -> dict[str, JobProgress]:
     """Read the response of ``batch-progress``; as :func:`job_states`."""
     return _by_job(body, _progress)
 
 
-def job_results(body: Any) -> dict[str, JobResult]:
+def job_results(body: JsonObject) -> dict[str, JobResult]:
     """Read the response of a call that changes jobs; as :func:`job_states`."""
     return _by_job(body, _result)
 
 
-def number_of_jobs(body: Any) -> int:
+def number_of_jobs(body: JsonObject) -> int:
     """Read the response of the job list: how many jobs there are."""
     total = body.get("total_record")
     if isinstance(total, bool) or not isinstance(total, int):
@@ -112,18 +112,18 @@ def seconds(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def errors_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def errors_of(item: JsonObject) -> tuple[str | None, str | None]:
     """Return code and text of an item, in either spelling."""
     text = display_text(item.get("error_msg")) or display_text(item.get("error_message"))
     return display_text(item.get("error_code")) or None, text or None
 
 
-def _state(job_id: str, item: Mapping[str, Any]) -> JobState:
+def _state(job_id: str, item: JsonObject) -> JobState:
     status = compare_text(item.get("status")) or None
     return JobState(job_id, None if status is None else job_status(status), *errors_of(item))
 
 
-def _progress(job_id: str, item: Mapping[str, Any]) -> JobProgress:
+def _progress(job_id: str, item: JsonObject) -> JobProgress:
     lag, status = item.get("incre_trans_delay"), compare_text(item.get("transfer_status")) or None
     return JobProgress(
         job_id,
@@ -135,7 +135,7 @@ def _progress(job_id: str, item: Mapping[str, Any]) -> JobProgress:
     )
 
 
-def _result(job_id: str, item: Mapping[str, Any]) -> JobResult:
+def _result(job_id: str, item: JsonObject) -> JobResult:
     code, why = errors_of(item)
     status = item.get("status")
     if status not in ("success", "failed"):
@@ -143,7 +143,7 @@ def _result(job_id: str, item: Mapping[str, Any]) -> JobResult:
     return JobResult(job_id, status == "success", code, why)
 
 
-def _by_job(body: Any, read: Callable[[str, Mapping[str, Any]], T]) -> dict[str, T]:
+def _by_job(body: JsonObject, read: Callable[[str, JsonObject], T]) -> dict[str, T]:
     results = body.get("results") if isinstance(body, Mapping) else None
     if not isinstance(results, list):
         raise DrsInvalidResponseError("DRS responded without a list of results")

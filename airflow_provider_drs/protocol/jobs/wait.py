@@ -37,7 +37,7 @@ MAX_NAMED = 5
 class Ready(PollResult):
     """All jobs are as they should be; ``result`` is ``{samples, first_polled_at, done_at, polls}``."""
 
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Json = field(default_factory=dict)
 
     def event(self) -> Json:
         """Return ``{"outcome": "ready", "result": {...}}``."""
@@ -48,7 +48,7 @@ class Ready(PollResult):
 class JobsFailed(PollResult):
     """Jobs are in a status from which they will not become as they should."""
 
-    jobs: Sequence[Mapping[str, Any]] = ()
+    jobs: Sequence[Json] = ()
 
     def event(self) -> Json:
         """Return ``{"outcome": "failed", "jobs": [{job_id, status, error_code, error_msg}]}``."""

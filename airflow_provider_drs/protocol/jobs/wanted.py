@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any
 
 from airflow_provider_drs.protocol.errors import DrsArgumentError, Json, one_line
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
@@ -54,10 +53,10 @@ class JobsCondition:
         return {name: [str(x) for x in value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> JobsCondition:
+    def from_dict(cls, data: Json) -> JobsCondition:
         """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
-        tuples: dict[str, Any] = {x: tuple(value) for x, value in known.items() if isinstance(value, list)}
+        tuples: Json = {x: tuple(value) for x, value in known.items() if isinstance(value, list)}
         return cls(**(known | tuples))
 
     def unmet(self, state: JobState, progress: JobProgress | None) -> str:

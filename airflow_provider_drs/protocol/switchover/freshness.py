@@ -6,10 +6,8 @@ today. What is not certain is undecidable, and never a success or a failure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any
 
 from airflow_provider_drs.protocol.errors import Json
 from airflow_provider_drs.protocol.polling import Instant
@@ -173,6 +171,6 @@ class Freshness:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Freshness:
+    def from_dict(cls, data: Json) -> Freshness:
         """Rebuild what :meth:`to_dict` wrote; fields of other versions are ignored."""
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.init and f.name in data})

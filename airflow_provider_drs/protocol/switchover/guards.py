@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from airflow_provider_drs.protocol.errors import Json
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.jobs.status import HEALTHY
 from airflow_provider_drs.protocol.jobs.wanted import job_problem
@@ -24,11 +24,11 @@ class Guard:
 
     name: str
     ok: bool
-    value: Any
+    value: float | str | None
     limit: str
     at: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the guard as plain JSON."""
         return asdict(self)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -216,7 +216,7 @@ class Record:
         """Note that the status shows that DRS has taken it."""
         self.apply(Step.SHOW)
 
-    def end(self, event: Mapping[str, Any]) -> None:
+    def end(self, event: Json) -> None:
         """Take the end of the wait as its event has it; an error leaves the switchover open."""
         step = _ENDS.get(event["outcome"])
         if step is None:
@@ -239,7 +239,7 @@ class Record:
             if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)
 
-    def take_progress(self, progress: Mapping[str, Any] | None) -> None:
+    def take_progress(self, progress: Json | None) -> None:
         """Note what the freshness rule has seen, for the try that resumes."""
         if progress:
             self.started = progress["started"]
@@ -305,7 +305,7 @@ class Record:
         return {**asdict(self), "phase": str(self.phase)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+    def from_dict(cls, data: Json) -> Record:
         """Rebuild what :meth:`to_dict` wrote, in this version or an earlier one; unknown fields are ignored."""
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         if "who" in data:  # up to 0.2

@@ -6,7 +6,7 @@ Poke loop, reschedule mode and trigger differ only in how they wait and send; wh
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,8 +40,8 @@ MAX_OBSERVED = 100
 class Done(PollResult):
     """The switchover is complete; ``result`` is the sensor's XCom: job_id, status, first_polled_at, done_at, polls."""
 
-    result: Mapping[str, Any] = field(default_factory=dict)
-    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    result: Json = field(default_factory=dict)
+    seen: Json = field(default_factory=dict, compare=False)
 
     def event(self) -> Json:
         """Return ``{"outcome": "done", "result": {...}, "seen": {...}}``."""
@@ -55,7 +55,7 @@ class SwitchoverFailed(PollResult):
     job_id: str = ""
     error_code: str | None = None
     error_msg: str | None = None
-    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    seen: Json = field(default_factory=dict, compare=False)
 
     def event(self) -> Json:
         """Return ``{"outcome": "failed", "switchover": {job_id, error_code, error_msg}, "seen": {...}}``."""
@@ -68,7 +68,7 @@ class Undecided(PollResult):
     """It cannot be told whether the switchover took place; ``reason`` says why."""
 
     reason: str = ""
-    seen: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    seen: Json = field(default_factory=dict, compare=False)
 
     def event(self) -> Json:
         """Return ``{"outcome": "undecided", "reason": "...", "seen": {...}}``."""
