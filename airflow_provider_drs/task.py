@@ -1,18 +1,26 @@
-"""What operators and sensors share: sending, sleeping, logging, durations, the link to the console."""
+"""What operators and sensors share: the connection, sending, sleeping, the console link, the end after a trigger."""
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    conf,
+)
+
+from airflow_provider_drs import protocol
+from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_drs import protocol
-    from airflow_provider_drs.hooks.drs import DrsHook
 
 R = TypeVar("R")
 
@@ -55,16 +63,67 @@ class TaskRuntime:
         self._log.log(line.level, line.text)
 
 
-def publish_link(task: Any, hook: DrsHook, job_id: str | None, context: Context) -> None:
-    """Publish the address of the job's page in the console, where it is known, for the button of this task.
+class DrsTask(BaseOperator):
+    """Base of all operators and sensors.
 
-    :param task: the operator or sensor; keeps the address as ``console_link``, empty for none.
-    :param job_id: the job, None where the task has not just one.
+    :param drs_conn_id: id of the connection (templated).
+    :param project_id: project to work in, instead of the connection's (templated).
+    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
+    :param transient_error_timeout: seconds or timedelta of trouble at DRS or IAM, without one good response, after
+        which to give up; default 15 minutes.
     """
-    address = hook.settings.console_link(job_id) if job_id else None
-    task.console_link = address or ""
-    if address:
-        DrsConsoleLink.publish(context, address)
+
+    operator_extra_links = (DrsConsoleLink(),)
+
+    def __init__(
+        self,
+        *,
+        drs_conn_id: str = DrsHook.default_conn_name,
+        project_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        transient_error_timeout: timedelta | float = timedelta(minutes=15),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.drs_conn_id = drs_conn_id
+        self.project_id = project_id
+        self.deferrable = deferrable
+        self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
+        self.console_link: str | None = None
+
+    @abstractmethod
+    def _subject(self) -> str:
+        """Return how messages name what is waited for."""
+
+    def _publish_link(self, hook: DrsHook, job_id: str | None, context: Context) -> None:
+        """Publish the address of the job's page in the console, where it is known, for the button of this task.
+
+        :param job_id: the job, None where the task has not just one.
+        """
+        self.console_link = (hook.settings.console_link(job_id) if job_id else None) or ""
+        if self.console_link:
+            context["ti"].xcom_push(key=DrsConsoleLink.key, value=self.console_link)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version."""
+        ended: BaseException
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            ended = skip.__cause__ or skip
+        except (AirflowException, protocol.DrsError) as error:
+            ended = error
+        if not isinstance(ended, (protocol.DrsError, AirflowFailException)):
+            ended = self._broken_trigger(ended, context)
+        self._end_resumed(ended)
+
+    def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
+        """Return the error for a trigger that broke or timed out, and so left no result."""
+        return protocol.DrsError(f"the trigger that waited for {self._subject()} ended without a result: {error}")
+
+    def _end_resumed(self, ended: BaseException) -> NoReturn:
+        """Raise what ended the wait."""
+        raise ended
 
 
 def seconds(name: str, value: timedelta | float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -31,11 +31,3 @@ class DrsConsoleLink(BaseOperatorLink):
         if known is not None:
             return known
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
-
-    @classmethod
-    def publish(cls, context: Any, address: str) -> None:
-        """Write down the address of this task's job.
-
-        :param context: the running task's context.
-        """
-        context["ti"].xcom_push(key=cls.key, value=address)

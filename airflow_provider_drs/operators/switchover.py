@@ -203,15 +203,16 @@ class DrsSwitchoverOperator(DrsOperator):
         error.message += f"; {stands}: a retry, or clearing this task, reads its status and does not switch"
         raise error
 
-    def _on_broken_trigger(self, context: Context) -> None:
+    def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
         runtime = self._recording(context)
         try:
             saved = runtime.read()
-        except protocol.DrsError as error:
-            self.log.warning("The evidence cannot be shown: %s", error)
+        except protocol.DrsError as unread:
+            self.log.warning("The evidence cannot be shown: %s", unread)
         else:
             if saved is not None:
                 runtime.show(saved)
+        return super()._broken_trigger(error, context)
 
     def _recording(self, context: Context) -> RecordingRuntime:
         return RecordingRuntime(

@@ -68,22 +68,22 @@ def wait_until_over(
     *,
     max_polls: int | None = None,
     after_poll: Callable[[PollResult], bool] | None = None,
-) -> PollResult | None:
-    """Poll until the wait is over.
+) -> PollResult:
+    """Poll until the wait is over. The one poll loop of a worker; a triggerer shares its polls instead.
 
     :param max_polls: stop after so many polls, or once an end in sight is settled; None: never.
     :param after_poll: called after each poll; stop where it returns True.
-    :return: the result that is an end, None where it stopped before.
+    :return: the result that is an end, or that of the last poll where it stopped before.
     """
     polls = 0
     while True:
         result = poll(wait, runtime)
         polls += 1
         stop = after_poll is not None and after_poll(result)
-        if not isinstance(result, KeepPolling):
+        if stop or not isinstance(result, KeepPolling):
             return result
-        if stop or (max_polls is not None and polls >= max_polls and not result.stay):
-            return None
+        if max_polls is not None and polls >= max_polls and not result.stay:
+            return result
         runtime.sleep(result.delay)
 
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
-    conf,
 )
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
-from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.metrics import metrics
-from airflow_provider_drs.task import TaskRuntime, publish_link, seconds
+from airflow_provider_drs.task import DrsTask, TaskRuntime, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,44 +28,32 @@ if TYPE_CHECKING:
 MEMORY_KEY = "drs_wait"
 
 
-class DrsSensor(BaseSensorOperator):
+class DrsSensor(DrsTask, BaseSensorOperator):
     """Base of the sensors; each says what to check, which trigger describes the wait, and how its end is read.
 
-    :param drs_conn_id: id of the connection (templated).
-    :param project_id: project to work in, instead of the connection's (templated).
-    :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between polls; default 5, in reschedule mode 60.
     :param timeout: seconds or timedelta after which to stop waiting, with ``AirflowSensorTimeout``; default 24 hours.
-    :param transient_error_timeout: seconds or timedelta of trouble at DRS or IAM, without one good response, after
-        which to fail; default 15 minutes. In reschedule mode ``timeout`` alone bounds it.
+
+    The other parameters are those of :class:`~airflow_provider_drs.task.DrsTask` and of every sensor. In reschedule
+    mode ``timeout`` alone bounds trouble, in place of ``transient_error_timeout``.
     """
 
-    operator_extra_links = (DrsConsoleLink(),)
     ui_color = "#e2f0ea"
 
     def __init__(
         self,
         *,
-        drs_conn_id: str = DrsHook.default_conn_name,
-        project_id: str | None = None,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float = timedelta(hours=24),
-        transient_error_timeout: timedelta | float = timedelta(minutes=15),
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=5 if poke_interval is None else poke_interval, timeout=timeout, **kwargs)
-        if poke_interval is None and self.reschedule and not deferrable:
+        if poke_interval is None and self.reschedule and not self.deferrable:
             self.poke_interval = 60.0
-        self.drs_conn_id = drs_conn_id
-        self.project_id = project_id
-        self.deferrable = deferrable
-        self.transient_error_timeout = seconds("transient_error_timeout", transient_error_timeout)
         self._wait: Any = None
         self._kept_runtime: TaskRuntime | None = None
         self._delay = self.poke_interval
         self._remembers = True
-        self.console_link: str | None = None
 
     @abstractmethod
     def _check(self, context: Context) -> str | None:
@@ -86,10 +71,6 @@ class DrsSensor(BaseSensorOperator):
         """Return the ends that ``soft_fail`` does not turn into a skipped task."""
         return ()
 
-    @abstractmethod
-    def _subject(self) -> str:
-        """Return how messages name what is waited for."""
-
     def execute(self, context: Context) -> Any:
         """Check what was rendered, then wait: here, or in the triggerer.
 
@@ -97,7 +78,7 @@ class DrsSensor(BaseSensorOperator):
         """
         self._wait, self._kept_runtime, self.console_link = None, None, ""
         job_id = self._check(context)
-        publish_link(self, self._runtime.hook, job_id, context)
+        self._publish_link(self._runtime.hook, job_id, context)
         if not self.deferrable:
             try:
                 return super().execute(context)
@@ -128,15 +109,16 @@ class DrsSensor(BaseSensorOperator):
     def _poll(self, context: Context) -> protocol.PollResult:
         """Poll once; in reschedule mode as often as the next poll is worth waiting for in this process."""
         until = self._runtime.monotonic() + min(self.timeout, self.transient_error_timeout)
-        while True:
-            result = protocol.poll(self._wait, self._runtime)
+
+        def is_enough(result: protocol.PollResult) -> bool:
             if not self.reschedule or not isinstance(result, (protocol.KeepPolling, protocol.GiveUp)):
-                return result
+                return True
             kept = self._remember(context, self._wait.memory)
-            if isinstance(result, protocol.GiveUp) or self._runtime.monotonic() >= until or (kept and not result.stay):
-                return result
-            # What was seen would be lost with this process, or the next poll settles an end.
-            self._runtime.sleep(result.delay)
+            settles_next = isinstance(result, protocol.KeepPolling) and result.stay
+            # What is not kept would be lost with this process.
+            return self._runtime.monotonic() >= until or (kept and not settles_next)
+
+        return protocol.wait_until_over(self._wait, self._runtime, after_poll=is_enough)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """End the task as the wait ended.
@@ -148,21 +130,14 @@ class DrsSensor(BaseSensorOperator):
             raise protocol.DrsError.from_dict(event["error"])
         return self._ended(event)
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after the trigger, and end as the poke loop would: Airflow's own rules for this vary by version."""
-        ended: BaseException
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSkipException as skip:
-            ended = skip.__cause__ or skip
-        except (AirflowException, protocol.DrsError) as error:
-            ended = error
-        if isinstance(ended, AirflowSensorTimeout) or type(ended).__name__ == "TaskDeferralTimeout":
-            ended = AirflowSensorTimeout(
+    def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
+        if isinstance(error, AirflowSensorTimeout) or type(error).__name__ == "TaskDeferralTimeout":
+            return AirflowSensorTimeout(
                 f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
             )
-        elif not isinstance(ended, (protocol.DrsError, AirflowFailException)):
-            ended = protocol.DrsError(f"the trigger that waited for {self._subject()} failed: {ended}")
+        return super()._broken_trigger(error, context)
+
+    def _end_resumed(self, ended: BaseException) -> NoReturn:
         skips = isinstance(ended, AirflowException) and self.soft_fail and not isinstance(ended, self._never_skipped())
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended

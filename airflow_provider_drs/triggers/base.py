@@ -98,6 +98,9 @@ class DrsTrigger(BaseTrigger):
     def _pace(self, seed: str) -> protocol.Pace:
         return protocol.Pace(self.poke_interval, self.exponential_backoff, self.max_wait, seed)
 
+    def _error_context(self, subject: str) -> str:
+        return protocol.error_context(self.drs_conn_id, subject)
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and what ``__init__`` takes."""
         return (

@@ -9,7 +9,6 @@ from typing import Any
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.triggers.base import DrsTrigger
@@ -39,23 +38,16 @@ class DrsSwitchoverTrigger(DrsTrigger):
     def __init__(
         self,
         job_id: str,
-        drs_conn_id: str = DrsHook.default_conn_name,
-        project_id: str | None = None,
-        poke_interval: float = 5.0,
-        exponential_backoff: bool = False,
-        max_wait: float | None = None,
-        transient_error_timeout: float | None = 900.0,
+        *,
         verify_job_id: bool = True,
-        silent_fail: bool = False,
         freshness: dict[str, Any] | None = None,
         record: dict[str, Any] | None = None,
         deadline: float | None = None,
         end_from_trigger: bool | None = False,
         started_here: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
-        )
+        super().__init__(**kwargs)
         self.job_id = job_id
         self.verify_job_id = verify_job_id
         self.freshness = freshness
@@ -120,7 +112,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
             memory=protocol.SwitchoverMemory.from_dict(memory or {}),
-            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
+            error_context=self._error_context(protocol.describe_job(self.job_id)),
             freshness=freshness,
             fast=memory is None,  # a wait that lives from one process to the next polls when it is scheduled
             deadline=self.deadline,

@@ -69,7 +69,14 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         verify_job_id: bool = True,
         fire_for_leftover: bool = False,
     ) -> None:
-        super().__init__(job_id, drs_conn_id, project_id, poke_interval, verify_job_id=verify_job_id)
+        super().__init__(
+            job_id,
+            verify_job_id=verify_job_id,
+            drs_conn_id=drs_conn_id,
+            project_id=project_id,
+            poke_interval=poke_interval,
+            transient_error_timeout=None,
+        )
         self.fire_for_leftover = fire_for_leftover
         self._seen: Seen | None = None
         self._kept: Seen | None = None
@@ -175,24 +182,17 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     def _next_wait(self) -> protocol.SwitchoverWait:
         """Return the wait for the next end: of any switchover but the one seen last."""
         last = self._seen or Seen(None)
-        return protocol.SwitchoverWait(
-            self.job_id,
-            protocol.Pace(self.poke_interval),
-            verify_job_id=self.verify_job_id,
-            transient_error_timeout=None,
-            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
-            fast=False,
-            freshness=protocol.Freshness(
-                baseline=last.status,
-                posted_at=0.0,
-                accepted_at=None,
-                settle=None,
-                decide_within=math.inf,
-                max_gap=math.inf,
-                started=last.started,
-                empty_since=True,  # nobody asked for a switchover here, so that any change is one
-            ),
-        )
+        self.freshness = protocol.Freshness(
+            baseline=last.status,
+            posted_at=0.0,
+            accepted_at=None,
+            settle=None,
+            decide_within=math.inf,
+            max_gap=math.inf,
+            started=last.started,
+            empty_since=True,  # nobody asked for a switchover here, so that any change is one
+        ).to_dict()
+        return self.new_wait()
 
     def _note(self, wait: protocol.SwitchoverWait) -> None:
         """Remember what stands, once there was a good response."""

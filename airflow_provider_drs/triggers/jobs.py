@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.base import DrsTrigger
 
 
@@ -25,18 +24,11 @@ class DrsJobsTrigger(DrsTrigger):
     def __init__(
         self,
         wanted: dict[str, Any],
-        drs_conn_id: str = DrsHook.default_conn_name,
-        project_id: str | None = None,
-        poke_interval: float = 5.0,
-        exponential_backoff: bool = False,
-        max_wait: float | None = None,
-        transient_error_timeout: float | None = 900.0,
-        silent_fail: bool = False,
+        *,
         record: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
-        )
+        super().__init__(**kwargs)
         self.wanted = wanted
         self.record = record
 
@@ -54,7 +46,7 @@ class DrsJobsTrigger(DrsTrigger):
             self._pace(seed),
             transient_error_timeout=self.transient_error_timeout,
             memory=protocol.JobsMemory.from_dict(memory or {}),
-            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_jobs(wanted.job_ids)),
+            error_context=self._error_context(protocol.describe_jobs(wanted.job_ids)),
         )
 
 
@@ -76,18 +68,12 @@ class DrsCompareTrigger(DrsTrigger):
         job_id: str,
         compare: str,
         compare_id: str,
-        drs_conn_id: str = DrsHook.default_conn_name,
-        project_id: str | None = None,
+        *,
         poke_interval: float = 10.0,
-        exponential_backoff: bool = False,
-        max_wait: float | None = None,
-        transient_error_timeout: float | None = 900.0,
-        silent_fail: bool = False,
         deadline: float | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            drs_conn_id, project_id, poke_interval, exponential_backoff, max_wait, transient_error_timeout, silent_fail
-        )
+        super().__init__(poke_interval=poke_interval, **kwargs)
         self.job_id = job_id
         self.compare = compare
         self.compare_id = compare_id
@@ -109,6 +95,6 @@ class DrsCompareTrigger(DrsTrigger):
             self.compare_id,
             self._pace(seed),
             transient_error_timeout=self.transient_error_timeout,
-            error_context=protocol.error_context(self.drs_conn_id, protocol.describe_job(self.job_id)),
+            error_context=self._error_context(protocol.describe_job(self.job_id)),
             deadline=self.deadline,
         )

@@ -28,7 +28,15 @@ async def _events(*triggers: DrsSwitchoverTrigger) -> list[Any]:
 
 
 def test_it_stores_what_it_takes_and_no_secret(drs: Simulator) -> None:
-    trigger = DrsSwitchoverTrigger(JOB, "drs_default", None, 7.0, True, 60.0, 30.0, False, True)
+    trigger = DrsSwitchoverTrigger(
+        JOB,
+        poke_interval=7.0,
+        exponential_backoff=True,
+        max_wait=60.0,
+        transient_error_timeout=30.0,
+        verify_job_id=False,
+        silent_fail=True,
+    )
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_drs.triggers.drs.DrsSwitchoverTrigger"
     assert DrsSwitchoverTrigger(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)

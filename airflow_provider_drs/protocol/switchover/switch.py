@@ -22,6 +22,7 @@ from airflow_provider_drs.protocol.http.request import describe_job
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import (
     DEFAULT_TRANSIENT_ERROR_TIMEOUT,
+    KeepPolling,
     LogLine,
     Patience,
     PollResult,
@@ -219,7 +220,8 @@ def wait_for_end(
             runtime.try_save(record)  # what tells a new result from an old one outlives this worker
         return until_taken and started
 
-    return wait_until_over(wait, runtime, max_polls=max_polls, after_poll=after_poll)
+    result = wait_until_over(wait, runtime, max_polls=max_polls, after_poll=after_poll)
+    return None if isinstance(result, KeepPolling) else result
 
 
 def _was_taken(wait: SwitchoverWait) -> bool:
