@@ -176,8 +176,8 @@ class DrsAuthenticationError(DrsError):
     """IAM refuses the log-in."""
 
     hint = (
-        f"Check {field_name('login')}, {field_name('password')}, {field_name('domain_name')} and the project of the "
-        "connection"
+        f"Check {field_name('login')}, {field_name('password')}, {field_name('domain_name')} and "
+        f"{field_name('project_name')} or {field_name('project_id')} of the connection"
     )
 
 
@@ -196,7 +196,10 @@ class DrsRequestError(DrsError):
 class DrsJobNotFoundError(DrsRequestError):
     """No such job, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
 
-    hint = "Check the job id (of a cross-AZ job, the parent's), the project and the region; the job may be deleted"
+    hint = (
+        "Check the job id (of a cross-AZ job, the parent's), the project, and "
+        f"{field_name('region')} or {field_name('host')}; the job may be deleted"
+    )
 
 
 class DrsNoSuchCallError(DrsRequestError):
