@@ -11,7 +11,7 @@ import math
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -336,11 +336,20 @@ class PollingWait:
         """
 
     def failed(self, error: DrsError, at: float) -> PollResult:
-        """Take an error met at ``at`` (seconds since the epoch) instead of replies."""
+        """Take an error met at ``at`` (seconds since the epoch) instead of replies; past the deadline it is an end."""
         self._count(at)
         if not isinstance(error, DrsTransientError):
             return self._give_up(error)
-        return self.patience.failed(error, at, self.pace.delay(self.memory.polls))
+        result = self.patience.failed(error, at, self.pace.delay(self.memory.polls))
+        if not isinstance(result, KeepPolling):
+            return result
+        if self._late(at):
+            return self._too_late(result.lines, at, f"no good response then: {error.message}")
+        return replace(result, delay=self._until_deadline(result.delay, at))
+
+    def _too_late(self, lines: Sequence[LogLine], at: float, last: str) -> PollResult:
+        """Return the end of a wait whose deadline has passed; ``last`` says what was seen at last."""
+        return self._give_up(DrsError(f"no end within the timeout, {last}"), lines)
 
     def _give_up(self, error: DrsError, lines: Sequence[LogLine] = ()) -> GiveUp:
         delay = max(self.pace.delay(self.memory.polls), 1.0)

@@ -6,11 +6,11 @@ import asyncio
 import math
 from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.jobs.query import Query, fit_batch, may_be_one_jobs_fault, merge
-from airflow_provider_drs.protocol.polling import Instant, KeepPolling, Pace, PollResult
+from airflow_provider_drs.protocol.polling import Instant, KeepPolling, PollingWait, PollResult
 
 if TYPE_CHECKING:
     from airflow_provider_drs.clients.polling.streams import Clock, PollStreams
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
 POLL_TICK = 0.025
 # Seconds. No rounding of a clock may turn trouble into a hot loop.
 MIN_DELAY_AFTER_TROUBLE = 0.05
-
-
-class Pollable(Protocol):
-    """What streams need of a wait; every kind of ``protocol.polling.PollingWait`` has it."""
-
-    pace: Pace
-
-    def query(self) -> Query:
-        """Return what the next poll asks."""
-
-    def take(self, replies: Sequence[object], at: float, sent: Instant) -> PollResult:
-        """Take the replies to it: when they came, seconds since the epoch, and when the request was sent."""
-
-    def failed(self, error: DrsError, at: float) -> PollResult:
-        """Take an error in their stead."""
 
 
 class Follower:
@@ -45,7 +30,7 @@ class Follower:
 
     __slots__ = ("_results", "_streams", "_waker", "alone", "due", "earliest", "fresh", "key", "wait")
 
-    def __init__(self, streams: PollStreams, wait: Pollable, now: float) -> None:
+    def __init__(self, streams: PollStreams, wait: PollingWait, now: float) -> None:
         self._streams = streams
         self._results: list[PollResult | Exception] = []
         self._waker: asyncio.Future[None] | None = None
@@ -173,7 +158,7 @@ class Stream:
     def _present(self, followers: Sequence[Follower]) -> list[Follower]:
         return [follower for follower in followers if follower in self.followers]
 
-    def _step(self, follower: Follower, take: Callable[[Pollable], PollResult], late: float | None) -> None:
+    def _step(self, follower: Follower, take: Callable[[PollingWait], PollResult], late: float | None) -> None:
         """Let one wait take what came, and plan its next poll.
 
         :param late: seconds by which the poll was late; None: it failed, and those delays have their own jitter.

@@ -17,11 +17,11 @@ from itertools import count
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
-from airflow_provider_drs.clients.polling.follower import Follower, Pollable, Stream
+from airflow_provider_drs.clients.polling.follower import Follower, Stream
 from airflow_provider_drs.clients.polling.throttle import Throttle
 from airflow_provider_drs.protocol.errors import DrsError, DrsThrottledError, DrsTransientError, DrsUnreachableError
 from airflow_provider_drs.protocol.jobs.query import Query
-from airflow_provider_drs.protocol.polling import Instant, duration
+from airflow_provider_drs.protocol.polling import Instant, PollingWait, duration
 
 # Seconds. Waits are not told of a shorter pause that DRS asks for; of a longer one, all are.
 MAX_SILENCE = 60.0
@@ -70,7 +70,7 @@ class PollStreams:
         """Whether the connection it was made from no longer works."""
         return self.client.stale
 
-    def follow(self, wait: Pollable) -> Follower:
+    def follow(self, wait: PollingWait) -> Follower:
         """Return a place for ``wait``; its first poll is due at once."""
         return Follower(self, wait, self._clock.now())
 

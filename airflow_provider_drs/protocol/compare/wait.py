@@ -117,18 +117,13 @@ class CompareWait(PollingWait):
             return self._ends(lines, f"the comparison of {self.compare} ended as {status}")
         self._begin()
         if self._late(at):
-            return self._ends(lines, self._too_late)
+            return self._too_late(lines, at, f"it is {status or 'running'}")
         return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
 
     def failed(self, error: DrsError, at: float) -> PollResult:
-        """Take an error met at ``at`` instead of a page; past the deadline that is an end too."""
+        """Take an error met at ``at`` instead of a page."""
         self._begin()
-        result = super().failed(error, at)
-        if not isinstance(result, KeepPolling):
-            return result
-        if self._late(at):
-            return self._ends(list(result.lines), f"{self._too_late}, and no good response then: {error.message}")
-        return KeepPolling(result.lines, self._until_deadline(result.delay, at))
+        return super().failed(error, at)
 
     def _begin(self) -> None:
         """Read from the first page again: what was read is of a time that is over."""
@@ -159,11 +154,10 @@ class CompareWait(PollingWait):
             "polls": self.memory.polls,
         }
 
-    @property
-    def _too_late(self) -> str:
-        return f"the comparison of {self.compare} did not end within the timeout"
+    def _too_late(self, lines: Sequence[LogLine], at: float, last: str) -> GiveUp:
+        return self._ends(lines, f"the comparison of {self.compare} did not end within the timeout, {last}")
 
-    def _ends(self, lines: list[LogLine], message: str) -> GiveUp:
+    def _ends(self, lines: Sequence[LogLine], message: str) -> GiveUp:
         return self._give_up(DrsError(message), lines)
 
 

@@ -103,7 +103,7 @@ def number_of_jobs(body: JsonObject) -> int:
     return total
 
 
-def seconds(value: object) -> float | None:
+def lag_seconds(value: object) -> float | None:
     """Return a lag in seconds, None for all that is not plainly a number from 0 on: no lag may be read into it."""
     written = display_text(value)
     if written is None or not _SECONDS.fullmatch(written):
@@ -127,7 +127,7 @@ def _progress(job_id: str, item: JsonObject) -> JobProgress:
     lag, status = item.get("incre_trans_delay"), compare_text(item.get("transfer_status")) or None
     return JobProgress(
         job_id,
-        seconds(lag),
+        lag_seconds(lag),
         display_text(lag),
         None if status is None else job_status(status),
         display_text(item.get("progress")),

@@ -125,18 +125,13 @@ class JobsWait(PollingWait):
         if done:
             return Ready(tuple(lines), self._result(states, progress, at))
         if self._late(at):
-            return GiveUp(tuple(lines), self._too_late(_named(lacking)))
+            return self._too_late(lines, at, _named(lacking))
         return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
 
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of replies; samples before and after it are not in a row."""
         self.memory.samples = 0
-        result = super().failed(error, at)
-        if not isinstance(result, KeepPolling):
-            return result
-        if self._late(at):
-            return GiveUp(result.lines, self._too_late(f"no good response then: {error.message}"))
-        return KeepPolling(result.lines, self._until_deadline(result.delay, at))
+        return super().failed(error, at)
 
     def _status_error(self, states: Mapping[str, JobState]) -> DrsError | None:
         """Return the error for jobs of which DRS tells no status."""
@@ -177,11 +172,10 @@ class JobsWait(PollingWait):
             "polls": self.memory.polls,
         }
 
-    def _too_late(self, last: str) -> DrsError:
+    def _too_late(self, lines: Sequence[LogLine], at: float, last: str) -> GiveUp:
         targets = " or ".join(self.wanted.targets)
-        return DrsError(
-            f"{self.subject} did not become {targets} within the timeout; at last {last}",
-            error_context=self.error_context,
+        return self._give_up(
+            DrsError(f"{self.subject} did not become {targets} within the timeout; at last {last}"), lines
         )
 
 

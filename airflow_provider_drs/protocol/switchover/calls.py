@@ -8,7 +8,7 @@ from urllib.parse import quote
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, DrsRequestError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text
-from airflow_provider_drs.protocol.switchover.status import told_status
+from airflow_provider_drs.protocol.switchover.status import unambiguous_status
 
 MODES = ("source", "target")
 
@@ -18,7 +18,7 @@ class SwitchoverReply:
     """The reply to ``get-switch-vip-status``.
 
     :param job_id: the job the response is about, None where it does not say.
-    :param status: the status as sent, None where there is none (no switchover yet).
+    :param status: the status as sent, None where there is none (no switchover yet); see ``unambiguous_status``.
     :param error_code: why a switchover failed.
     :param error_msg: the same in words.
     """
@@ -60,7 +60,7 @@ def switchover_reply(body: JsonObject) -> SwitchoverReply:
     code = display_text(body.get("error_code"))
     return SwitchoverReply(
         job_id=compare_text(body.get("id")),
-        status=told_status(compare_text(body.get("status")), code),
+        status=unambiguous_status(compare_text(body.get("status")), code),
         error_code=code,
         error_msg=display_text(body.get("error_msg")) or display_text(body.get("error_message")),
     )

@@ -105,12 +105,6 @@ class Freshness:
         return self._undecidable(self._nothing_seen(status))
 
     @property
-    def decide_by(self) -> float:
-        """When a switchover that has not shown itself becomes undecidable, seconds since the epoch."""
-        since = self.posted_at if self.accepted_at is None else self.accepted_at
-        return since + self._window
-
-    @property
     def _window(self) -> float:
         return max(self.decide_within, self.settle or 0.0)
 

@@ -41,11 +41,11 @@ def switchover_state(status: str | None) -> SwitchoverState:
     return _MEANINGS.get(status, SwitchoverState.UNKNOWN)
 
 
-def told_status(status: str | None, error_code: str | None) -> str | None:
-    """Return the status that a response tells.
+def unambiguous_status(status: str | None, error_code: str | None) -> str | None:
+    """Return the status as sent, or one that is not known where the response contradicts itself.
 
-    One that says complete and names an error contradicts itself: what it tells is no status we know, so that it is
-    taken neither for an end nor for a baseline.
+    COMPLETE beside an error code is such a contradiction. What comes of it is an unknown status to everybody, taken
+    neither for an end nor for a baseline, and messages show both halves of it.
     """
     contradicts = bool(error_code) and switchover_state(status) is SwitchoverState.DONE
     return f"{status} beside the error {error_code}" if contradicts else status

@@ -172,17 +172,17 @@ class SwitchoverWait(PollingWait):
         return end or KeepPolling(tuple(lines), self._delay(at))
 
     def failed(self, error: DrsError, at: float) -> PollResult:
-        """Take an error met at ``at`` instead of a reply; past the deadline that is an end too."""
+        """Take an error met at ``at`` instead of a reply; what was observed before is in a bad end too."""
         result = super().failed(error, at)
         if isinstance(result, GiveUp):
             return replace(result, observed=tuple(self.memory.observed))
-        if self.deadline is None or not isinstance(result, KeepPolling):
-            return result
-        if not self._late(at):
-            return replace(result, delay=self._until_deadline(result.delay, at))
-        reason = f"no end within the timeout, and no good response then: {error.message}"
-        last = SwitchoverReply(self.job_id, self.memory.last_seen or None)
-        return Undecided(result.lines, reason, self._seen(last, at))
+        return result
+
+    def _too_late(
+        self, lines: Sequence[LogLine], at: float, last: str, reply: SwitchoverReply | None = None
+    ) -> Undecided:
+        reply = reply or SwitchoverReply(self.job_id, self.memory.last_seen or None)
+        return Undecided(tuple(lines), f"no end within the timeout, {last}", self._seen(reply, at))
 
     def _end(
         self,
@@ -199,8 +199,7 @@ class SwitchoverWait(PollingWait):
         if confidence is Confidence.UNDECIDABLE and self.freshness is not None:
             return Undecided(lines, self.freshness.why, self._seen(reply, at))
         if self._late(at):
-            reason = f"no end within the timeout, DRS says {reply.status or 'nothing'}"
-            return Undecided(lines, reason, self._seen(reply, at))
+            return self._too_late(lines, at, f"DRS says {reply.status or 'nothing'}", reply)
         return None
 
     def _judge(self, reply: SwitchoverReply, sent: Instant) -> Confidence:
