@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_drs import protocol
+from airflow_provider_drs.cutovers.rows import COLUMNS, markdown, matches
+
 if TYPE_CHECKING:
     from airflow_provider_drs.hooks.drs import DrsHook
 
@@ -33,11 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run a command whose options are read; errors are one line on the error stream."""
-    from airflow_provider_drs.exceptions import DrsError  # a command that only prints its help loads nothing
-
     try:
         code: int = options.call(options)
-    except DrsError as error:
+    except protocol.DrsError as error:
         print(f"airflow-drs: {error}", file=sys.stderr)
         return TROUBLE
     except BrokenPipeError:
@@ -150,7 +151,7 @@ def _not_negative(text: str) -> float:
 
 
 def _hook(options: argparse.Namespace) -> DrsHook:
-    from airflow_provider_drs.hooks.drs import DrsHook  # as in run()
+    from airflow_provider_drs.hooks.drs import DrsHook  # a command that only prints its help loads nothing
 
     return DrsHook(options.conn_id, options.project_id)
 
@@ -160,21 +161,19 @@ def show(rows: Sequence[dict[str, Any]], output: str) -> None:
     if output == "json":
         print(json.dumps(list(rows), indent=2, default=str))
     elif output == "yaml":
-        import yaml  # Airflow brings it
+        import yaml  # Airflow brings it, but not to every command
 
         print(yaml.safe_dump(json.loads(json.dumps(list(rows), default=str)), sort_keys=False), end="")
     elif output == "plain":
         for row in rows:
             print("\t".join(_text(value) for value in row.values()))
     else:
-        from rich.console import Console  # Airflow brings it
-        from rich.markup import escape
-        from rich.table import Table
+        from rich import console, markup, table  # Airflow brings it, but not to every command
 
-        table = Table(*(rows[0] if rows else ["nothing"]))
+        shown = table.Table(*(rows[0] if rows else ["nothing"]))
         for row in rows:
-            table.add_row(*(escape(_text(value)) for value in row.values()))
-        Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(table)
+            shown.add_row(*(markup.escape(_text(value)) for value in row.values()))
+        console.Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(shown)
 
 
 def _text(value: Any) -> str:
@@ -184,8 +183,6 @@ def _text(value: Any) -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from airflow_provider_drs import protocol
-
     hook = _hook(options)
     last: dict[str, Any] | None = None
     while True:
@@ -228,8 +225,6 @@ def _end_progress() -> None:
 
 
 def _ready(options: argparse.Namespace) -> int:
-    from airflow_provider_drs import protocol
-
     hook = _hook(options)
     job_ids = protocol.checked_job_ids(options.job)
     wanted = protocol.JobsCondition(tuple(job_ids), (protocol.HEALTHY,), needs_lag=True, max_lag=options.max_lag)
@@ -245,8 +240,6 @@ def _ready(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from airflow_provider_drs import protocol
-
     hook = _hook(options)
     job = options.job
     call = protocol.switch_vip(job, options.mode)  # checks both; it is not sent
@@ -269,17 +262,14 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _rows(**limits: Any) -> list[dict[str, Any]]:
-    from airflow.utils.session import create_session
-
-    from airflow_provider_drs.cutovers.database import read_rows
+    # Airflow's models cost seconds.
+    from airflow_provider_drs.cutovers.database import create_session, read_rows
 
     with create_session() as session:
         return read_rows(session, **limits)
 
 
 def _cutovers(options: argparse.Namespace) -> int:
-    from airflow_provider_drs.cutovers.rows import COLUMNS, matches
-
     found = [
         one
         for one in _rows(dag_id=options.dag)
@@ -305,8 +295,6 @@ _TABLE = (
 
 
 def _report(options: argparse.Namespace) -> int:
-    from airflow_provider_drs.cutovers.rows import markdown
-
     rows = _rows(dag_id=options.dag, run_id=options.run)
     if options.output in ("table", "plain"):
         print(markdown(rows), end="")
@@ -316,6 +304,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    # What it checks needs Airflow's configuration, which is not loaded for the others.
     from airflow_provider_drs.cutovers.doctor import check
 
     rows = check(_hook(options), options.job)

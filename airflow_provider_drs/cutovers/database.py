@@ -6,7 +6,18 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from airflow.jobs.job import Job
+from airflow.models import xcom
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.session import create_session
+
+from airflow_provider_drs import protocol
 from airflow_provider_drs.cutovers.rows import Row, newest_first, row
+
+try:
+    from airflow.models.task_state_store import TaskStateStoreModel
+except ImportError:  # before Airflow 3.3
+    TaskStateStoreModel = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -23,7 +34,7 @@ def read_rows(
     """Return all switchovers, those that need a person first, then the newest.
 
     A task that was cleared has its earlier switchovers as rows of their own. A task that is cleared and has not yet
-    begun anew has no XCom; from Airflow 3.3 on its record is read instead.
+    begun again has no XCom; from Airflow 3.3 on its record is read instead.
 
     :param session: of Airflow's database; it is only read.
     :param dag_ids: the DAGs that whoever asks may see; None: all.
@@ -42,6 +53,13 @@ def read_rows(
     return newest_first(rows)
 
 
+def triggerers_alive() -> int:
+    """Return how many triggerers run."""
+    with create_session() as session:
+        jobs = session.query(Job).filter(Job.job_type == "TriggererJob", Job.state == "running").all()
+        return sum(job.is_alive() for job in jobs)
+
+
 def _published(session: Session, *limits: Any) -> dict[_Key, dict[str, Any]]:
     """Return the evidence by task. Gates hand on that of another task: it is not theirs."""
     model = _xcom_model()
@@ -55,11 +73,8 @@ def _published(session: Session, *limits: Any) -> dict[_Key, dict[str, Any]]:
 
 
 def _records(session: Session, *limits: Any) -> dict[_Key, dict[str, Any]]:
-    from airflow_provider_drs import protocol  # as above
-
-    try:
-        from airflow.models.task_state_store import TaskStateStoreModel as model  # from Airflow 3.3 on
-    except ImportError:
+    model = TaskStateStoreModel
+    if model is None:
         return {}
     found = {}
     for one in _limited(session.query(model).filter(model.key == RECORD_KEY), model, *limits):
@@ -74,9 +89,7 @@ def _records(session: Session, *limits: Any) -> dict[_Key, dict[str, Any]]:
 
 def _states(session: Session, *limits: Any) -> dict[_Key, str | None]:
     """Return the states of the tasks that switch, by their operator or by what they have left behind."""
-    from airflow.models.taskinstance import TaskInstance as ti  # as above
-
-    model = _xcom_model()
+    model, ti = _xcom_model(), TaskInstance
     columns = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state)
     published = _limited(
         session.query(*columns)
@@ -100,8 +113,6 @@ def _states(session: Session, *limits: Any) -> dict[_Key, str | None]:
 
 
 def _xcom_model() -> Any:
-    from airflow.models import xcom  # Airflow's models cost seconds: who only formats rows does not load them
-
     return getattr(xcom, "XComModel", None) or getattr(xcom, "XCom", None)  # the latter before Airflow 3
 
 

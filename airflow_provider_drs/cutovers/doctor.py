@@ -78,14 +78,11 @@ def _add_airflow(add: Callable[[str, bool | None, object], bool]) -> None:
 
 
 def _triggerers() -> tuple[bool | None, str]:
-    # Airflow's models cost seconds, and need its database.
     try:
-        from airflow.jobs.job import Job
-        from airflow.utils.session import create_session
+        # Airflow's models cost seconds, and need its database.
+        from airflow_provider_drs.cutovers.database import triggerers_alive
 
-        with create_session() as session:
-            jobs = session.query(Job).filter(Job.job_type == "TriggererJob", Job.state == "running").all()
-            alive = sum(job.is_alive() for job in jobs)
+        alive = triggerers_alive()
     except Exception as error:  # whatever a database that is not there raises
         return None, f"Airflow's database cannot be asked: {type(error).__name__}"
     return alive > 0, f"{alive} alive" if alive else "none is alive: a deferred wait does not go on"
