@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 R = TypeVar("R")
-
-MAX_SECONDS = 10 * 365 * 86400.0
 
 
 class TaskRuntime:
@@ -127,11 +127,50 @@ class DrsTask(BaseOperator):
 
 
 def seconds(name: str, value: timedelta | float) -> float:
-    """Return a duration in seconds.
+    """Return a duration, written in the DAG file, in seconds.
 
     :raises ValueError: it is no timedelta and no number from 0 to ten years.
     """
-    number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_SECONDS:
+    if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         raise ValueError(f"{name} must be a timedelta or a non-negative number of seconds, not {value!r}")
-    return float(number)
+    return checked_now(protocol.seconds, name, value)
+
+
+def checked_now(read: Callable[[str, Any], R], name: str, value: Any) -> R:
+    """Return what ``read`` makes of an argument that stands in the DAG file.
+
+    :raises ValueError: it is wrong.
+    """
+    try:
+        return read(name, value)
+    except protocol.DrsArgumentError as error:
+        raise ValueError(error.message) from None
+
+
+class Limits:
+    """The limits of a task that a template may give. No limit is None in the DAG file itself, and nothing else.
+
+    What a template, another task or ``expand`` gives is read when the task runs, and None is then an error.
+
+    :param task: the operator or sensor, whose limits are attributes of the same names.
+    :param given: the limits as they were given to ``__init__``; :data:`NOT_GIVEN` for a default of no limit.
+    :raises ValueError: one that stands in the DAG file is wrong.
+    """
+
+    def __init__(self, task: BaseOperator, **given: Any) -> None:
+        # In the DAG, a mapped task is what ``partial`` was given; its instances are made of that and of ``expand``.
+        whole = task.dag.task_dict.get(task.task_id) if task.has_dag() else None
+        written = getattr(whole, "partial_kwargs", given)
+        self._unlimited = {
+            name for name, value in given.items() if value is NOT_GIVEN or (value is None and name in written)
+        }
+        for name, value in given.items():
+            if isinstance(value, (int, float, timedelta)):
+                checked_now(protocol.seconds, name, value)
+
+    def seconds(self, name: str, value: Any) -> float | None:
+        """Return a limit in seconds, as it is when the task runs; None for no limit.
+
+        :raises DrsArgumentError: it is none.
+        """
+        return None if value is None and name in self._unlimited else protocol.seconds(name, value)

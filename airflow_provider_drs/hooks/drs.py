@@ -38,8 +38,10 @@ class DrsHook(BaseHook):
         """The connection, checked and with its defaults filled in; its secrets are masked in logs from here on.
 
         :raises DrsConfigError: the connection does not exist, or a field is missing or malformed.
+        :raises DrsArgumentError: no connection is named.
         """
         if self._settings is None:
+            protocol.given("drs_conn_id", self.drs_conn_id)
             try:
                 connection = self.get_connection(self.drs_conn_id)
             except AirflowNotFoundException as error:

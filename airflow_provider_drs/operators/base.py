@@ -25,25 +25,27 @@ class DrsOperator(DrsTask):
 
     :param job_id: the job (templated).
     :param poll_interval: seconds or timedelta between polls; default 5.
-    :param timeout: seconds or timedelta for the wait; default 1 hour.
+    :param timeout: seconds or timedelta for the wait (templated); default 1 hour.
 
     The other parameters are those of :class:`~airflow_provider_drs.task.DrsTask` and of every operator.
     """
 
-    template_fields: Sequence[str] = ("job_id", "project_id", "drs_conn_id")
+    template_fields: Sequence[str] = ("job_id", "project_id", "drs_conn_id", "timeout")
 
     def __init__(
         self,
         *,
         job_id: str,
         poll_interval: timedelta | float = 5,
-        timeout: timedelta | float = timedelta(hours=1),
+        timeout: timedelta | float | str = timedelta(hours=1),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
         self.poll_interval = seconds("poll_interval", poll_interval)
-        self.timeout = seconds("timeout", timeout)
+        self.timeout = timeout
+        if timeout is None or isinstance(timeout, (int, float, timedelta)):
+            seconds("timeout", timeout)
 
     @abstractmethod
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -57,6 +59,14 @@ class DrsOperator(DrsTask):
 
     def _connect(self, context: Context, runtime: TaskRuntime) -> None:
         self._publish_link(runtime.hook, self.job_id, context)
+
+    @property
+    def _timeout(self) -> float:
+        """How long the wait may take, in seconds.
+
+        :raises DrsArgumentError: what ``timeout`` was rendered to is no duration.
+        """
+        return protocol.seconds("timeout", self.timeout)
 
     @property
     def _error_context(self) -> str:
@@ -82,5 +92,5 @@ class DrsOperator(DrsTask):
         return self.execute_complete(context, trigger.event_of(result))
 
     def _defer(self, trigger: DrsTrigger) -> None:
-        timeout = self.timeout + self.transient_error_timeout + TRIGGERER_SLACK
+        timeout = self._timeout + self.transient_error_timeout + TRIGGERER_SLACK
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=timeout))

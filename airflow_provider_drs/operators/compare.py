@@ -38,7 +38,7 @@ class DrsCompareOperator(DrsOperator):
     :param conflict_policy: ``cancel`` a comparison that runs already, such as one of a try before this, or ``keep`` it:
         then this one waits, for ``transient_error_timeout`` at most.
     :param poll_interval: seconds or timedelta between polls; default 10.
-    :param timeout: seconds or timedelta for the comparison; default 24 hours.
+    :param timeout: seconds or timedelta for the comparison (templated); default 24 hours.
 
     The other parameters are those of :class:`~airflow_provider_drs.operators.base.DrsOperator`.
 
@@ -47,7 +47,7 @@ class DrsCompareOperator(DrsOperator):
     :raises DrsError: DRS or IAM cannot be asked, or the comparison failed or did not end in time.
     """
 
-    template_fields: Sequence[str] = ("job_id", "compare", "tables", "project_id", "drs_conn_id")
+    template_fields: Sequence[str] = (*DrsOperator.template_fields, "compare", "tables")
     ui_color = "#e2e9f0"
 
     def __init__(
@@ -60,7 +60,7 @@ class DrsCompareOperator(DrsOperator):
         on_uncomparable: str = "fail",
         conflict_policy: str = "cancel",
         poll_interval: timedelta | float = 10,
-        timeout: timedelta | float = timedelta(hours=24),
+        timeout: timedelta | float | str = timedelta(hours=24),
         **kwargs: Any,
     ) -> None:
         super().__init__(poll_interval=poll_interval, timeout=timeout, **kwargs)
@@ -92,7 +92,7 @@ class DrsCompareOperator(DrsOperator):
             tables=tables,
             compare_mode=self.compare_mode,
         )
-        runtime = self._runtime()
+        timeout, runtime = self._timeout, self._runtime()
         self._connect(context, runtime)
         patience = protocol.Patience(
             f"Job {self.job_id}",
@@ -112,7 +112,7 @@ class DrsCompareOperator(DrsOperator):
             job_id=self.job_id,
             compare=self.compare,
             compare_id=compare_id,
-            deadline=runtime.now() + self.timeout,
+            deadline=runtime.now() + timeout,
             **self._trigger_kwargs(),
         )
         return dict(self._wait(trigger, runtime, context))

@@ -53,7 +53,7 @@ class DrsJobOperator(DrsOperator):
 
         :return: the XCom.
         """
-        request = self._request()
+        request, timeout = self._request(), self._timeout
         runtime = self._runtime()
         self._connect(context, runtime)
         result = protocol.control(request, runtime)
@@ -67,7 +67,7 @@ class DrsJobOperator(DrsOperator):
         }
         if not self.wait_for_completion or (result.before in request.action.goals and not result.requested):
             return record
-        wanted = result.wanted(request, runtime.now() + self.timeout).to_dict()
+        wanted = result.wanted(request, runtime.now() + timeout).to_dict()
         trigger = triggers.DrsJobsTrigger(wanted=wanted, record=record, **self._trigger_kwargs())
         return dict(self._wait(trigger, runtime, context))
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_drs import protocol, triggers
+from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.same_run import SameRun, approvals_of, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
-from airflow_provider_drs.task import seconds
+from airflow_provider_drs.task import Limits, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,10 +46,11 @@ class DrsSwitchoverOperator(DrsOperator):
     :param mode: ``source`` or ``target`` (templated): which database's virtual IP address to switch.
     :param wait_for_completion: False: return once DRS has accepted; wait with ``DrsSwitchoverSensor(switchover=...)``.
     :param poll_interval: seconds or timedelta between polls; default 5. Until the start is seen it polls every second.
-    :param timeout: seconds or timedelta for the wait, after which the outcome is unknown; default 1 hour.
-    :param max_lag: seconds or timedelta the job may lag behind (templated); None: any lag that is known.
-    :param settle: seconds or timedelta after the acceptance for which an unchanged final status is not trusted; None:
-        it never is.
+    :param timeout: seconds or timedelta for the wait (templated), after which the outcome is unknown; default 1 hour.
+    :param max_lag: seconds or timedelta the job may lag behind (templated); None in the DAG file (default): any lag
+        that is known.
+    :param settle: seconds or timedelta after the acceptance for which an unchanged final status is not trusted
+        (templated); None in the DAG file: it never is.
     :param decide_within: seconds or timedelta after which a switchover that has not shown itself is unknown.
     :param on_running: ``fail`` where a switchover is running already, or ``attach``: wait for the end of that one.
     :param dry_run: change nothing; return the plan: each guard with its evidence, and the call that would be made.
@@ -68,7 +70,7 @@ class DrsSwitchoverOperator(DrsOperator):
     approval_task_id: str | None = None
     attach_allowed = True
 
-    template_fields: Sequence[str] = ("job_id", "mode", "project_id", "drs_conn_id", "max_lag")
+    template_fields: Sequence[str] = (*DrsOperator.template_fields, "mode", "max_lag", "settle")
     ui_color = "#f4dfd0"
 
     def __init__(
@@ -76,8 +78,8 @@ class DrsSwitchoverOperator(DrsOperator):
         *,
         mode: str,
         wait_for_completion: bool = True,
-        max_lag: timedelta | float | str | None = None,
-        settle: timedelta | float | None = 30,
+        max_lag: timedelta | float | str | None = NOT_GIVEN,
+        settle: timedelta | float | str | None = 30,
         decide_within: timedelta | float = timedelta(minutes=5),
         on_running: str = "fail",
         dry_run: bool = False,
@@ -90,8 +92,9 @@ class DrsSwitchoverOperator(DrsOperator):
         self.mode = mode
         self.wait_for_completion = wait_for_completion
         self.poll_interval = max(self.poll_interval, MIN_POLL_INTERVAL)
-        self.max_lag = max_lag
-        self.settle = None if settle is None else seconds("settle", settle)
+        self.max_lag = None if max_lag is NOT_GIVEN else max_lag
+        self.settle = settle
+        self._limits = Limits(self, max_lag=max_lag, settle=settle)
         self.decide_within = seconds("decide_within", decide_within)
         self.on_running = on_running
         self.plan_only = dry_run  # BaseOperator has a method of the name dry_run
@@ -237,13 +240,13 @@ class DrsSwitchoverOperator(DrsOperator):
         return protocol.SwitchoverRequest(
             self.job_id,
             self.mode,
-            max_lag=protocol.lag_limit(self.max_lag),
+            max_lag=self._limits.seconds("max_lag", self.max_lag),
             attach=self.on_running == "attach",
-            settle=self.settle,
+            settle=self._limits.seconds("settle", self.settle),
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
             first_try=is_first_try(context),
-            timeout=self.timeout,
+            timeout=self._timeout,
             max_tries=getattr(context["ti"], "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
             error_context=self._error_context,
@@ -255,7 +258,7 @@ class DrsSwitchoverOperator(DrsOperator):
 
     def _deadline(self, runtime: RecordingRuntime) -> float:
         """Return when the wait ends, seconds since the epoch; Airflow itself does not watch a deferred task."""
-        deadline = runtime.now() + self.timeout
+        deadline = runtime.now() + self._timeout
         if self.deferrable and self.execution_timeout is not None:
             deadline = min(deadline, runtime.began + self.execution_timeout.total_seconds())
         return deadline

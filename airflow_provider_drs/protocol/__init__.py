@@ -1,7 +1,8 @@
 """The DRS protocol, pure: no sockets, no Airflow, no clock of its own. Private to this package.
 
-``errors`` has what can go wrong, ``settings`` the connection, ``http`` requests and responses, ``polling`` what all
-waits share, ``runtime`` one poll and one wait; ``switchover``, ``jobs`` and ``compare`` their calls and waits.
+``errors`` has what can go wrong, ``arguments`` what operators are given, ``settings`` the connection, ``http`` requests
+and responses, ``polling`` what all waits share, ``runtime`` one poll and one wait; ``switchover``, ``jobs`` and
+``compare`` their calls and waits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_drs.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from airflow_provider_drs.protocol.arguments import *
     from airflow_provider_drs.protocol.compare.calls import *
     from airflow_provider_drs.protocol.compare.refusal import *
     from airflow_provider_drs.protocol.compare.wait import *
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
+        "arguments": "choice flag given is_nothing items mapping number optional_id seconds",
         "compare.calls": "ComparePage create_compare_task query_compare_result",
         "compare.refusal": "is_unavailable",
         "compare.wait": "CAN_NOT_COMPARE CompareWait",
@@ -49,7 +52,7 @@ __getattr__ = lazy_names(
         "jobs.replies": "JobProgress JobResult JobState",
         "jobs.status": "HEALTHY",
         "jobs.wait": "JobsMemory JobsWait",
-        "jobs.wanted": "checked_statuses JobsCondition lag_limit usual_failures job_problem",
+        "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",
         "polling": "GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory PollResult utc",
         "runtime": "call_with_retry Runtime sit_out wait_until_over",
         "settings": "error_context read_settings Settings",

@@ -14,6 +14,7 @@ from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_drs.get_provider_info import field_name
+from airflow_provider_drs.protocol.arguments import is_nothing
 from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
 
 DEFAULT_TIMEOUT = 30.0
@@ -58,12 +59,10 @@ class Settings:
     max_polls_per_second: float = DEFAULT_PER_SECOND
 
     def for_project(self, project_id: object) -> Settings:
-        """Return the settings for another project, as an operator's ``project_id`` asks; None changes nothing."""
-        if project_id is None:
+        """Return the settings for another project, as an operator's ``project_id`` asks; no value changes nothing."""
+        if is_nothing(project_id):
             return self
         checked = _Fields(self.conn_id, {"project_id": project_id}).segment("project_id")
-        if not checked:
-            raise DrsConfigError("project_id is empty; leave it out to use the connection's", error_context=self._where)
         return replace(self, project_id=checked, project_name=None)
 
     def console_link(self, job_id: str) -> str | None:

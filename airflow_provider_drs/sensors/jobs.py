@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.sensors.base import DrsSensor
+from airflow_provider_drs.task import Limits, checked_now
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, PokeReturnValue
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_provider_drs.triggers.base import DrsTrigger
 
 MAX_STAY = 5.0
+
+
+def _samples(name: str, value: object) -> int:
+    return int(protocol.number(name, value, at_least=1, whole=True))
 
 
 class DrsJobsSensor(DrsSensor):
@@ -43,10 +48,11 @@ class DrsJobReadySensor(DrsJobsSensor):
     The XCom return value is the last sample of each job: ``{job_id: {status, lag, at}}``, the lag in seconds, the time
     in UTC, ISO 8601.
 
-    :param job_ids: the jobs (templated): a list, a string of ids with commas between, or a JSON list.
+    :param job_ids: the jobs (templated): a list, also as text: with commas between, in JSON or as Python writes it.
     :param job_id: the job, where it is one (templated).
-    :param max_lag: seconds or timedelta a job may lag behind (templated); default 0; None: any lag that is known.
-    :param stable_samples: polls in a row that must find all jobs ready; default 3.
+    :param max_lag: seconds or timedelta a job may lag behind (templated); default 0; None in the DAG file: any lag that
+        is known.
+    :param stable_samples: polls in a row that must find all jobs ready (templated); default 3.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
     ``soft_fail`` skips on a timeout and on a failed job, never on an error in talking to DRS.
@@ -57,7 +63,7 @@ class DrsJobReadySensor(DrsJobsSensor):
     :raises DrsError: DRS or IAM cannot be asked.
     """
 
-    template_fields: Sequence[str] = ("job_ids", "job_id", "max_lag", "project_id", "drs_conn_id")
+    template_fields: Sequence[str] = ("job_ids", "job_id", "max_lag", "stable_samples", "project_id", "drs_conn_id")
 
     def __init__(
         self,
@@ -65,18 +71,20 @@ class DrsJobReadySensor(DrsJobsSensor):
         job_ids: Sequence[str] | str | None = None,
         job_id: str | None = None,
         max_lag: timedelta | float | str | None = timedelta(0),
-        stable_samples: int = 3,
+        stable_samples: int | str = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if (job_ids is None) == (job_id is None):
             raise ValueError("give either job_ids or job_id")
-        if isinstance(stable_samples, bool) or not isinstance(stable_samples, int) or stable_samples < 1:
-            raise ValueError(f"stable_samples must be a number from 1 on, not {stable_samples!r}")
+        if isinstance(stable_samples, (int, float)):
+            checked_now(_samples, "stable_samples", stable_samples)
+        self._one = job_ids is None
         self.job_ids = job_ids
         self.job_id = job_id
         self.max_lag = max_lag
         self.stable_samples = stable_samples
+        self._limits = Limits(self, max_lag=max_lag)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Take one sample; where reschedule mode has nowhere to note it (before Airflow 3.3), all that are in a row.
@@ -90,14 +98,14 @@ class DrsJobReadySensor(DrsJobsSensor):
         return done
 
     def _check(self, context: Context) -> str | None:
-        ids = protocol.checked_job_ids(self.job_ids) if self.job_id is None else [protocol.checked_job_id(self.job_id)]
+        ids = [protocol.checked_job_id(self.job_id)] if self._one else protocol.checked_job_ids(self.job_ids)
         self._wanted = protocol.JobsCondition(
             tuple(ids),
             (protocol.HEALTHY,),
             protocol.usual_failures((protocol.HEALTHY,)),
             needs_lag=True,
-            max_lag=protocol.lag_limit(self.max_lag),
-            stable_samples=self.stable_samples,
+            max_lag=self._limits.seconds("max_lag", self.max_lag),
+            stable_samples=_samples("stable_samples", self.stable_samples),
         )
         return ids[0] if len(ids) == 1 else None
 
@@ -117,9 +125,10 @@ class DrsJobStatusSensor(DrsJobsSensor):
     The XCom return value is ``{job_id, status, first_polled_at, done_at, polls}``, the times in UTC, ISO 8601.
 
     :param job_id: the job (templated).
-    :param target_statuses: the statuses to wait for (templated): one, a list, or a string with commas between.
-    :param failure_statuses: the statuses that fail the task (templated); None: the failed ones, and the stopped ones
-        unless one of those is a target. A status that is not documented is waited out.
+    :param target_statuses: the statuses to wait for (templated): one, or a list in the forms of ``job_ids`` above.
+    :param failure_statuses: the statuses that fail the task (templated); None, or what renders to nothing: the failed
+        ones, and the stopped ones unless one of those is a target; an empty list: none. A status that is not documented
+        is waited out.
 
     The other parameters are those of :class:`~airflow_provider_drs.sensors.base.DrsSensor` and of every sensor.
     ``soft_fail`` skips on a timeout and on a failed job, never on an error in talking to DRS.
@@ -148,8 +157,8 @@ class DrsJobStatusSensor(DrsJobsSensor):
     def _check(self, context: Context) -> str:
         targets = protocol.checked_statuses("target_statuses", self.target_statuses)
         failures = protocol.usual_failures(targets)
-        if self.failure_statuses is not None:
-            given = self.failure_statuses
+        given = protocol.items("failure_statuses", self.failure_statuses)
+        if given is not None:
             failures = protocol.checked_statuses("failure_statuses", given) if given else ()
         self._wanted = protocol.JobsCondition((protocol.checked_job_id(self.job_id),), targets, failures)
         return self.job_id

@@ -86,11 +86,11 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _check(self, context: Context) -> str:
         if self._bound:
+            self.switchover = protocol.mapping("switchover", self.switchover)
             if self.switchover is None:
                 raise protocol.DrsArgumentError("switchover is None: the task it comes from left no record of one")
-            meant = self.switchover.get("job_id") if isinstance(self.switchover, dict) else None
-            if self.job_id is None:
-                self.job_id = meant
+            meant: Any = self.switchover.get("job_id")
+            self.job_id = protocol.optional_id("job_id", self.job_id) or meant
             self._freshness()
             if self.job_id != meant:
                 raise protocol.DrsArgumentError(f"job_id is {self.job_id!r}, the switchover is of job {meant!r}")

@@ -22,6 +22,7 @@ async def shared_polls(drs_conn_id: str, project_id: str | None = None) -> Async
     """
 
     async def make() -> clients.PollStreams:
+        protocol.given("drs_conn_id", drs_conn_id)
         try:
             connection = await get_async_connection(drs_conn_id)
         except AirflowNotFoundException as error:

@@ -263,7 +263,13 @@ def test_for_project_replaces_the_project() -> None:
     assert (other.endpoint, other.password) == (settings.endpoint, settings.password)
 
 
-@pytest.mark.parametrize("project_id", ["", "  ", "a/b", "..", "{{ p }}", 5, ["p"]])
+@pytest.mark.parametrize("project_id", ["", " ", "None", None])
+def test_a_project_id_that_rendered_to_nothing_is_the_connections(project_id: object) -> None:
+    settings = read()
+    assert settings.for_project(project_id) is settings
+
+
+@pytest.mark.parametrize("project_id", ["a/b", "..", "{{ p }}", 5, ["p"]])
 def test_for_project_refuses_what_can_be_none(project_id: object) -> None:
     with pytest.raises(DrsConfigError, match="project_id"):
         read().for_project(project_id)

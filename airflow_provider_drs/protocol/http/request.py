@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
+from airflow_provider_drs.protocol.arguments import given
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.response import JsonObject
 
@@ -89,12 +90,9 @@ def checked_job_id(job_id: object) -> str:
     Job ids look like UUIDs but are not (they end in ``jb`` and digits or letters), so only what can never be an id is
     refused: what would change the path, and what a template leaves behind when it rendered nothing.
     """
-    if job_id is None or job_id == "None":
-        raise DrsArgumentError("job_id is None: the template or the task it comes from gave no value")
+    job_id = given("job_id", job_id)
     if not isinstance(job_id, str):
         raise DrsArgumentError(f"job_id must be a string, not {type(job_id).__name__} ({one_line(repr(job_id), 80)})")
-    if not job_id:
-        raise DrsArgumentError("job_id is empty")
     wrong = None
     if "{{" in job_id or "}}" in job_id:
         wrong = "an unrendered template"

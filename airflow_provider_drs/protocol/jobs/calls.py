@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from airflow_provider_drs.protocol.arguments import given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.jobs import replies as job_replies
@@ -96,30 +96,18 @@ def describe_jobs(job_ids: Sequence[str]) -> str:
 def checked_job_ids(job_ids: object) -> list[str]:
     """Return the ids without repetitions, in order; any number of them.
 
-    :param job_ids: a list, or what a template makes of one: ids with commas between, or a JSON list.
+    :param job_ids: a list in any form, see :func:`~airflow_provider_drs.protocol.arguments.items`.
     :raises DrsArgumentError: one cannot be an id, or there are none.
     """
-    if isinstance(job_ids, str):
-        job_ids = _listed(job_ids)
-    if isinstance(job_ids, bytes) or not isinstance(job_ids, Sequence):
-        raise DrsArgumentError(f"job_ids must be a list of job ids, not {type(job_ids).__name__}")
-    if not job_ids:
+    listed = items("job_ids", given("job_ids", job_ids))
+    if not listed:
         raise DrsArgumentError("job_ids is empty")
-    return list(dict.fromkeys(checked_job_id(job_id) for job_id in job_ids))
+    return list(dict.fromkeys(checked_job_id(job_id) for job_id in listed))
 
 
 def in_batches(job_ids: Sequence[str]) -> list[list[str]]:
     """Return the ids in parts that one call takes."""
     return [list(job_ids[at : at + MAX_JOBS]) for at in range(0, len(job_ids), MAX_JOBS)]
-
-
-def _listed(text: str) -> object:
-    if text.strip().startswith("["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise DrsArgumentError(f"job_ids {one_line(repr(text), 160)} is no JSON list") from None
-    return [job_id.strip() for job_id in text.split(",")]
 
 
 def _checked(job_ids: Sequence[str]) -> list[str]:

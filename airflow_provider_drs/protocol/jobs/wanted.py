@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
 
+from airflow_provider_drs.protocol.arguments import given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, Json, one_line
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.jobs.status import (
@@ -100,31 +98,14 @@ def job_problem(state: JobState | None, progress: JobProgress | None) -> str:
     return ""
 
 
-def lag_limit(value: object) -> float | None:
-    """Return ``max_lag`` in seconds, as it came out of a template; None for no limit.
-
-    :raises DrsArgumentError: it is no timedelta and no number of seconds from 0 on.
-    """
-    if value is None or value == "None":  # what a template makes of None
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    number = math.nan
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError, OverflowError):
-            number = float(value)
-    if not math.isfinite(number) or number < 0:
-        raise DrsArgumentError(f"max_lag must be seconds or a timedelta, at least 0, not {one_line(repr(value), 80)}")
-    return number
-
-
 def checked_statuses(name: str, value: object) -> tuple[str, ...]:
-    """Return statuses in the one spelling; a string is one or, with commas, several.
+    """Return statuses in the one spelling.
+
+    :param value: a list in any form, see :func:`~airflow_provider_drs.protocol.arguments.items`.
 
     :raises DrsArgumentError: there is none, or one is no text.
     """
-    given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-    listed = list(given) if isinstance(given, (list, tuple, set, frozenset)) else []
+    listed = items(name, given(name, value)) or []
     if not listed or not all(isinstance(status, str) and status for status in listed):
         raise DrsArgumentError(f"{name} must be one or more job statuses, not {one_line(repr(value), 80)}")
     return tuple(dict.fromkeys(job_status(str(status)) for status in listed))

@@ -44,7 +44,7 @@ BAD = [
     (None, "job_id is None"),
     ("None", "job_id is None"),
     ("", "job_id is empty"),
-    (" ", "white space"),
+    (" ", "empty"),
     (f" {JOB}", "white space"),
     (f"{JOB}\n", "white space"),
     ("two words", "white space"),
