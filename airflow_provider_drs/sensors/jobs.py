@@ -160,7 +160,7 @@ class DrsJobStatusSensor(DrsJobsSensor):
         given = protocol.items("failure_statuses", self.failure_statuses)
         if given is not None:
             failures = protocol.checked_statuses("failure_statuses", given) if given else ()
-        self._wanted = protocol.JobsCondition((protocol.checked_job_id(self.job_id),), targets, failures)
+        self._wanted = protocol.JobsCondition((protocol.checked_job_id(self.job_id),), targets, failures, no_error=True)
         return self.job_id
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:

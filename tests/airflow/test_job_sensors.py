@@ -238,6 +238,13 @@ STATUS = [
         says=("PAUSING",),
         polls=2,
     ),
+    Row(
+        "a code beside it",
+        {},
+        {"target_statuses": RUNNING},
+        faults=((BATCH_STATUS, Fault.json({"results": [{"id": JOB, "status": RUNNING, "error_code": "DRS.M05004"}]})),),
+        polls=2,
+    ),
     Row("no target", {}, {"target_statuses": ""}, state="failed", error=exceptions.DrsArgumentError, polls=0),
 ]
 
@@ -246,6 +253,8 @@ STATUS = [
 @pytest.mark.parametrize("row", STATUS, ids=str)
 def test_status(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
+    for call, fault in row.faults:
+        drs.fault(call, fault)
 
     ended = run_one(DrsJobStatusSensor, mode, clock, job_id=JOB, **row.options)
 
