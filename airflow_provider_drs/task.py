@@ -102,7 +102,10 @@ class DrsTask(BaseOperator):
         """
         self.console_link = (hook.settings.console_link(job_id) if job_id else None) or ""
         if self.console_link:
-            context["ti"].xcom_push(key=DrsConsoleLink.key, value=self.console_link)
+            try:
+                context["ti"].xcom_push(key=DrsConsoleLink.key, value=self.console_link)
+            except Exception as error:  # whatever Airflow raises while its API server is away: only a button is lost
+                self.log.warning("Airflow does not take the link to the console (XCom): %s", type(error).__name__)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version."""

@@ -24,7 +24,6 @@ WITHOUT = {
     "jobs/status.py",
     "runtime.py",
     "switchover/freshness.py",
-    "switchover/guards.py",
     "switchover/record.py",
     "switchover/refusal.py",
     "switchover/status.py",

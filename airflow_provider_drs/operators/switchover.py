@@ -116,6 +116,10 @@ class DrsSwitchoverOperator(DrsOperator):
         except protocol.NotSwitchedError as stopped:
             runtime.finish(stopped.record, PUSH_AGAIN_FOR)
             raise stopped.error from None
+        except protocol.DrsRecordError as error:
+            record = runtime.record or self._blank(context, runtime)
+            record.doubt(error.message)
+            raise self._ended(record, runtime) from None
         except BaseException:  # Airflow's execution_timeout is none of Exception
             if not runtime.finished:
                 runtime.finish(runtime.record or self._blank(context, runtime), 0)
@@ -123,7 +127,7 @@ class DrsSwitchoverOperator(DrsOperator):
 
     def _plan(self, context: Context, runtime: RecordingRuntime) -> dict[str, Any]:
         protocol.switch_vip(self.job_id, self.mode)  # checks both
-        request = self._request(context)
+        request = self._request(context, runtime)
         self._connect(context, runtime)
         return plan(request, runtime)
 
@@ -137,7 +141,7 @@ class DrsSwitchoverOperator(DrsOperator):
             saved = runtime.read()
         except protocol.DrsError as error:
             blank = self._blank(context, runtime)
-            if not isinstance(error, protocol.DrsRecordError) and is_first_try(context):
+            if not isinstance(error, protocol.DrsRecordError) and runtime.is_first_try:
                 runtime.finish(blank, 0)
                 raise
             if blank.phase is protocol.Phase.BEGUN:
@@ -151,13 +155,13 @@ class DrsSwitchoverOperator(DrsOperator):
     def _blank(self, context: Context, runtime: RecordingRuntime) -> protocol.Record:
         """Return the record of a try that knows of none."""
         blank = protocol.Record(str(self.job_id), str(self.mode), began_at=runtime.now(), actor=actor_of(context))
-        if not is_first_try(context):
+        if not runtime.is_first_try:
             blank.doubt("this is a further try, and nothing tells what an earlier one did")
         return blank
 
     def _execute(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> dict[str, Any]:
         protocol.switch_vip(self.job_id, self.mode)  # checks both
-        request = self._request(context, self._same_run(context, saved, runtime))
+        request = self._request(context, runtime, self._same_run(context, saved, runtime))
         self._connect(context, runtime)
         record = protocol.switch(request, saved, runtime)
         if record.phase in (protocol.Phase.DONE, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):
@@ -228,11 +232,13 @@ class DrsSwitchoverOperator(DrsOperator):
         )
 
     def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> SameRun:
-        if (saved is None and not is_first_try(context)) or (saved is not None and saved.phase in protocol.OPEN):
+        if (saved is None and not runtime.is_first_try) or (saved is not None and saved.phase in protocol.OPEN):
             return SameRun()  # it does not switch, whatever others have done
         return runtime.until_certain(lambda: same_run(context, self.job_id, saved))
 
-    def _request(self, context: Context, run: SameRun | None = None) -> protocol.SwitchoverRequest:
+    def _request(
+        self, context: Context, runtime: RecordingRuntime, run: SameRun | None = None
+    ) -> protocol.SwitchoverRequest:
         if self.on_running == "attach" and not self.attach_allowed:
             text = "on_running is 'attach', which this cutover cannot have: nobody knows the mode of what is joined"
             raise protocol.DrsArgumentError(text)
@@ -245,7 +251,7 @@ class DrsSwitchoverOperator(DrsOperator):
             settle=self._limits.seconds("settle", self.settle),
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,
-            first_try=is_first_try(context),
+            first_try=runtime.is_first_try,
             timeout=self._timeout,
             max_tries=getattr(context["ti"], "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
@@ -292,11 +298,6 @@ class DrsSwitchoverOperator(DrsOperator):
                 f"does not switch. What it says: {error}"
             )
         return error
-
-
-def is_first_try(context: Context) -> bool:
-    """Tell whether no other try of this task in this run can have gone before."""
-    return bool(context["ti"].try_number <= 1)
 
 
 def _how_it_stands(record: protocol.Record) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.operators.earlier_start import mark_asked, was_started_before
 from airflow_provider_drs.task import TaskRuntime
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ class RecordStore:
     """
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
+        self._has_marked = False
+        #: No other try, nor another start of this one, can have gone before; certain once :meth:`read` has returned.
+        self.is_first_try = self._ti.try_number <= 1
 
     def read(self) -> protocol.Record | None:
         """Return what an earlier try of this task in this run saved.
@@ -41,6 +46,7 @@ class RecordStore:
         :raises DrsRecordError: what it holds cannot be understood.
         """
         if self._store is None:
+            self._look_for_an_earlier_start()
             return None
         try:
             saved: Any = self._store.get(RECORD_KEY)
@@ -60,8 +66,12 @@ class RecordStore:
         """Save the record where a further try finds it, for good.
 
         :raises DrsTransientError: it was not saved, or that is not certain.
+        :raises DrsRecordError: there is no store, and another start of this try is asking DRS.
         """
-        if self._store is None or is_doubt(record):
+        if self._store is None:
+            self._mark(record)
+            return
+        if is_doubt(record):
             return
         # Airflow has it from 3.3 on, as it has the store.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
@@ -86,6 +96,23 @@ class RecordStore:
             except Exception as error:
                 raise _trouble("Airflow does not take the evidence (XCom)", error) from error
 
+    def _look_for_an_earlier_start(self) -> None:
+        try:
+            self.is_first_try = self.is_first_try and not was_started_before(self._context)
+        except Exception as error:
+            raise _trouble("Airflow does not tell how often this try was started", error) from error
+
+    def _mark(self, record: protocol.Record) -> None:
+        """Leave a mark for another start of this try, before DRS is asked."""
+        if record.phase is not protocol.Phase.INTENDED or self._has_marked:
+            return
+        try:
+            self._has_marked = mark_asked(self._ti)
+        except Exception as error:
+            raise _trouble("Airflow does not take the mark that DRS is asked (XCom)", error) from error
+        if not self._has_marked:
+            raise protocol.DrsRecordError("Airflow has started this try twice, and the other start asks DRS")
+
 
 class RecordingRuntime(TaskRuntime):
     """The runtime of a task that switches: it keeps the record.
@@ -104,6 +131,11 @@ class RecordingRuntime(TaskRuntime):
         self._unsaved = False
         self._warned = False
         self._not_before = 0.0
+
+    @property
+    def is_first_try(self) -> bool:
+        """Whether no other try, nor another start of this one, can have gone before."""
+        return self._store.is_first_try
 
     @property
     def is_saved(self) -> bool:

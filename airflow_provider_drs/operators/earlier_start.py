@@ -1,0 +1,57 @@
+"""Whether a try was started before: without a state store (before Airflow 3.3) nothing else stops a second request.
+
+Airflow can start a try again that it took for lost, with the same number, and wipes its XComs as it does so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+# An XCom that is written before DRS is asked.
+ASKED_KEY = "drs_switchover_asked"
+
+
+def was_started_before(context: Context) -> bool:
+    """Tell whether an earlier start of this same try may have asked DRS.
+
+    Airflow 3 tells the new start which XComs it wipes. Airflow 2 does not, but its log has each start.
+
+    :raises Exception: Airflow cannot be asked.
+    """
+    ti: Any = context["ti"]
+    if hasattr(ti, "get_task_states"):  # as in run_evidence: Airflow 3
+        wiped = getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
+        return ASKED_KEY in (wiped or ())
+    return starts_in_log(ti) > 1
+
+
+def starts_in_log(ti: Any) -> int:
+    """Return how often the try was started, by the log in Airflow 2's database."""
+    # From Airflow 3 on a task has no database.
+    from airflow.models.log import Log
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        starts = session.query(Log).filter(
+            Log.event == "running",
+            *(
+                getattr(Log, name) == getattr(ti, name)
+                for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")
+            ),
+        )
+        return int(starts.count())
+
+
+def mark_asked(ti: Any) -> bool:
+    """Leave the mark that DRS is about to be asked.
+
+    :return: False: another start of this try has left it already.
+    :raises Exception: Airflow does not take it.
+    """
+    if ti.xcom_pull(task_ids=ti.task_id, key=ASKED_KEY, map_indexes=ti.map_index) is not None:
+        return False
+    ti.xcom_push(key=ASKED_KEY, value=ti.try_number)
+    return True
