@@ -161,7 +161,7 @@ def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
         ({"job_ids": f"{JOB},,"}, "empty"),
         ({"job_id": "{{ none }}"}, "None"),
         ({"job_id": JOB, "max_lag": "soon"}, "max_lag"),
-        ({"job_id": JOB, "max_lag": -1}, "max_lag"),
+        ({"job_id": JOB, "max_lag": "-1"}, "max_lag"),
     ],
 )
 def test_bad_arguments_fail_before_any_request(
@@ -191,6 +191,8 @@ def test_which_jobs_is_said_in_one_way() -> None:
         DrsJobReadySensor(task_id="x")
     with pytest.raises(ValueError, match="either"):
         DrsJobReadySensor(task_id="x", job_id=JOB, job_ids=[JOB])
+    with pytest.raises(ValueError, match="max_lag"):
+        DrsJobReadySensor(task_id="x", job_id=JOB, max_lag=-1)
     with pytest.raises(ValueError, match="stable_samples"):
         DrsJobReadySensor(task_id="x", job_id=JOB, stable_samples=0)
 

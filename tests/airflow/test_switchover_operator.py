@@ -252,12 +252,14 @@ def test_trouble_after_the_acceptance_leaves_it_open_and_a_retry_takes_it_up(
 
 
 @pytest.mark.parametrize(
-    "options", [{"mode": "both"}, {"mode": ""}, {"job_id": "a/b"}, {"max_lag": "soon"}, {"max_lag": -1}]
+    "options", [{"mode": "both"}, {"mode": ""}, {"job_id": "a/b"}, {"max_lag": "soon"}, {"max_lag": "-1"}]
 )
 def test_bad_arguments(options: dict[str, Any], drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     ended = _switch("poke", clock, **options)
     assert type(ended.error) is exceptions.DrsArgumentError
     assert drs.journal == []
+    with pytest.raises(ValueError, match="max_lag"):
+        DrsSwitchoverOperator(task_id="x", job_id=JOB, mode="source", max_lag=-1)
     with pytest.raises(ValueError, match="on_running"):
         DrsSwitchoverOperator(task_id="x", job_id=JOB, mode="source", on_running="wait")
 
