@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_drs import operators
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -25,24 +27,7 @@ def was_started_before(context: Context) -> bool:
     if hasattr(ti, "get_task_states"):  # as in run_evidence: Airflow 3
         wiped = getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
         return ASKED_KEY in (wiped or ())
-    return starts_in_log(ti) > 1
-
-
-def starts_in_log(ti: Any) -> int:
-    """Return how often the try was started, by the log in Airflow 2's database."""
-    # From Airflow 3 on a task has no database.
-    from airflow.models.log import Log
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        starts = session.query(Log).filter(
-            Log.event == "running",
-            *(
-                getattr(Log, name) == getattr(ti, name)
-                for name in ("dag_id", "task_id", "run_id", "map_index", "try_number")
-            ),
-        )
-        return int(starts.count())
+    return operators.starts_in_log(ti) > 1
 
 
 def mark_asked(ti: Any) -> bool:
