@@ -39,7 +39,12 @@ class TaskRuntime:
         self._log = log
 
     def send(self, call: protocol.Call[R]) -> R:
-        """Make one call and return its reply."""
+        """Make one call and return its reply; before a refused log-in counts, the connection is read anew, once."""
+        try:
+            return self.hook.get_conn().call(call)
+        except protocol.DrsAuthenticationError as error:
+            if not (error.never_sent or call.changes_nothing) or not self.hook.read_anew():
+                raise
         return self.hook.get_conn().call(call)
 
     def now(self) -> float:

@@ -164,10 +164,11 @@ class AsyncDrsClient:
             if self._renewal is None or self._renewal.done():
                 self._renewal = ignore_if_unawaited(asyncio.ensure_future(self._renew(refused)))
                 self._renewal_late_at = now + MAX_TOKEN_WAIT
-            done, _late = await asyncio.wait([self._renewal], timeout=max(self._renewal_late_at - now, 0.0))
+            renewal = self._renewal  # another caller may begin the next one before this one runs again
+            done, _late = await asyncio.wait([renewal], timeout=max(self._renewal_late_at - now, 0.0))
             if not done:
                 raise DrsUnreachableError(f"IAM at {self.settings.auth_url} has not responded yet")
-            token = self._renewal.result()
+            token = renewal.result()
         assert token is not None  # noqa: S101 - for the type checker
         return token
 

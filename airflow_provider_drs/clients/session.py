@@ -79,6 +79,8 @@ class BoundedSession(requests.Session):
     def __init__(self, sender: str, verify: bool | str) -> None:
         super().__init__()
         self._sender = sender
+        #: Of the last response: what keystoneauth1 does not hand on.
+        self.last_headers: dict[str, str | None] = {}
         self.trust_env = False  # requests would add what ~/.netrc holds for the host
         for scheme in ("https://", "http://"):
             self.mount(scheme, _BoundedAdapter(verify))
@@ -104,6 +106,7 @@ class BoundedSession(requests.Session):
             failure = network_error(error, self._sender, _origin(request), sent=attempt.sent, proxy=attempt.proxy)
         else:
             response.encoding = "utf-8"  # guessing takes long
+            self.last_headers = {k: response.headers.get(k) for k in ("Date", "Openstack-Auth-Receipt")}
             return response
         finally:
             _attempt.reset(place)

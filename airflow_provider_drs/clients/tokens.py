@@ -1,7 +1,8 @@
-"""Tokens from keystoneauth1: one per connection and process, renewed before it expires."""
+"""The token of a connection: one per process, renewed before it expires, and IAM asked no more often than is of use."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +19,22 @@ from airflow_provider_drs.protocol.errors import (
     DrsConfigError,
     DrsError,
     DrsInvalidResponseError,
+    DrsTransientError,
 )
 from airflow_provider_drs.protocol.http.request import Token
-from airflow_provider_drs.protocol.http.response import HttpResponse, iam_error
-from airflow_provider_drs.protocol.settings import Settings
+from airflow_provider_drs.protocol.http.response import HttpResponse, http_date, iam_error
+from airflow_provider_drs.protocol.polling import duration
+from airflow_provider_drs.protocol.settings import Settings, error_context
+
+# Seconds. A log-in that IAM refused is not sent again for so long: a few of them lock the user out.
+REFUSAL_LASTS = 300.0
+# Seconds between log-ins while IAM is in trouble, doubling from the first to the last. For one wait they are shorter
+# than its own delays; of many waits, all but one are told of the trouble without another log-in.
+FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
+# Seconds. What a network takes is less.
+MAX_SKEW = 120.0
+
+_log = logging.getLogger(__name__)
 
 
 class TokenSource:
@@ -29,26 +42,28 @@ class TokenSource:
 
     :param settings: who logs in, where, and to which project.
     :param on_new_token: called with every new token before it is used, so that logs can mask it.
-    :param now: seconds since the epoch.
+    :param now: seconds on a clock that only goes forward.
     """
 
     def __init__(
         self,
         settings: Settings,
         on_new_token: Callable[[str], None] | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._settings = settings
         self._on_new_token = on_new_token
-        self._now = now
+        self._now = now or (lambda: time.monotonic())
         self._lock = threading.Lock()
         self._attempts = 0
         self._token: Token | None = None
         self._error: DrsError | None = None
+        self._ask_again_at = 0.0
+        self._pause = FIRST_PAUSE
+        self._told_of_skew = False
+        self._http = BoundedSession("IAM", settings.verify)
         # Redirects would carry the password to another host.
-        self._session = session.Session(
-            session=BoundedSession("IAM", settings.verify), timeout=settings.timeout, redirect=False
-        )
+        self._session = session.Session(session=self._http, timeout=settings.timeout, redirect=False)
         self._plugin = None if settings.token else _password(settings)
 
     def ready(self, refused: Token | None = None) -> Token | None:
@@ -64,7 +79,8 @@ class TokenSource:
     def get(self, refused: Token | None = None) -> Token:
         """Return a token, from IAM if necessary. Blocks.
 
-        Callers that come during a log-in share its outcome, so that a failing IAM does not get a request per wait.
+        Callers that come during a log-in share its outcome. One that IAM refused is told again for five minutes, and
+        trouble at IAM for a pause that grows, without another log-in.
 
         :param refused: a token that the service did not accept; it is not returned again.
         :raises DrsError: what the response of IAM stands for, or a network failure.
@@ -78,16 +94,28 @@ class TokenSource:
                     return self._token
             if token := self.ready(refused):
                 return token
+            if self._error is not None and self._now() < self._ask_again_at:
+                raise self._error.with_context("")
             self._error = None
             try:
                 self._token = self._issue(refused)
             except DrsError as error:
                 self._error = error
+                self._ask_again_at = self._now() + self._seconds_to_next_log_in(error)
                 raise
             finally:
                 self._attempts += 1
-                self._session.session.close()  # the next log-in is hours away
+                self._http.close()  # the next log-in is hours away
+            self._pause = FIRST_PAUSE
             return self._token
+
+    def _seconds_to_next_log_in(self, error: DrsError) -> float:
+        if isinstance(error, DrsAuthenticationError):
+            return REFUSAL_LASTS
+        if not isinstance(error, DrsTransientError):
+            return 0.0  # a mistake of this machine: nothing was sent
+        pause, self._pause = self._pause, min(self._pause * 2, LAST_PAUSE)
+        return error.retry_after or pause
 
     def _issue(self, refused: Token | None) -> Token:
         if self._plugin is None:
@@ -96,10 +124,36 @@ class TokenSource:
             return self._own_token()
         plugin = self._plugin
         plugin.invalidate()  # this class decides when a token is renewed
-        token = _read(self._ask(lambda: plugin.get_access(self._session)))
+        asked_at = self._now()
+        access = self._ask(lambda: plugin.get_access(self._session))
+        token = _read(access)
         if self._on_new_token is not None:
             self._on_new_token(token.value)
-        return token
+        self._tell_of_skew(access)
+        return Token(token.value, token.project_id, asked_at + self._life(access) - v3.Password.MIN_TOKEN_LIFE_SECONDS)
+
+    def _tell_of_skew(self, access: AccessInfo) -> None:
+        """Warn, once, of a clock that is off: here, or at IAM."""
+        theirs = self._date or _issued(access)
+        ahead = 0.0 if theirs is None else time.time() - theirs
+        if abs(ahead) > MAX_SKEW and not self._told_of_skew:
+            self._told_of_skew = True
+            _log.warning(
+                "%s: the clock of this machine is %s %s that of IAM; set one of them right",
+                error_context(self._settings.conn_id),
+                duration(round(abs(ahead) / 60) * 60),
+                "ahead of" if ahead > 0 else "behind",
+            )
+
+    @property
+    def _date(self) -> float | None:
+        """IAM's clock by its last response."""
+        return http_date(self._http.last_headers.get("Date") or "")
+
+    def _life(self, access: AccessInfo) -> float:
+        """Return the seconds that a new token lives, by IAM's clock alone."""
+        begins = _issued(access) or self._date or time.time()
+        return (access.expires.timestamp() if access.expires else begins) - begins
 
     def _own_token(self) -> Token:
         """Return the connection's own token; IAM is asked only where the project's id is not known."""
@@ -124,21 +178,25 @@ class TokenSource:
         raise exceptions.InvalidResponse(response)
 
     def _ask(self, log_in: Callable[[], AccessInfo]) -> AccessInfo:
+        self._http.last_headers = {}
         try:
             return log_in()
-        except (exceptions.HttpError, exceptions.InvalidResponse) as error:
-            failure = self._refused(error)
         except DrsError as error:  # of the session
             failure = error
-        except (exceptions.ClientException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            failure = DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
+        except Exception as error:
+            failure = self._not_logged_in(error)
         # A copy, and not chained: the causes hold the request and so the password.
         raise failure.with_context("") from None
 
-    def _refused(self, error: exceptions.HttpError | exceptions.InvalidResponse) -> DrsError:
-        response = error.response
+    def _not_logged_in(self, error: Exception) -> DrsError:
+        """Return what an error of keystoneauth1 stands for; others are of responses that it cannot read."""
+        if self._http.last_headers.get("Openstack-Auth-Receipt"):
+            return DrsAuthenticationError(
+                "IAM wants a second factor (MFA) from this user, which a task cannot give: use a user without MFA"
+            )
+        response = error.response if isinstance(error, (exceptions.HttpError, exceptions.InvalidResponse)) else None
         if response is None:
-            return DrsInvalidResponseError("IAM responded without a usable token")
+            return DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
         received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
         return iam_error(received.redacted(self._settings.password or "", self._settings.token or ""))
 
@@ -181,4 +239,11 @@ def _read(access: AccessInfo, value: str | None = None) -> Token:
         )
     if not value or ends is None:
         raise DrsInvalidResponseError("IAM responded without a usable token")
-    return Token(value, str(project_id), ends.timestamp() - v3.Password.MIN_TOKEN_LIFE_SECONDS)
+    return Token(value, str(project_id))
+
+
+def _issued(access: AccessInfo) -> float | None:
+    try:
+        return access.issued.timestamp() if access.issued else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

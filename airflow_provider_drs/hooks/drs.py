@@ -49,6 +49,16 @@ class DrsHook(BaseHook):
             self._settings = settings_of(connection, connection.extra_dejson, self.drs_conn_id, self.project_id)
         return self._settings
 
+    def read_anew(self) -> bool:
+        """Read the connection again, as when IAM has refused the log-in; tell whether it has changed."""
+        before = self._settings
+        self._settings = None
+        try:
+            return self.settings != before
+        except Exception:  # whatever Airflow raises: what IAM said before is what counts
+            self._settings = before
+            return False
+
     def get_conn(self) -> clients.DrsClient:
         """Return the client of this connection: one per process, its token and its TLS connection kept.
 
@@ -218,7 +228,7 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
         extra=extra,
     ).for_project(project_id)
     if settings.token:
-        _mask(settings.token)
+        _mask_token(settings.token)
     return settings
 
 
@@ -238,9 +248,24 @@ def no_connection(conn_id: str) -> Exception:
     )
 
 
+# Airflow's mask cannot forget: it makes one regular expression of all secrets that it ever heard of, anew for each
+# further one, and searches each line of a log for it.
+MAX_MASKED_TOKENS = 100
+MAX_MASKED = 256  # characters; of a longer token, its end is masked, without which it is of no use
+MASKED_PART = 64
+_masked_tokens = 0
+
+
 def _new_token(token: str) -> None:
-    _mask(token)
+    global _masked_tokens
+    if _masked_tokens < MAX_MASKED_TOKENS:
+        _masked_tokens += 1
+        _mask_token(token)
     metrics().renewed()
+
+
+def _mask_token(token: str) -> None:
+    _mask(token if len(token) <= MAX_MASKED else token[-MASKED_PART:])
 
 
 def _mask(secret: str) -> None:

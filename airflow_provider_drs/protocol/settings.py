@@ -206,6 +206,8 @@ class _Fields:
             if region is None:
                 self.wrong(f"{field_name('host')} or {field_name('region')} is required")
             host = f"drs.{region}.otc.t-systems.com"
+        if _is_ipv6(host):  # as Airflow makes it of drs://login:password@[::1]:8443/
+            host = f"[{host}]"
         scheme, name, own_port, path = self._address("host", host if "://" in host else f"https://{host}")
         if path not in ("", "/"):
             self.malformed(
@@ -302,6 +304,13 @@ def _finite(value: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

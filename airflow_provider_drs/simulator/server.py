@@ -173,6 +173,11 @@ class Simulator:
         """Refuse every token issued so far; raises RuntimeError with an outside IAM, which alone can do that."""
         self._own_iam().revoke_all()
 
+    def change_password(self, password: str) -> None:
+        """Give the user another password, and refuse every token issued so far, as an IAM does."""
+        self._own_iam().change_password(password)
+        self.password = password
+
     def issued_tokens(self) -> list[str]:
         """Every token issued so far, to search logs for them; raises RuntimeError with an outside IAM."""
         return list(self._own_iam().issued)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -15,6 +16,10 @@ from asgiref.sync import sync_to_async
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.triggers.shared import shared_polls
+
+if TYPE_CHECKING:
+    from airflow_provider_drs import clients
+    from airflow_provider_drs.clients.polling.follower import Follower
 
 
 class DrsTrigger(BaseTrigger):
@@ -138,21 +143,42 @@ class DrsTrigger(BaseTrigger):
 
     async def _until_over(self) -> protocol.PollResult:
         wait = self.new_wait(seed=str(id(self)))
+        refused: protocol.Settings | None = None
         while True:
-            async with shared_polls(self.drs_conn_id, self.project_id) as polls:
-                await self._begin(polls.client.settings)
-                with polls.follow(wait) as follower:
-                    while True:
-                        result = await follower.next()
-                        for line in result.lines:
-                            # One logger for all: one of its own weighs 1 KiB.
-                            self.logger().log(line.level, line.text)
-                        if isinstance(result, protocol.GiveUp) and self.silent_fail:
-                            self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
-                            if polls.stale:
-                                break
-                            follower.again(result.delay)
-                        elif not isinstance(result, protocol.KeepPolling):
-                            return result
-            # The connection is read again: to go on with a password that IAM has refused would lock the user out.
+            try:
+                async with shared_polls(self.drs_conn_id, self.project_id) as polls:
+                    settings = polls.client.settings
+                    await self._begin(settings)
+                    with polls.follow(wait) as follower:
+                        result = await self._until_end(follower, polls)
+                if isinstance(result, protocol.GiveUp) and polls.stale and settings != refused:
+                    # IAM has refused the log-in: before the wait fails, the connection is read anew, once.
+                    refused = settings
+                    continue
+            except protocol.DrsTransientError as error:  # Airflow does not tell the connection now
+                result = wait.failed(error, time.time())
+                self._tell(result)
+            if isinstance(result, protocol.GiveUp):
+                if not self.silent_fail:
+                    return result
+                # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
+                self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
+            elif not isinstance(result, protocol.KeepPolling):
+                return result
             await asyncio.sleep(result.delay)
+
+    async def _until_end(self, follower: Follower, polls: clients.PollStreams) -> protocol.PollResult:
+        """Poll until an end, or until the connection is to be read anew."""
+        while True:
+            result = await follower.next()
+            self._tell(result)
+            if isinstance(result, protocol.GiveUp) and self.silent_fail and not polls.stale:
+                self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
+                follower.again(result.delay)
+            elif not isinstance(result, protocol.KeepPolling):
+                return result
+
+    def _tell(self, result: protocol.PollResult) -> None:
+        for line in result.lines:
+            # One logger for all: one of its own weighs 1 KiB.
+            self.logger().log(line.level, line.text)

@@ -19,15 +19,21 @@ async def shared_polls(drs_conn_id: str, project_id: str | None = None) -> Async
     """Lend what all triggers of this event loop share for one connection and project: client, polls, limits.
 
     :raises DrsConfigError: as :attr:`DrsHook.settings`.
+    :raises DrsUnreachableError: Airflow does not tell the connection now.
     """
 
     async def make() -> clients.PollStreams:
         protocol.given("drs_conn_id", drs_conn_id)
         try:
             connection = await get_async_connection(drs_conn_id)
+            extra = await get_async_extra_dejson(connection)
         except AirflowNotFoundException as error:
             raise no_connection(drs_conn_id) from error
-        extra = await get_async_extra_dejson(connection)
+        except Exception as error:  # whatever Airflow raises while its API server or its secrets backend is away
+            raise protocol.DrsUnreachableError(
+                f"Airflow does not tell what this connection holds: {type(error).__name__}",
+                error_context=protocol.error_context(drs_conn_id),
+            ) from error
 
         def prepare() -> tuple[protocol.Settings, clients.TokenSource]:
             settings = settings_of(connection, extra, drs_conn_id, project_id)

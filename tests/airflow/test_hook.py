@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 from typing import Any
 
@@ -140,3 +141,39 @@ def test_secrets_are_masked_and_nowhere_else(drs: Simulator, caplog: pytest.LogC
     ):
         assert drs.password not in text
         assert token not in text
+
+
+def test_airflows_mask_does_not_grow_with_each_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot forget, and with each further secret it becomes slower."""
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+    from airflow_provider_drs.hooks import drs as hook_module
+
+    monkeypatch.setattr(hook_module, "_masked_tokens", 0)
+    tokens = [secrets.token_urlsafe(12_000) for _ in range(3000)]
+    for token in tokens:
+        hook_module._new_token(token)
+    patterns = _secrets_masker().patterns
+    assert len(patterns) <= hook_module.MAX_MASKED_TOKENS
+    assert max(map(len, patterns)) <= 2 * hook_module.MASKED_PART  # some characters are escaped
+    for token in tokens[: hook_module.MAX_MASKED_TOKENS]:
+        assert token[-hook_module.MASKED_PART :] not in str(_secrets_masker().redact(f"the token {token} was sent"))
+
+
+def test_before_a_refused_log_in_counts_the_connection_is_read_anew_once(
+    drs: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_drs import protocol
+    from airflow_provider_drs.task import TaskRuntime
+
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START"]))
+    runtime = TaskRuntime(DrsHook(), None)
+    ask = protocol.get_switchover_status(JOB)
+    assert runtime.send(ask).status == "SWITCH_VIP_START"
+    drs.change_password("of tomorrow")
+    for _ in range(3):
+        with pytest.raises(exceptions.DrsAuthenticationError):
+            runtime.send(ask)
+    monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps(drs.connection()))
+    assert runtime.send(ask).status == "SWITCH_VIP_START"
+    assert [entry.status for entry in drs.calls("tokens")] == [201, 401, 201]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
@@ -17,7 +18,8 @@ from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.triggers import base
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
-from tests.constants import GET_STATUS, JOB
+from tests.clock import FakeClock
+from tests.constants import GET_STATUS, JOB, numbered_job
 
 
 async def _events(*triggers: DrsSwitchoverTrigger) -> list[Any]:
@@ -169,10 +171,106 @@ def test_a_wait_that_goes_on_after_a_refused_log_in_reads_the_connection_anew(
     assert [entry.status for entry in drs.calls("tokens")] == [401, 201]
 
 
-def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator) -> None:
+# Many waits, one IAM
+
+
+def _many_waits(drs: Simulator, between: Callable[[], None], count: int = 300, **kwargs: Any) -> list[Any]:
+    """Let many waits go on through what happens ``between`` two of their polls; return their events."""
+    jobs = [numbered_job(n) for n in range(count)]
+    for job in jobs:
+        drs.add_job(Job(job, status_script=["SWITCH_VIP_START", "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
+
+    async def main() -> list[Any]:
+        waits = asyncio.ensure_future(
+            _events(*(DrsSwitchoverTrigger(job, poke_interval=0.5, **kwargs) for job in jobs))
+        )
+        await asyncio.to_thread(drs.wait_for, GET_STATUS, count)
+        between()
+        return [events[0] for events in await waits]
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was looked up of Airflow's connections."""
+    from airflow_provider_drs.triggers import shared
+
+    seen: list[str] = []
+    look_up = shared.get_async_connection
+
+    async def counted(conn_id: str) -> Any:
+        seen.append(conn_id)
+        return await look_up(conn_id)
+
+    monkeypatch.setattr(shared, "get_async_connection", counted)
+    return seen
+
+
+@pytest.mark.parametrize("connection_is_right", [True, False])
+def test_a_password_that_is_rotated_goes_out_once(
+    connection_is_right: bool, drs: Simulator, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rotate() -> None:
+        drs.change_password("of tomorrow")
+        if connection_is_right:
+            monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(drs.connection()))
+
+    ended = _many_waits(drs, rotate)
+    log_ins = [entry.status for entry in drs.calls("tokens")]
+    if connection_is_right:
+        assert {event["outcome"] for event in ended} == {"done"}
+        assert log_ins == [201, 401, 201]
+    else:
+        assert {event["error"]["type"] for event in ended} == {"DrsAuthenticationError"}
+        assert log_ins == [201, 401]
+    # Before it fails, each wait has the connection read anew; those that come at once share that.
+    assert len(looked_up) < 100
+
+
+def test_an_iam_in_trouble_is_asked_once_per_pause_not_once_per_wait(drs: Simulator) -> None:
+    def trouble() -> None:
+        drs.fault("tokens", Fault.status(503), times=2)
+        drs.revoke_tokens()
+
+    ended = _many_waits(drs, trouble)
+    assert {event["outcome"] for event in ended} == {"done"}
+    assert [entry.status for entry in drs.calls("tokens")] == [201, 503, 503, 201]
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_look_up_that_fails_is_trouble_like_any_other(
+    for_good: bool, drs: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_drs.triggers import shared
+
+    look_up, failures = shared.get_async_connection, list[str]()
+
+    async def flaky(conn_id: str) -> Any:
+        if for_good or not failures:
+            failures.append(conn_id)
+            raise RuntimeError("the API server is away; it said 's3cret'")
+        return await look_up(conn_id)
+
+    async def no_time(seconds: float) -> None:
+        clock.sleep(seconds)
+
+    clock = FakeClock(time.time())
+    monkeypatch.setattr(shared, "get_async_connection", flaky)
+    monkeypatch.setattr(base, "time", clock)
+    monkeypatch.setattr(base, "asyncio", SimpleNamespace(sleep=no_time, shield=asyncio.shield))
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
-    drs.fault("tokens", Fault.status(401))
-    [[refused]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
-    assert refused["error"]["type"] == "DrsAuthenticationError"
-    [[event]] = asyncio.run(_events(DrsSwitchoverTrigger(JOB)))
-    assert event["outcome"] == "done"
+    with capture_logs() as captured:
+        events = asyncio.run(_events(*(DrsSwitchoverTrigger(JOB) for _ in range(10))))
+    told = [str(line["event"]) for line in captured if line["log_level"] == "warning"]
+    assert len(told) == 10
+    assert told[0].startswith(
+        "Connection 'drs_default': Airflow does not tell what this connection holds: RuntimeError. Polling more slowly"
+    )
+    if for_good:
+        assert {event["error"]["type"] for [event] in events} == {"DrsUnavailableError"}
+        assert clock.now - clock.started >= 900
+        assert "s3cret" not in json.dumps(events)
+    else:
+        assert {event["outcome"] for [event] in events} == {"done"}
+        assert len(failures) == 1

@@ -58,6 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     from airflow.models.taskreschedule import TaskReschedule
     from airflow.sdk.bases import sensor as airflow_sensor
 
+    from airflow_provider_drs.clients import tokens
     from airflow_provider_drs.clients.polling import streams
     from airflow_provider_drs.sensors.base import DrsSensor
 
@@ -75,7 +76,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
         row.start_date = clock.started_at()
 
     monkeypatch.setattr(DrsSensor, "_get_next_poke_interval", decide_and_jump)
-    for module in (airflow_sensor, *_modules_with_time()):
+    for module in (airflow_sensor, tokens, *_modules_with_time()):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(streams, "Clock", clock.of_streams)
     monkeypatch.setattr(airflow_sensor, "timezone", clock)

@@ -46,6 +46,16 @@ def with_own_token(simulator: Simulator, token: str = "a-token-issued-elsewhere"
     return settings_of(simulator, **{**own, **overrides})
 
 
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class OnALoop:
     """An `AsyncDrsClient` with a loop of its own, called as the blocking client is."""
 

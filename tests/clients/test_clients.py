@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_drs.clients.tokens import REFUSAL_LASTS, TokenSource
 from airflow_provider_drs.clients.transport import MAX_BODY
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
@@ -33,6 +34,7 @@ from .helpers import (
     JOB_ID,
     STARTED,
     STATUS,
+    Clock,
     Connect,
     refused,
     settings_of,
@@ -138,7 +140,8 @@ def test_faults_of_drs(simulator: Simulator, connect: Connect, fault: Fault, kin
 @pytest.mark.parametrize(("fault", "kind", "text"), IAM_ANSWERS)
 def test_faults_of_iam(simulator: Simulator, connect: Connect, fault: Fault, kind: type[DrsError], text: str) -> None:
     simulator.fault("tokens", fault, times=None)
-    client = connect(settings_of(simulator))
+    clock, settings = Clock(), settings_of(simulator)
+    client = connect(settings, TokenSource(settings, now=clock))
     with pytest.raises(DrsError) as caught:
         client.call(ASK)
     assert type(caught.value) is kind
@@ -148,6 +151,7 @@ def test_faults_of_iam(simulator: Simulator, connect: Connect, fault: Fault, kin
     assert simulator.calls(STATUS) == []
 
     simulator.clear_faults()
+    clock.now += REFUSAL_LASTS
     assert client.call(ASK) == STARTED
 
 

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
 from airflow_provider_drs.clients.sharing import shared
 from airflow_provider_drs.clients.tokens import TokenSource
-from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError, DrsServerError
+from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError, DrsTransientError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Fault, Simulator
 
@@ -281,15 +281,16 @@ def test_after_a_refused_log_in_the_connection_is_read_anew(simulator: Simulator
 
 
 def test_trouble_that_passes_does_not_make_a_new_client(simulator: Simulator) -> None:
-    simulator.fault("tokens", Fault.status(503))
+    simulator.fault("tokens", Fault.too_many("0.01"))
     simulator.fault(STATUS, Fault.status(503))
 
     async def main() -> None:
         make = Maker(lambda: settings_of(simulator))
         async with shared("drs_test", make) as first:
             for _ in range(2):
-                with pytest.raises(DrsServerError):
+                with pytest.raises(DrsTransientError):
                     await first.call(ASK)
+                await asyncio.sleep(0.02)
             async with shared("drs_test", make) as second:
                 assert second is first
                 assert await second.call(ASK) == STARTED

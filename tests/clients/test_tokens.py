@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_drs.clients import tokens as tokens_module
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
-from airflow_provider_drs.clients.tokens import TokenSource, token_source
+from airflow_provider_drs.clients.tokens import REFUSAL_LASTS, TokenSource, token_source
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -25,6 +27,7 @@ from .helpers import (
     ASK,
     STARTED,
     STATUS,
+    Clock,
     Connect,
     at_once,
     on_a_loop,
@@ -32,18 +35,9 @@ from .helpers import (
     with_own_token,
 )
 
+MEND = "set one of them right"
 LOG_IN = "tokens"
 LOOK_UP = "validate-token"
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def slowly(fault: Fault) -> Fault:
@@ -186,12 +180,14 @@ def test_a_token_refused_for_all_at_once_is_replaced_once(simulator: Simulator) 
 )
 def test_threads_that_wait_share_the_trouble(simulator: Simulator, fault: Fault, kind: type[DrsError]) -> None:
     simulator.fault(LOG_IN, slowly(fault), times=None)
-    tokens = TokenSource(settings_of(simulator))
+    clock = Clock()
+    tokens = TokenSource(settings_of(simulator), now=clock)
     got = at_once(50, tokens.get)
     assert {type(error) for error in got} == {kind}
     assert len(set(map(id, got))) == 50  # each its own: a caller adds to it what it was doing
-    assert len(simulator.calls(LOG_IN)) <= 5
+    assert len(simulator.calls(LOG_IN)) == 1
     simulator.clear_faults()
+    clock.now += REFUSAL_LASTS
     assert tokens.get().project_id == simulator.project_id
 
 
@@ -199,16 +195,86 @@ def test_waits_of_a_loop_share_the_trouble(simulator: Simulator) -> None:
     settings = settings_of(simulator)
     simulator.fault(LOG_IN, Fault.status(503), times=None)
 
+    clock = Clock()
+
     async def ask() -> None:
-        client = AsyncDrsClient(settings, TokenSource(settings))
-        got = await asyncio.gather(*[client.call(ASK) for _ in range(50)], return_exceptions=True)
-        assert {type(error) for error in got} == {DrsServerError}
+        client = AsyncDrsClient(settings, TokenSource(settings, now=clock))
+        for _ in range(2):
+            got = await asyncio.gather(*[client.call(ASK) for _ in range(50)], return_exceptions=True)
+            assert {type(error) for error in got} == {DrsServerError}
         assert len(simulator.calls(LOG_IN)) == 1
         simulator.clear_faults()
+        clock.now += 1
         assert await client.call(ASK) == STARTED
         await client.close()
 
     on_a_loop(ask())
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked_at"),
+    [
+        (Fault.plain_401(), [0, 300, 600]),
+        (Fault.status(503), [0, 1, 3, 7, 15, 31, 61, 91, 121]),
+        (Fault.too_many(7), [0, 7, 14, 21]),
+        (Fault.status(404), [0, 0, 1, 1]),  # IAM endpoint (auth_url) is wrong: no password was refused
+    ],
+    ids=["refused", "trouble", "asked-to-wait", "mistake"],
+)
+def test_iam_is_asked_once_per_pause_whoever_asks(simulator: Simulator, fault: Fault, asked_at: list[int]) -> None:
+    simulator.fault(LOG_IN, fault, times=None)
+    clock, asked = Clock(), list[int]()
+    tokens = TokenSource(settings_of(simulator), now=clock)
+    for second in range(asked_at[-1] + 1):
+        before = len(simulator.calls(LOG_IN))
+        for _ in range(2):
+            with pytest.raises(DrsError):
+                tokens.get()
+        asked += [second] * (len(simulator.calls(LOG_IN)) - before)
+        clock.now += 1
+    assert asked == asked_at
+
+
+def test_after_a_log_in_that_went_well_the_pauses_begin_anew(simulator: Simulator) -> None:
+    clock, simulator.token_lifetime = Clock(), 3600
+    tokens = TokenSource(settings_of(simulator), now=clock)
+    for pauses in ([1, 2], [1, 2]):
+        simulator.fault(LOG_IN, Fault.status(503), times=len(pauses))
+        for pause in pauses:
+            with pytest.raises(DrsServerError):
+                tokens.get()
+            clock.now += pause
+        tokens.get()
+        clock.now += 3600
+    assert len(simulator.calls(LOG_IN)) == 6
+
+
+def test_a_second_factor_is_a_refused_log_in() -> None:
+    with Simulator(totp_secret="JBSWY3DPEHPK3PXP") as simulator:
+        tokens = TokenSource(settings_of(simulator))
+        for _ in range(3):
+            with pytest.raises(DrsAuthenticationError, match="IAM wants a second factor"):
+                tokens.get()
+        assert len(simulator.calls(LOG_IN)) == 1
+
+
+@pytest.mark.parametrize("ahead", [7200, 0, -7200])
+def test_the_life_of_a_token_does_not_go_by_this_machines_clock(
+    simulator: Simulator, ahead: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, simulator.token_lifetime = Clock(), 3600
+    monkeypatch.setattr(tokens_module, "time", SimpleNamespace(time=lambda: time.time() + ahead, monotonic=clock))
+    tokens = TokenSource(settings_of(simulator))
+    for _ in range(3600 - 125):
+        tokens.get()
+        clock.now += 1
+    assert len(simulator.calls(LOG_IN)) == 1
+    clock.now += 10
+    tokens.get()
+    assert len(simulator.calls(LOG_IN)) == 2
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    off = {7200: "2 hours ahead of", -7200: "2 hours behind"}.get(ahead)
+    assert warned == ([f"Connection 'drs_test': the clock of this machine is {off} that of IAM; {MEND}"] if off else [])
 
 
 # A token of the user's own

@@ -58,6 +58,8 @@ ENDPOINTS = [
     ({"host": "HTTPS://DRS.Example"}, "https://drs.example"),
     ({"host": "10.1.2.3"}, "https://10.1.2.3"),
     ({"host": "[2001:db8::1]"}, "https://[2001:db8::1]"),
+    ({"host": "2001:db8::1"}, "https://[2001:db8::1]"),
+    ({"host": "::1", "port": 8443}, "https://[::1]:8443"),  # as Airflow reads drs://u:p@[::1]:8443/
     ({"host": "[2001:db8::1]:8443"}, "https://[2001:db8::1]:8443"),
     ({"host": "https://[2001:db8::1]", "port": 8443}, "https://[2001:db8::1]:8443"),
     ({"host": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
@@ -196,7 +198,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"host": "drs.example:99999"}, "DRS endpoint (host) is not an address"),
     ({"host": "https://"}, "DRS endpoint (host) is not an address"),
     ({"host": "https://[::1"}, "DRS endpoint (host) is not an address"),
-    ({"host": "2001:db8::1"}, "DRS endpoint (host) is not an address"),
     ({"host": "drs.example\\@evil.example"}, "DRS endpoint (host)"),
     ({"host": "http://drs.example"}, "DRS endpoint (host) must be https"),
     ({"host": "http://127.0.0.1.evil.example"}, "DRS endpoint (host) must be https"),

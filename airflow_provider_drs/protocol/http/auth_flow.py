@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from airflow_provider_drs.protocol.codes import NO_RESULT, TOKEN_REFUSED
-from airflow_provider_drs.protocol.errors import DrsError, DrsTokenRefusedError
+from airflow_provider_drs.protocol.errors import DrsError, DrsPermissionError, DrsTokenRefusedError
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
-from airflow_provider_drs.protocol.http.response import HttpResponse, parse
+from airflow_provider_drs.protocol.http.response import HttpResponse, parse, says_only_forbidden
 
 R = TypeVar("R")
 
@@ -61,14 +61,26 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
         if call.at_most_once and error.error_code == TOKEN_REFUSED:
             yield from _get_token(refused=token)  # for whoever asks again, behind a read of the status
         if call.at_most_once or (not request.safe and error.error_code != TOKEN_REFUSED):
-            raise
+            raise _final(error) from None
     try:
         token = yield from _get_token(refused=token)
         response = yield from _send(call.request(endpoint, token, language))
     except DrsError as error:
         error.never_sent = False  # the first request was sent
         raise
-    return _reply(call, token, response)
+    try:
+        return _reply(call, token, response)
+    except DrsTokenRefusedError as error:
+        raise _final(error) from None
+
+
+def _final(error: DrsTokenRefusedError) -> DrsError:
+    """Return the error to end with: a 403 that no new token changes, or may change, is about permissions."""
+    if not says_only_forbidden(error.error_code, error.http_status or 0):
+        return error
+    return DrsPermissionError(
+        error.message, error_code=error.error_code, error_msg=error.error_msg, http_status=error.http_status
+    )
 
 
 def _get_token(refused: Token | None = None) -> Flow[Token]:

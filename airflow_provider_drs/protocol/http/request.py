@@ -68,6 +68,11 @@ class Call(Generic[R]):
     safe: bool = False
     at_most_once: bool = False
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it may be sent again, whatever became of it."""
+        return self.safe or self.method == "GET"
+
     def request(self, endpoint: str, token: Token, language: str) -> HttpRequest:
         """Return the request with ``token``, in the project of that token."""
         return HttpRequest(
@@ -80,7 +85,7 @@ class Call(Generic[R]):
                 "Accept": "application/json",
             },
             body=None if self.body is None else json.dumps(self.body).encode(),
-            safe=self.safe or self.method == "GET",
+            safe=self.changes_nothing,
         )
 
 

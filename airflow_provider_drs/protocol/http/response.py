@@ -145,6 +145,8 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
         return _ERROR_CLASSES[known]
     if status == 401 and not (code or "").startswith("DRS."):
         return errors.DrsTokenRefusedError
+    if says_only_forbidden(code, status):
+        return errors.DrsTokenRefusedError
     if status in (401, 403):
         return errors.DrsPermissionError
     if status == 404:
@@ -158,6 +160,14 @@ def fault_class(code: str | None, status: int) -> type[errors.DrsError]:
     if 200 <= status < 500:
         return errors.DrsRequestError
     return errors.DrsInvalidResponseError
+
+
+def says_only_forbidden(code: str | None, status: int) -> bool:
+    """Tell whether a response is a 403 without any code of its own: a bad token, or no permission.
+
+    A gateway says "X-Auth-Token is invalid in the request" so, and only a new token shows which of the two it is.
+    """
+    return status == 403 and (not code or code.isdigit())
 
 
 def retry_after(response: HttpResponse) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from airflow_provider_drs.simulator.drs.routes import Call
@@ -69,6 +69,11 @@ class Iam:
         """Refuse every token issued so far."""
         with self._lock:
             self._tokens.clear()
+
+    def change_password(self, password: str) -> None:
+        """Give the user another password, and refuse every token issued so far."""
+        self._account = replace(self._account, password=password)
+        self.revoke_all()
 
     async def project_of(self, token: str) -> str | None:
         """See `TokenCheck.project_of`."""

@@ -97,7 +97,7 @@ def test_a_token_refused_twice_is_an_error() -> None:
     [
         (response(401, {"error_code": "DRS.M00103", "error_msg": "no permission"}), errors.DrsPermissionError),
         (response(403, {"error_code": "DRS.M00102"}), errors.DrsPermissionError),
-        (HttpResponse(403, {}, b""), errors.DrsPermissionError),
+        (response(403, {"code": "IAM.0002"}), errors.DrsPermissionError),
         (HttpResponse(302, {"Location": "https://elsewhere.example/"}, b""), errors.DrsRedirectError),
         (HttpResponse(503, {"Retry-After": "3"}, b""), errors.DrsServerError),
         (response(400, {"error_code": "DRS.M00201"}), errors.DrsRequestError),
@@ -113,6 +113,33 @@ def test_after_a_new_token_the_second_answer_decides() -> None:
     steps.send(REFUSED)
     steps.send(NEW)
     assert type(failure(steps, HttpResponse(503, {}, b""))) is errors.DrsServerError
+
+
+FORBIDDEN = [
+    HttpResponse(403, {}, b""),
+    HttpResponse(403, {}, b"<html>Forbidden</html>"),
+    response(403, {"message": "X-Auth-Token is invalid in the request"}),
+    response(403, {"error": {"code": 403, "message": "X-Auth-Token is invalid in the request"}}),
+]
+
+
+@pytest.mark.parametrize("outcome", FORBIDDEN, ids=repr)
+def test_a_403_without_a_code_gets_one_new_token_and_is_about_permissions_then(outcome: HttpResponse) -> None:
+    for second, expected in ((response(200, COMPLETE), None), (outcome, errors.DrsPermissionError)):
+        steps, first = begin(get_switchover_status(JOB))
+        assert steps.send(outcome) == GetToken(refused=OLD)
+        again = steps.send(NEW)
+        assert isinstance(again, Send)
+        assert (again.request.method, again.request.body) == (first.request.method, first.request.body)
+        if expected is None:
+            assert result(steps, second) == SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
+        else:
+            error = failure(steps, second)
+            assert (type(error), error.http_status) == (expected, 403)
+            assert "Check that the user has the DRS permissions" in str(error)
+    for call in (SWITCH, STOP):  # a gateway may have written it after DRS took the request
+        steps, _ = begin(call)
+        assert type(failure(steps, outcome)) is errors.DrsPermissionError
 
 
 NOTHING = [
@@ -150,7 +177,7 @@ def echoing(text: str) -> list[HttpResponse]:
         HttpResponse(400, {}, f'{{"error_code": "X {text}", "error_msg": "Bad token {text}!"}}'.encode()),
         HttpResponse(401, {}, f'{{"error_code": "DRS.M00103", "error_message": "{text}"}}'.encode()),
         HttpResponse(200, {}, f'{{"error_code": "DRS.M01503", "error_msg": "{text}"}}'.encode()),
-        HttpResponse(403, {}, f'{{"error": {{"message": "{text}", "code": 403}}}}'.encode()),
+        HttpResponse(403, {}, f'{{"error": {{"message": "{text}", "code": "IAM.1"}}}}'.encode()),
     ]
 
 

@@ -86,8 +86,7 @@ def documented() -> list[Any]:
 
 
 BY_HTTP_STATUS: dict[type[errors.DrsError], list[int]] = {
-    errors.DrsTokenRefusedError: [401],
-    errors.DrsPermissionError: [403],
+    errors.DrsTokenRefusedError: [401, 403],
     errors.DrsJobNotFoundError: [404],
     errors.DrsThrottledError: [429],
     errors.DrsServerError: [408, 425, 500, 501, 502, 503, 504, 599],
