@@ -67,7 +67,7 @@ def test_a_wait_goes_on_until_its_end() -> None:
 @pytest.mark.parametrize("max_polls", [1, 3])
 def test_a_wait_stops_after_so_many_polls(max_polls: int) -> None:
     runtime = ScriptedRuntime(_says(START))
-    assert wait_until_over(_wait(), runtime, max_polls=max_polls) is None
+    assert isinstance(wait_until_over(_wait(), runtime, max_polls=max_polls), KeepPolling)
     assert len(runtime.clock.slept) == max_polls - 1, "and does not sleep after the last"
 
 
@@ -78,7 +78,8 @@ def test_a_wait_stops_where_it_is_told_to() -> None:
         seen.append(result)
         return len(seen) == 2
 
-    assert wait_until_over(_wait(), ScriptedRuntime(_says(None, START, COMPLETE)), after_poll=after_poll) is None
+    result = wait_until_over(_wait(), ScriptedRuntime(_says(None, START, COMPLETE)), after_poll=after_poll)
+    assert isinstance(result, KeepPolling)
     assert len(seen) == 2
 
 

@@ -96,7 +96,7 @@ def test_an_end_that_says_nothing_about_the_data(page: ComparePage, says: str) -
 
 
 def test_the_deadline_is_an_end_with_and_without_a_good_response() -> None:
-    for last, says in ((_page("RUNNING"), "within the time-out"), (DOWN, "no good answer at its end: DRS answered")):
+    for last, says in ((_page("RUNNING"), "did not end within the timeout"), (DOWN, "DRS answered HTTP 503")):
         first, second = _play(_wait(deadline=T0 + 4), _page("RUNNING"), last)
         assert isinstance(first, KeepPolling)
         assert first.delay == 4, "it asks once more at the deadline"

@@ -82,7 +82,7 @@ CASES = [
         {**LOST, "baseline": COMPLETE},
         _at(COMPLETE, 1, 60, 130),
         UNDECIDABLE,
-        "DRS's answer to it was lost",
+        "to it was lost",
     ),
     Case("FAILED stands", {**ACCEPTED, "baseline": FAILED}, _at(FAILED, 1, 60, 130), UNDECIDABLE, "DRS accepted it"),
     Case("FAILED stands, in time", {**ACCEPTED, "baseline": FAILED}, _at(FAILED, 1, 60, 100), NOT_YET),
@@ -137,14 +137,6 @@ def test_an_empty_result_says_nothing_either_way(names_job: bool) -> None:
     assert worth is (OURS if names_job else NOT_YET)
 
 
-@pytest.mark.parametrize(("accepted", "settle", "by"), [(None, None, 120.0), (9.0, None, 129.0), (9.0, 500.0, 509.0)])
-def test_when_it_becomes_undecidable(accepted: float | None, settle: float | None, by: float) -> None:
-    freshness = Freshness(
-        None, posted_at=T0, accepted_at=accepted and T0 + accepted, settle=settle, decide_within=DECIDE_WITHIN
-    )
-    assert freshness.decide_by == T0 + by
-
-
 def test_fields_of_another_version_are_ignored() -> None:
-    freshness = Freshness(COMPLETE, posted_at=T0, accepted_at=T0, started=True, why="lost", told="so")
+    freshness = Freshness(COMPLETE, posted_at=T0, accepted_at=T0, started=True, why="lost", request_state="so")
     assert Freshness.from_dict({**freshness.to_dict(), "later": 1}) == freshness

@@ -123,7 +123,7 @@ def test_an_intent_whose_worker_died_stays_doubtful() -> None:
     record.resume(1)
     record.resume(1)
     assert record.unsure
-    assert "nothing tells whether it did" in record.freshness().told
+    assert "nothing tells whether it did" in record.freshness().request_state
 
 
 def test_what_is_observed_again_is_not_added_again() -> None:
