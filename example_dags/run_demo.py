@@ -90,17 +90,22 @@ def demonstrate(airflow: DemoAirflow, job: Job) -> Run:
 def begin_after_first_poll(service: Simulator, job: Job, tell: Callable[[str], None]) -> list[Switchover]:
     """Let the switchover begin shortly after the first poll, however long Airflow takes to get there.
 
-    :return: empty, and from that moment on with the switchover.
+    :return: empty, and from its end on with the switchover.
     """
     begun: list[Switchover] = []
 
     def begin() -> None:
         service.wait_for(POLL, timeout=threading.TIMEOUT_MAX)
-        now = time.time()
-        service.add_job(replace(job, running=True))
-        begins_at = now + job.start_after
-        begun.append(Switchover(begins_at, begins_at + job.start_lasts, job.final))
         tell(f"the switchover begins in {job.start_after:g} s and takes {job.start_lasts:g} s")
+        time.sleep(job.start_after)
+        begins_at = time.time()
+        service.add_job(replace(job, running=True, start_after=0, start_lasts=threading.TIMEOUT_MAX))
+        polls = len(service.calls(POLL))
+        time.sleep(job.start_lasts)
+        # On a slow machine no poll may have fallen into it: it ends once it was seen.
+        service.wait_for(POLL, polls + 1, timeout=threading.TIMEOUT_MAX)
+        begun.append(Switchover(begins_at, time.time(), job.final))
+        service.add_job(replace(job, status_script=[job.final]))
 
     threading.Thread(target=begin, daemon=True).start()
     return begun

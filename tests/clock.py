@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -21,6 +22,8 @@ class FakeClock:
     def __init__(self, now: float = T0) -> None:
         self.started = self.now = now
         self.slept: list[float] = []
+        self.later: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
 
     def __call__(self) -> float:
         return self.now
@@ -48,3 +51,43 @@ class FakeClock:
     def of_streams(self) -> SimpleNamespace:
         """Stand in for the clock of the shared polls."""
         return SimpleNamespace(now=self.time, wall=self.time, call_at=self.call_at)
+
+    # By hand: what is to be done later is done when a test has moved the clock there.
+
+    def of_streams_by_hand(self) -> SimpleNamespace:
+        """Stand in for the clock of the shared polls, whose timers wait for :meth:`move`."""
+        return SimpleNamespace(now=self.time, wall=self.time, call_at=self.call_when_moved)
+
+    def call_when_moved(self, when: float, callback: Callable[[], None]) -> SimpleNamespace:
+        """Stand in for the timer of a loop."""
+        entry = (when, next(self._order), callback)
+        self.later.append(entry)
+
+        def cancel() -> None:
+            if entry in self.later:
+                self.later.remove(entry)
+
+        return SimpleNamespace(cancel=cancel)
+
+    async def until_moved(self, seconds: float) -> None:
+        """Stand in for ``asyncio.sleep``."""
+        over = asyncio.get_running_loop().create_future()
+        self.call_when_moved(self.now + seconds, lambda: None if over.done() else over.set_result(None))
+        await over
+
+    async def move(self, seconds: float) -> None:
+        """Let time pass, and let everything on the loop that is due meanwhile have its turn."""
+        end = self.now + seconds
+        await turns()
+        while (entry := min(self.later, default=None)) is not None and entry[0] <= end:
+            self.later.remove(entry)
+            self.now = max(self.now, entry[0])
+            entry[2]()
+            await turns()
+        self.now = end
+
+
+async def turns(count: int = 12) -> None:
+    """Let everything on the loop that can go on do so."""
+    for _ in range(count):
+        await asyncio.sleep(0)

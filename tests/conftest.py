@@ -35,6 +35,8 @@ GROUPS = {
     "keystone": ("tests/keystone/", "tests/test_keystone_harness.py"),
 }
 
+TOLD = pytest.StashKey[list[Exception]]()
+
 
 def _group(nodeid: str) -> tuple[int, str]:
     """Return the place of a test in the order of all, and its group: that of its file where no other is named."""
@@ -53,6 +55,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.stem.endswith("_properties"):
             # Thousands of examples run through lines that other tests show to be covered.
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Tell once why a shared fixture failed: the other tests that need it are skipped, as the run has failed anyway.
+
+    pytest raises the exception that such a fixture has raised for each of them again.
+    """
+    told = item.session.stash.setdefault(TOLD, [])
+    try:
+        yield
+    except Exception as error:
+        if any(error is each for each in told):
+            pytest.skip(f"what it needs has failed, as an earlier test tells: {type(error).__name__}")
+        told.append(error)
+        raise
 
 
 @pytest.hookimpl(optionalhook=True)

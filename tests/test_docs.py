@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,13 @@ from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.record import TRANSITIONS, Phase
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _tree(cls: type) -> Iterator[type]:
+def _tree(cls: type[Any]) -> Iterator[type[Any]]:
     yield cls
     for subclass in cls.__subclasses__():
         yield from _tree(subclass)
@@ -49,7 +51,7 @@ def _snippets(page: Path, language: str) -> list[str]:
 
 def _own(cls: type) -> list[str]:
     """Return the parameters of a class and of those of its bases that are this provider's."""
-    classes = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_drs.")]
+    classes: list[Any] = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_drs.")]
     names = [name for base in classes for name in inspect.signature(base.__init__).parameters]
     return [name for name in dict.fromkeys(names) if name not in ("self", "kwargs")]
 
@@ -101,7 +103,7 @@ def test_the_simulators_command_line(tmp_path: Path) -> None:
             told += line
     finally:
         running.terminate()
-        running.communicate(timeout=20)
+        running.communicate(timeout=PATIENCE)
     assert running.returncode == 0
 
 

@@ -114,6 +114,10 @@ def _members(dag: DAG) -> list[Any]:
     return [t for t in dag.tasks if t.task_id.removeprefix("cutover.") not in own]
 
 
+def _named(name: str, tasks: Any) -> dict[str, Any]:
+    return {name: tasks}
+
+
 @pytest.mark.parametrize("name", ["verify", "on_failure"])
 @pytest.mark.parametrize("form", forms())
 def test_every_task_of_every_form_has_its_place(form: str, name: str) -> None:
@@ -214,7 +218,7 @@ def test_a_trigger_rule_that_waits_for_nothing(name: str, rule: str, where: str,
                 >> DrsSwitchoverOperator(task_id="switch", job_id=JOB, mode="target", trigger_rule=rules["switch"])
             )
         with pytest.raises(ValueError, match=rf"{name}: given\.{where} has the trigger rule '{rule}'.*{says}"):
-            cutover(job_id=JOB, mode="target", **{name: given})
+            cutover(job_id=JOB, mode="target", **_named(name, given))
 
 
 @pytest.mark.parametrize(
@@ -233,4 +237,4 @@ def test_what_cannot_be_made_a_task(given: Any, name: str) -> None:
     with DAG("d", schedule=None):
         given = TaskGroup("empty") if given == "an empty group" else given
         with pytest.raises(TypeError, match=name):
-            cutover(job_id=JOB, mode="target", **{name: given})
+            cutover(job_id=JOB, mode="target", **_named(name, given))

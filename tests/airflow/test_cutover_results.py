@@ -47,7 +47,7 @@ def test_only_what_is_certain_is_rolled_back(
 
 
 @dataclass
-class Row:
+class Sent:
     """What a gate finds, and its decision."""
 
     name: str
@@ -60,41 +60,41 @@ class Row:
 
 
 ROWS = [
-    Row("not verified", True, "complete, and of its verification check failed"),
-    Row("verified", False, "no task of its verification failed", verification=dict(WELL)),
-    Row("no verification", False, "no task of its verification failed", verification={}, state="failed"),
-    Row("one still runs", False, "{'b': 'running'} have not ended", verification={"a": "failed", "b": "running"}),
-    Row("one has no state yet", False, "have not ended", verification={"a": "failed", "b": None}),
-    Row("one is not known", False, "have not ended", verification={"a": "failed", "b": "not known"}),
-    Row("one was retried", False, "have not ended", verification={"a": "up_for_retry"}),
-    Row("failed", True, "DRS reports that the switchover failed", own=_own("failed"), state="failed"),
-    Row(
+    Sent("not verified", True, "complete, and of its verification check failed"),
+    Sent("verified", False, "no task of its verification failed", verification=dict(WELL)),
+    Sent("no verification", False, "no task of its verification failed", verification={}, state="failed"),
+    Sent("one still runs", False, "{'b': 'running'} have not ended", verification={"a": "failed", "b": "running"}),
+    Sent("one has no state yet", False, "have not ended", verification={"a": "failed", "b": None}),
+    Sent("one is not known", False, "have not ended", verification={"a": "failed", "b": "not known"}),
+    Sent("one was retried", False, "have not ended", verification={"a": "up_for_retry"}),
+    Sent("failed", True, "DRS reports that the switchover failed", own=_own("failed"), state="failed"),
+    Sent(
         "failed, and marked success",
         False,
         "'failed', and a person has marked cutover.switchover success",
         own=_own("failed"),
     ),
-    Row("unknown, and marked success", False, "a person has marked", own=_own("unknown")),
-    Row("unknown, decided by a person", False, "a person", own=_own("unknown", decided_by="person"), state="failed"),
-    Row("done, decided by a person", False, "a person", own=_own(decided_by="person")),
-    Row("joined", False, "had not asked for", own=_own(mode=None, attached=True)),
-    Row(
+    Sent("unknown, and marked success", False, "a person has marked", own=_own("unknown")),
+    Sent("unknown, decided by a person", False, "a person", own=_own("unknown", decided_by="person"), state="failed"),
+    Sent("done, decided by a person", False, "a person", own=_own(decided_by="person")),
+    Sent("joined", False, "had not asked for", own=_own(mode=None, attached=True)),
+    Sent(
         "rolled back already",
         False,
         "cutover.switchover is not the last switchover of this run, that of task back (mode source, outcome done, "
         "asked for at 2026-11-23T12:05:00+00:00) is",
         last=evidence("back", minute=5, mode="source"),
     ),
-    Row("a rollback that failed", False, "not the last", last=evidence("back", "failed", 5)),
-    Row("a rollback nobody knows of", False, "not the last", last=evidence("back", "unknown", 5)),
-    Row(
+    Sent("a rollback that failed", False, "not the last", last=evidence("back", "failed", 5)),
+    Sent("a rollback nobody knows of", False, "not the last", last=evidence("back", "unknown", 5)),
+    Sent(
         "failed, rolled back, cleared, switched again",
         True,
         "of its verification check failed",
         own=_own(minute=9, earlier=[_own("failed", 1)]),
     ),
-    Row("the same, joined by another task", True, "failed", last=evidence("b", minute=None, attached=True)),
-    Row(
+    Sent("the same, joined by another task", True, "failed", last=evidence("b", minute=None, attached=True)),
+    Sent(
         "a stranger's, joined later",
         False,
         "that of task b (mode None, outcome done)",
@@ -104,7 +104,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_gate(row: Row) -> None:
+def test_the_gate(row: Sent) -> None:
     found = Situation(SWITCHOVER, row.own, row.state, row.last or row.own, row.verification)
     roll_back, reason = decide(found)
     assert (roll_back, row.says in reason) == (row.roll_back, True), reason

@@ -31,17 +31,19 @@ class FakeRun:
     def context(self, airflow: int) -> Any:
         with DAG("d", schedule=None) as dag:
             for name in self.tasks:
-                kind = DrsSwitchoverOperator if name.startswith("s") else BaseOperator
-                kind(task_id=name, **({"job_id": JOB, "mode": "target"} if name.startswith("s") else {}))
+                if name.startswith("s"):
+                    DrsSwitchoverOperator(task_id=name, job_id=JOB, mode="target")
+                else:
+                    BaseOperator(task_id=name)
         ti = _Ti2(self) if airflow == 2 else _Ti3(self)
         return {"ti": ti, "dag": dag, "dag_run": self}
 
     def get_task_instances(self) -> list[Any]:
-        return [_Row(*key, state) for key, state in self.states.items()]
+        return [_State(*key, state) for key, state in self.states.items()]
 
 
 @dataclass
-class _Row:
+class _State:
     task_id: str
     map_index: int
     state: str | None
@@ -128,7 +130,7 @@ def test_of_a_mapped_task_it_is_that_of_the_instance(airflow: int) -> None:
 
 
 @dataclass
-class Row:
+class Left:
     """What the tasks of a run have left, and the switchovers of the job among it: task, map index, mode."""
 
     name: str
@@ -139,14 +141,14 @@ class Row:
 
 
 ROWS = [
-    Row("nothing", {}, []),
-    Row("one", {("s", -1): evidence("s")}, [("s", -1, "target")]),
-    Row(
+    Left("nothing", {}, []),
+    Left("one", {("s", -1): evidence("s")}, [("s", -1, "target")]),
+    Left(
         "newest last",
         {("s", -1): evidence("s", minute=9), ("s2", -1): evidence("s2", minute=4, mode="source")},
         [("s2", -1, "source"), ("s", -1, "target")],
     ),
-    Row(
+    Left(
         "with the earlier ones of a task",
         {
             ("s", -1): evidence("s", minute=9, earlier=[{**evidence("s", "failed", 1), "task_id": None}]),
@@ -154,33 +156,35 @@ ROWS = [
         },
         [("s", -1, "target"), ("s2", -1, "source"), ("s", -1, "target")],
     ),
-    Row("of another job", {("s", -1): evidence("s", job_id=OTHER_JOB)}, []),
+    Left("of another job", {("s", -1): evidence("s", job_id=OTHER_JOB)}, []),
     *(
-        Row(f"{outcome}: nothing was changed", {("s", -1): evidence("s", outcome, None)}, [])
+        Left(f"{outcome}: nothing was changed", {("s", -1): evidence("s", outcome, None)}, [])
         for outcome in ("begun", "read", "refused")
     ),
     *(
-        Row(f"{outcome}: it may have", {("s", -1): evidence("s", outcome)}, [("s", -1, "target")])
+        Left(f"{outcome}: it may have", {("s", -1): evidence("s", outcome)}, [("s", -1, "target")])
         for outcome in ("intended", "accepted", "lost", "unknown", "failed", "something new")
     ),
-    Row(
+    Left(
         "mapped",
         {("s", n): evidence("s", minute=3 - n, map_index=n) for n in range(2)},
         [("s", 1, "target"), ("s", 0, "target")],
     ),
-    Row("renamed since", {("old", -1): evidence("old")}, [("old", -1, "target")], (("old", -1),)),
-    Row("mapped, and renamed since", {("old", 3): evidence("old", map_index=3)}, [("old", 3, "target")], (("old", 3),)),
-    Row(
+    Left("renamed since", {("old", -1): evidence("old")}, [("old", -1, "target")], (("old", -1),)),
+    Left(
+        "mapped, and renamed since", {("old", 3): evidence("old", map_index=3)}, [("old", 3, "target")], (("old", 3),)
+    ),
+    Left(
         "a name that ends as if mapped", {("old_3", -1): evidence("old_3")}, [("old_3", -1, "target")], (("old_3", -1),)
     ),
-    Row("a gate that handed it on, renamed since", {("old_gate", -1): evidence("s")}, [], (("old_gate", -1),)),
-    Row("from before 0.3", {("s", -1): {"outcome": "done", "job_id": JOB, "mode": "source"}}, [("s", -1, "source")]),
+    Left("a gate that handed it on, renamed since", {("old_gate", -1): evidence("s")}, [], (("old_gate", -1),)),
+    Left("from before 0.3", {("s", -1): {"outcome": "done", "job_id": JOB, "mode": "source"}}, [("s", -1, "source")]),
 ]
 
 
 @both
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_switchovers_of_a_run(row: Row, airflow: int) -> None:
+def test_the_switchovers_of_a_run(row: Left, airflow: int) -> None:
     states: dict[Key, str | None] = dict.fromkeys([*row.left, *row.removed, ("gate", -1)], "success")
     fake = FakeRun(states, {(*key, "switchover"): left for key, left in row.left.items()}, row.tasks)
     found = switchovers_of_run(fake.context(airflow), JOB)
@@ -205,7 +209,7 @@ def test_who_switches() -> None:
     class Derived(DrsSwitchoverOperator):
         pass
 
-    options = {"job_id": JOB, "mode": "target"}
+    options: dict[str, Any] = {"job_id": JOB, "mode": "target"}
     with DAG("d", schedule=None):
         assert switches(DrsSwitchoverOperator(task_id="a", **options))
         assert switches(Derived(task_id="b", **options))
@@ -239,7 +243,7 @@ def test_a_real_run(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
             seen["none"] = (states_of(context, "no such task"), evidence_of(context, "no such task"))
 
     def build() -> None:
-        options = {"mode": "target"}
+        options: dict[str, Any] = {"mode": "target"}
         tasks: list[Any] = [
             ScriptedSwitchover(task_id=t, job_id=JOB, **options) for t in ("single", "other", "renamed")
         ]

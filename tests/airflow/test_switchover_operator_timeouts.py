@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +16,8 @@ from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.waits import Ended, in_mode, run_task
 from tests.clock import FakeClock
-from tests.constants import COMPLETE, FAILED, JOB, START, SWITCH
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START, SWITCH
+from tests.waiting import PATIENCE
 
 
 def _switch(way: str, clock: FakeClock | None = None, **kwargs: Any) -> Ended:
@@ -22,12 +27,23 @@ def _switch(way: str, clock: FakeClock | None = None, **kwargs: Any) -> Ended:
     )
 
 
+def _ring_once_start_is_seen(drs: Simulator, then: Callable[[], None] = lambda: None) -> None:
+    """Ring the alarm clock that Airflow has set for the task, as if its hour were over."""
+
+    def ring() -> None:
+        drs.wait_for(GET_STATUS, 3, timeout=PATIENCE)  # what the second has shown is written down by then
+        os.kill(os.getpid(), signal.SIGALRM)
+        then()
+
+    threading.Thread(target=ring, daemon=True).start()
+
+
 def test_it_ends_a_worker_and_leaves_the_evidence(drs: Simulator, airflow_db: None) -> None:
-    """By the real alarm clock of Airflow."""
     from airflow.sdk.exceptions import AirflowTaskTimeout
 
     drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START]))
-    ended = _switch("poke", poll_interval=0.2, execution_timeout=timedelta(seconds=4))
+    _ring_once_start_is_seen(drs)
+    ended = _switch("poke", poll_interval=0.2, execution_timeout=timedelta(hours=1))
     assert (ended.state, type(ended.error)) == ("failed", AirflowTaskTimeout)
     for evidence in (ended.evidence, ended.xcom):
         assert (evidence["outcome"], evidence["started"]) == ("accepted", True)
@@ -37,9 +53,11 @@ def test_it_ends_a_worker_and_leaves_the_evidence(drs: Simulator, airflow_db: No
 
 @pytest.mark.parametrize(("final", "state"), [(COMPLETE, "success"), (FAILED, "failed")])
 def test_a_retry_resumes(final: str, state: str, drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[*[START] * 25, final]))
+    script: list[str | None] = [START]
+    drs.add_job(Job(JOB, status_script=[None], status_after_switch=script))
+    _ring_once_start_is_seen(drs, lambda: script.append(final))
     ended = _switch(
-        "poke", poll_interval=0.2, execution_timeout=timedelta(seconds=4), retries=1, retry_delay=timedelta(0)
+        "poke", poll_interval=0.2, execution_timeout=timedelta(hours=1), retries=1, retry_delay=timedelta(0)
     )
     assert (ended.state, ended.tries) == (state, 2), ended.error
     assert len(drs.calls(SWITCH)) == 1

@@ -42,7 +42,7 @@ def _switch(way: str, clock: FakeClock, faults: ApiFaults | None = None, **kwarg
 
 
 def _job(final: str = COMPLETE) -> Job:
-    return Job(JOB, status_script=[None], status_after_switch=[START] * 20 + [final], error_msg="in use")
+    return Job(JOB, status_script=[None], status_after_switch=[*[START] * 20, final], error_msg="in use")
 
 
 @pytest.mark.parametrize("final", [COMPLETE, FAILED])

@@ -12,7 +12,7 @@ from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.settings import Settings
 from airflow_provider_drs.simulator import Job, Simulator
 
-from .helpers import JOB_ID, Client, Connect, OnALoop
+from .helpers import JOB, Client, Connect, OnALoop
 
 _ENVIRONMENT = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NETRC")
 
@@ -27,7 +27,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(jobs=[Job(JOB_ID, status_script=["SWITCH_VIP_START"])]) as running:
+    with Simulator(jobs=[Job(JOB, status_script=["SWITCH_VIP_START"])]) as running:
         yield running
 
 

@@ -24,12 +24,12 @@ from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 from airflow_provider_drs.simulator import Simulator
+from tests.constants import JOB
 
-JOB_ID = "260e27fd-4976-44dc-9948-e1265e4jb201"
 STATUS = "get-switch-vip-status"
 
-ASK = get_switchover_status(JOB_ID)
-STARTED = SwitchoverReply(JOB_ID, "SWITCH_VIP_START")
+ASK = get_switchover_status(JOB)
+STARTED = SwitchoverReply(JOB, "SWITCH_VIP_START")
 
 R = TypeVar("R")
 

@@ -31,7 +31,7 @@ from airflow_provider_drs.simulator import Fault, Simulator
 
 from .helpers import (
     ASK,
-    JOB_ID,
+    JOB,
     STARTED,
     STATUS,
     Clock,
@@ -117,7 +117,7 @@ def test_a_call_gives_the_reply(simulator: Simulator, connect: Connect) -> None:
     assert client.call(ASK) == STARTED
     assert client.call(list_one_job()) == 1
     sent = simulator.calls(STATUS)[0]
-    assert sent.path == f"/v3/{simulator.project_id}/jobs/{JOB_ID}/get-switch-vip-status"
+    assert sent.path == f"/v3/{simulator.project_id}/jobs/{JOB}/get-switch-vip-status"
     assert sent.headers["x-language"] == "zh-cn"
 
 
@@ -132,7 +132,7 @@ def test_faults_of_drs(simulator: Simulator, connect: Connect, fault: Fault, kin
     error = refused(connect, settings_of(simulator))
     assert type(error) is kind
     assert text in str(error)
-    assert str(error).startswith(f"Connection 'drs_test', job '{JOB_ID}': DRS ")
+    assert str(error).startswith(f"Connection 'drs_test', job '{JOB}': DRS ")
     assert error.retry_after == (7 if fault.name == "too_many" else None)
     assert len(simulator.calls("tokens")) == 1
 

@@ -23,7 +23,7 @@ from airflow_provider_drs.simulator import Fault, Simulator
 
 from .helpers import (
     ASK,
-    JOB_ID,
+    JOB,
     STARTED,
     STATUS,
     Connect,
@@ -127,11 +127,11 @@ def test_a_post_whose_answer_was_lost_is_not_sent_again(simulator: Simulator, co
 
 
 @pytest.mark.parametrize(
-    ("call", "requests"), [(batch_status([JOB_ID]), 3), (start_jobs([JOB_ID]), 2)], ids=["reads", "changes"]
+    ("call", "requests"), [(batch_status([JOB]), 3), (start_jobs([JOB]), 2)], ids=["reads", "changes"]
 )
 def test_only_a_post_that_reads_goes_out_again_when_a_kept_connection_ends(call: Call[Any], requests: int) -> None:
     """A server may close a kept connection at the very moment at which it is used again."""
-    body = json.dumps({"count": 1, "results": [{"id": JOB_ID, "status": "success"}]}).encode()
+    body = json.dumps({"count": 1, "results": [{"id": JOB, "status": "success"}]}).encode()
     response = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     seen = []
 

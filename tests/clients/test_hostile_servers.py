@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
 from airflow_provider_drs.simulator import Simulator
 
-from .helpers import ASK, JOB_ID, STARTED, Connect, Server, serving, settings_of, with_own_token
+from .helpers import ASK, JOB, STARTED, Connect, Server, serving, settings_of, with_own_token
 
 TIMEOUT = 0.3
 MEMORY = 32 * 1024 * 1024
@@ -135,7 +135,7 @@ def test_what_unfolds(connect: Connect, simulator: Simulator, iam: bool, kind: s
 
 # What is odd but right
 
-REPLY = json.dumps({"id": JOB_ID, "status": "SWITCH_VIP_START"}).encode()
+REPLY = json.dumps({"id": JOB, "status": "SWITCH_VIP_START"}).encode()
 
 
 def whole(body: bytes, *headers: bytes) -> bytes:

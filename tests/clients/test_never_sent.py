@@ -24,9 +24,9 @@ from airflow_provider_drs.protocol.errors import (
 from airflow_provider_drs.protocol.switchover.calls import switch_vip
 from airflow_provider_drs.simulator import Fault, Simulator
 
-from .helpers import ASK, JOB_ID, Connect, Server, serving, settings_of, with_own_token
+from .helpers import ASK, JOB, Connect, Server, serving, settings_of, with_own_token
 
-SWITCH = switch_vip(JOB_ID, "target")
+SWITCH = switch_vip(JOB, "target")
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 

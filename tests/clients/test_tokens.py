@@ -22,6 +22,7 @@ from airflow_provider_drs.protocol.errors import (
 from airflow_provider_drs.protocol.http.request import Token
 from airflow_provider_drs.simulator import Fault, Simulator
 from airflow_provider_drs.simulator.journal import token_id
+from tests.clock import FakeClock
 
 from .helpers import (
     ASK,
@@ -129,7 +130,7 @@ def test_the_process_keeps_one_source_for_each_connection(simulator: Simulator) 
 
 
 def test_a_token_is_renewed_before_it_expires(simulator: Simulator) -> None:
-    clock, simulator.token_lifetime = Clock(), 3600
+    clock, simulator.token_lifetime = FakeClock(time.time()), 3600
     tokens = TokenSource(settings_of(simulator), now=clock)
     first = tokens.get()
     clock.now += 3600 - 125
@@ -144,7 +145,7 @@ def test_a_token_is_renewed_before_it_expires(simulator: Simulator) -> None:
 
 
 def test_threads_that_find_the_token_too_old_at_once_renew_it_once(simulator: Simulator) -> None:
-    clock, simulator.token_lifetime = Clock(), 3600
+    clock, simulator.token_lifetime = FakeClock(time.time()), 3600
     tokens = TokenSource(settings_of(simulator), now=clock)
     tokens.get()
     clock.now += 3500

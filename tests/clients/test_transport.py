@@ -21,7 +21,7 @@ from airflow_provider_drs.simulator import Simulator
 
 from .helpers import (
     ASK,
-    JOB_ID,
+    JOB,
     STARTED,
     Connect,
     refused,
@@ -118,7 +118,7 @@ def test_authorities_of_the_environment_that_cannot_be_used_are_named(
     error = refused(connect, settings_of(simulator, verify=True) if iam else with_own_token(simulator, verify=True))
     assert type(error) is DrsConfigError
     assert error.never_sent
-    begin = f"Connection 'drs_test', job '{JOB_ID}': {variable} names a CA file that cannot be used"
+    begin = f"Connection 'drs_test', job '{JOB}': {variable} names a CA file that cannot be used"
     assert str(error).startswith(begin)
 
 

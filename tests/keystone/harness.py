@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import IO, Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 600.0
+STOP_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class KeystoneServer:
         """Start the process and return once it accepts connections.
 
         :raises FileNotFoundError: Keystone's environment is missing
-        :raises RuntimeError: it ended, or said nothing within a minute; the message ends with its log
+        :raises RuntimeError: it ended, or said nothing in time; the message ends with its log
         """
         interpreter = keystone_python()
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -14,13 +14,13 @@ from airflow_provider_drs.protocol.jobs.calls import list_one_job
 from airflow_provider_drs.protocol.settings import Settings, read_settings
 from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.journal import token_id
-from tests.clients.helpers import ASK, JOB_ID, STARTED, STATUS, Connect
+from tests.clients.helpers import ASK, JOB, STARTED, STATUS, Connect
 
 from .harness import KeystoneServer, Project, User
 
 
 def drs_that_asks(keystone: KeystoneServer) -> Simulator:
-    return Simulator(iam=keystone.auth_url, jobs=[Job(JOB_ID, status_script=["SWITCH_VIP_START"])])
+    return Simulator(iam=keystone.auth_url, jobs=[Job(JOB, status_script=["SWITCH_VIP_START"])])
 
 
 @pytest.fixture

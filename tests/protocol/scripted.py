@@ -52,3 +52,6 @@ class ScriptedRuntime:
 
     def save(self, record: Record) -> None:
         self.saved = record.to_dict()
+
+    def try_save(self, record: Record) -> None:
+        self.save(record)

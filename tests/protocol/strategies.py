@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_drs.protocol.errors import DrsError
 from airflow_provider_drs.protocol.http.response import HttpResponse
+from tests.constants import JOB
 
 T = TypeVar("T")
 
@@ -26,7 +27,6 @@ json_values = st.recursive(
     max_leaves=8,
 )
 
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 CODES = ["DRS.M00002", "DRS.M00004", "DRS.M00100", "DRS.M00103", "DRS.M00304", "DRS.M01503", "DRS.M05003", "401"]
 STATUSES = ["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED", "success", "failed", ""]
 _INTERESTING: dict[str, list[Any]] = {

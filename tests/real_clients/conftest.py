@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
+from tests.constants import JOB
+from tests.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RUNNING = "260e27fd-4976-44dc-9948-e1265e4jb201"
+RUNNING = JOB
 WAITING, FAILING, ENDED, NOBODY = "waiting", "failing", "ended", "nobody"
 RESULTS = {"shop.orders": "CONSISTENT", "shop.items": "INCONSISTENT", "shop.log": "CAN_NOT_COMPARE"}
 JOBS = [
@@ -40,7 +42,7 @@ def run_script(name: str, given: dict[str, Any]) -> dict[str, Any]:
         input=json.dumps(given),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env={"PATH": os.defpath, "NO_PROXY": "127.0.0.1"},
     )
@@ -87,7 +89,7 @@ def openstack(cloud: Simulator, login: dict[str, str], tmp_path_factory: pytest.
             [clients_bin() / "openstack", *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             env={**environment, **changes},
         )

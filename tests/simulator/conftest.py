@@ -7,18 +7,8 @@ import pytest
 import requests
 
 from airflow_provider_drs.simulator import Job, Simulator
-
-JOB_ID = "260e27fd-4976-44dc-9948-e1265e4jb201"
-
-
-class Clock:
-    """A clock that stands still until a test moves it; simulators that share it agree about the time."""
-
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import FakeClock
+from tests.constants import JOB
 
 
 class Api:
@@ -44,10 +34,10 @@ class Api:
         self.token = response.headers.get("X-Subject-Token")
         return response
 
-    def status(self, job_id: str = JOB_ID, **kwargs: Any) -> requests.Response:
+    def status(self, job_id: str = JOB, **kwargs: Any) -> requests.Response:
         return self.request("GET", f"{self.jobs}/{job_id}/get-switch-vip-status", **kwargs)
 
-    def switch(self, job_id: str = JOB_ID, mode: object = "source") -> requests.Response:
+    def switch(self, job_id: str = JOB, mode: object = "source") -> requests.Response:
         return self.request("POST", f"{self.jobs}/{job_id}/switch-vip", json={"mode": mode})
 
     def list(self, **body: object) -> requests.Response:
@@ -58,11 +48,11 @@ class Api:
         method = "DELETE" if name == "batch-jobs" else "POST"
         return self.request(method, f"{self.jobs}/{name}", json=body, **kwargs)
 
-    def task_status(self, job_id: str = JOB_ID) -> str | None:
+    def task_status(self, job_id: str = JOB) -> str | None:
         """What batch-status shows as a job's status."""
         return self.call("batch-status", {"jobs": [job_id]}).json()["results"][0]["status"]
 
-    def lag(self, job_id: str = JOB_ID) -> str | None:
+    def lag(self, job_id: str = JOB) -> str | None:
         """What batch-progress shows as a job's lag."""
         return self.call("batch-progress", {"jobs": [job_id]}).json()["results"][0]["incre_trans_delay"]
 
@@ -83,13 +73,13 @@ def token_request(simulator: Simulator, scope: object = None, **user: object) ->
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def simulator(clock: Clock) -> Iterator[Simulator]:
-    with Simulator(jobs=[Job(JOB_ID)], clock=clock) as running:
+def simulator(clock: FakeClock) -> Iterator[Simulator]:
+    with Simulator(jobs=[Job(JOB)], clock=clock) as running:
         yield running
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
+from tests.clock import FakeClock
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api, Clock
+from .conftest import Api
 
 RESULTS = {
     "shop.orders": "CONSISTENT",
@@ -28,15 +30,15 @@ def create(api: Api, kind: str, **info: object) -> Any:
     else:
         data = {"conflict_policy": "cancel", "compare_type": kind, "compare_object_infos": EVERYTHING, **info}
         body = {"data_level_compare_info": data}
-    response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
+    response = api.call("create-compare-task", {"job_id": JOB, **body})
     assert response.status_code == 200, response.text
-    assert response.json()["job_id"] == JOB_ID
+    assert response.json()["job_id"] == JOB
     level = "object" if kind == "objects" else "data"
     return response.json()[f"{level}_level_compare_create_result"]
 
 
 def result(api: Api, kind: str | None = None, task_id: str = "", page: int = 1, per_page: int = 10) -> Any:
-    body = {"job_id": JOB_ID, "current_page": page, "per_page": per_page}
+    body = {"job_id": JOB, "current_page": page, "per_page": per_page}
     response = api.call("query-compare-result", {**body, **({ASKED[kind]: task_id} if kind else {})})
     assert response.status_code == 200
     return response.json()
@@ -60,9 +62,9 @@ def tables(response: Any, what: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("kind", "what"), [("lines", "line"), ("contents", "content")])
 def test_a_comparison_of_data_runs_and_names_the_tables(
-    simulator: Simulator, api: Api, clock: Clock, kind: str, what: str
+    simulator: Simulator, api: Api, clock: FakeClock, kind: str, what: str
 ) -> None:
-    simulator.add_job(Job(JOB_ID, compare_seconds=5, compare_results=RESULTS))
+    simulator.add_job(Job(JOB, compare_seconds=5, compare_results=RESULTS))
     task_id = create(api, kind)["compare_task_id"]
     running = result(api, kind, task_id)
     assert set(tables(running, what).values()) == {"COMPARING"}
@@ -77,8 +79,8 @@ def test_a_comparison_of_data_runs_and_names_the_tables(
     assert listed(api) == [(kind, "SUCCESSFUL")]
 
 
-def test_contents_tell_apart_what_cannot_be_compared(simulator: Simulator, api: Api, clock: Clock) -> None:
-    simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_results=RESULTS))
+def test_contents_tell_apart_what_cannot_be_compared(simulator: Simulator, api: Api, clock: FakeClock) -> None:
+    simulator.add_job(Job(JOB, compare_seconds=0, compare_results=RESULTS))
     response = result(api, "contents", create(api, "contents")["compare_task_id"])
     shop = response["content_compare_results"]["content_compare_details"][0]
     assert [table["source_table_name"] for table in shop["content_uncompare_detail"]] == ["log"]
@@ -98,8 +100,8 @@ def test_contents_tell_apart_what_cannot_be_compared(simulator: Simulator, api: 
     assert (difference["source_db_name"], difference["source_table_name"]) == ("shop", "items")
 
 
-def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api: Api, clock: Clock) -> None:
-    simulator.add_job(Job(JOB_ID, compare_results={"shop.orders": "CONSISTENT", "shop.items": "INCONSISTENT"}))
+def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api: Api, clock: FakeClock) -> None:
+    simulator.add_job(Job(JOB, compare_results={"shop.orders": "CONSISTENT", "shop.items": "INCONSISTENT"}))
     task_id = create(api, "objects")["compare_task_id"]
     assert result(api, "objects", task_id)["object_level_compare_results"]["object_compare_overview"] == [
         {
@@ -120,7 +122,7 @@ def test_a_comparison_of_objects_counts_and_names_them(simulator: Simulator, api
 
 def test_objects_and_data_can_be_asked_for_at_once(api: Api) -> None:
     info = {"conflict_policy": "keep", "compare_type": "lines", "compare_object_infos": EVERYTHING}
-    body = {"job_id": JOB_ID, "object_level_compare_type": "objects", "data_level_compare_info": info}
+    body = {"job_id": JOB, "object_level_compare_type": "objects", "data_level_compare_info": info}
     response = api.call("create-compare-task", body).json()
     ids = {response[f"{level}_level_compare_create_result"]["compare_task_id"] for level in ("object", "data")}
     assert len(ids) == 2
@@ -129,14 +131,14 @@ def test_objects_and_data_can_be_asked_for_at_once(api: Api) -> None:
 
 @pytest.mark.parametrize("final", ["FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"])
 def test_a_comparison_can_end_without_a_result(simulator: Simulator, api: Api, final: str) -> None:
-    simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_final=final))
+    simulator.add_job(Job(JOB, compare_seconds=0, compare_final=final))
     response = result(api, "lines", create(api, "lines")["compare_task_id"])
     assert listed(api) == [("lines", final)]
     assert tables(response, "line") == {"demo.orders": "FAILED_TO_COMPARE"}
 
 
-def test_a_comparison_can_begin_later_and_of_some_tables_only(simulator: Simulator, api: Api, clock: Clock) -> None:
-    simulator.add_job(Job(JOB_ID, compare_results=RESULTS))
+def test_a_comparison_can_begin_later_and_of_some_tables_only(simulator: Simulator, api: Api, clock: FakeClock) -> None:
+    simulator.add_job(Job(JOB, compare_results=RESULTS))
     some = [{"db_name": "shop", "table_name": ["orders", "items"]}, {"db_name": "crm"}]
     begins = str(int(clock.now + 10) * 1000)
     task_id = create(api, "lines", start_time=begins, compare_object_infos=some)["compare_task_id"]
@@ -159,7 +161,7 @@ def test_a_running_comparison_is_cancelled_or_kept(api: Api) -> None:
 
 
 def test_results_come_in_pages(simulator: Simulator, api: Api) -> None:
-    simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_results=RESULTS))
+    simulator.add_job(Job(JOB, compare_seconds=0, compare_results=RESULTS))
     task_id = create(api, "lines")["compare_task_id"]
     pages = [result(api, "lines", task_id, page, per_page=1) for page in (1, 2, 3)]
     assert [{name.partition(".")[0] for name in tables(page, "line")} for page in pages] == [{"shop"}, {"crm"}, set()]
@@ -167,12 +169,12 @@ def test_results_come_in_pages(simulator: Simulator, api: Api) -> None:
 
 
 def test_a_comparison_can_be_refused_as_a_whole(simulator: Simulator, api: Api) -> None:
-    simulator.add_job(Job(JOB_ID, compare_refused="DRS.M00304"))
-    body = {"job_id": JOB_ID, "object_level_compare_type": "objects"}
+    simulator.add_job(Job(JOB, compare_refused="DRS.M00304"))
+    body = {"job_id": JOB, "object_level_compare_type": "objects"}
     response = api.call("create-compare-task", body)
     assert (response.status_code, response.json()["error_code"]) == (400, "DRS.M00304")
     text = "Not supported for this kind of task."
-    simulator.add_job(Job(JOB_ID, compare_refused="DRS.M09999", compare_refused_msg=text))
+    simulator.add_job(Job(JOB, compare_refused="DRS.M09999", compare_refused_msg=text))
     response = api.call("create-compare-task", body)
     assert (response.status_code, response.json()) == (400, {"error_code": "DRS.M09999", "error_msg": text})
     assert listed(api) == []
@@ -180,7 +182,7 @@ def test_a_comparison_can_be_refused_as_a_whole(simulator: Simulator, api: Api) 
 
 @pytest.mark.parametrize("kind", ["objects", "lines", "contents"])
 def test_a_comparison_can_be_refused_inside_a_2xx(simulator: Simulator, api: Api, kind: str) -> None:
-    simulator.add_job(Job(JOB_ID, compare_refused="DRS.M00304", compare_refused_inside=True))
+    simulator.add_job(Job(JOB, compare_refused="DRS.M00304", compare_refused_inside=True))
     refused = create(api, kind)
     assert refused.keys() == {"error_code", "error_msg"}
     assert refused["error_code"] == "DRS.M00304"
@@ -210,28 +212,28 @@ DATA = {"conflict_policy": "cancel", "compare_type": "lines"}
     ],
 )
 def test_a_bad_request_for_a_comparison_is_refused(api: Api, body: dict[str, object], code: str) -> None:
-    response = api.call("create-compare-task", {"job_id": JOB_ID, **body})
+    response = api.call("create-compare-task", {"job_id": JOB, **body})
     assert (response.status_code, response.json()["error_code"]) == (400, code)
     assert listed(api) == []
 
 
 def test_a_quick_comparison_is_of_all_tables(simulator: Simulator, api: Api) -> None:
-    simulator.add_job(Job(JOB_ID, compare_seconds=0, compare_results=RESULTS))
+    simulator.add_job(Job(JOB, compare_seconds=0, compare_results=RESULTS))
     task_id = create(api, "lines", compare_mode="quick_comparison", compare_object_infos=None)["compare_task_id"]
     assert tables(result(api, "lines", task_id), "line") == RESULTS
 
 
 def test_a_request_for_no_comparison_creates_none(api: Api) -> None:
-    response = api.call("create-compare-task", {"job_id": JOB_ID})
-    assert (response.status_code, response.json()) == (200, {"job_id": JOB_ID})
+    response = api.call("create-compare-task", {"job_id": JOB})
+    assert (response.status_code, response.json()) == (200, {"job_id": JOB})
     assert listed(api) == []
 
 
 def test_a_bad_query_is_refused(api: Api) -> None:
     page = {"current_page": 1, "per_page": 10}
     for body, status in (
-        ({"job_id": JOB_ID}, 400),
-        ({"job_id": JOB_ID, **page, "per_page": 0}, 400),
+        ({"job_id": JOB}, 400),
+        ({"job_id": JOB, **page, "per_page": 0}, 400),
         ({"job_id": "nobody", **page}, 400),
     ):
         assert api.call("query-compare-result", body).status_code == status

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api
+from .conftest import Api
 
 JOBS = [
-    Job(JOB_ID),
+    Job(JOB),
     Job("paused", status="PAUSING"),
     Job("failed", status="START_JOB_FAILED", task_error_code="E1", task_error_msg="no"),
 ]
@@ -28,8 +29,8 @@ def serving(*contradictions: str) -> Iterator[Api]:
 def test_success_can_be_200_where_202_is_documented_and_the_reverse() -> None:
     with serving("success_code") as api:
         assert api.switch().status_code == 200
-        assert api.call("batch-status", {"jobs": [JOB_ID]}).status_code == 202
-        assert api.call("batch-progress", {"jobs": [JOB_ID]}).status_code == 200
+        assert api.call("batch-status", {"jobs": [JOB]}).status_code == 202
+        assert api.call("batch-progress", {"jobs": [JOB]}).status_code == 200
         assert api.switch("nobody").status_code == 400
 
 
@@ -61,13 +62,13 @@ def test_a_batch_of_which_every_job_is_refused_can_be_400() -> None:
     with serving("refused_batch") as api:
         for call, items in (
             ("batch-status", ["nobody", "nothing"]),
-            ("batch-retry-task", [{"job_id": "nobody"}, {"job_id": JOB_ID}]),
+            ("batch-retry-task", [{"job_id": "nobody"}, {"job_id": JOB}]),
         ):
             response = api.call(call, {"jobs": items})
             assert response.status_code == 400
             assert response.json()["results"][0]["error_code"] == "DRS.M05003"
         # One that is not refused, or a job that has failed, is no refusal of the batch.
-        assert api.call("batch-status", {"jobs": ["nobody", JOB_ID]}).status_code == 200
+        assert api.call("batch-status", {"jobs": ["nobody", JOB]}).status_code == 200
         assert api.call("batch-status", {"jobs": ["failed"]}).status_code == 200
 
 

@@ -6,8 +6,9 @@ import pytest
 import requests
 
 from airflow_provider_drs.simulator import Job, Simulator
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api
+from .conftest import Api
 
 
 def test_jobs_are_added_and_shown(simulator: Simulator, api: Api) -> None:
@@ -17,7 +18,7 @@ def test_jobs_are_added_and_shown(simulator: Simulator, api: Api) -> None:
     assert api.request("POST", "/_sim/jobs", json=[{"job_id": "b"}, {"job_id": "c"}]).status_code == 201
     api.switch("b", "target")
     jobs = {job["job_id"]: job for job in api.request("GET", "/_sim/jobs").json()["jobs"]}
-    assert set(jobs) == {JOB_ID, "new", "b", "c"}
+    assert set(jobs) == {JOB, "new", "b", "c"}
     assert jobs["b"].pop("switched") == ["target"]
     assert jobs["b"].pop("controlled") == []
     assert Job.from_dict(jobs["b"]) == Job("b")

@@ -12,8 +12,9 @@ import requests
 
 from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.serving.certificates import is_loopback, is_wildcard
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api
+from .conftest import Api
 
 
 def test_it_serves_https_on_loopback_by_default(simulator: Simulator) -> None:
@@ -124,7 +125,7 @@ class TestOutsideIam:
 
     @pytest.fixture
     def inside(self, outside: Simulator) -> Iterator[Api]:
-        jobs = [Job(JOB_ID, status_script=["SWITCH_VIP_START"])]
+        jobs = [Job(JOB, status_script=["SWITCH_VIP_START"])]
         with Simulator(iam=outside.auth_url, iam_verify=outside.ca_file, jobs=jobs) as running:
             api = Api(running)
             with Api(outside).session as session:
@@ -142,7 +143,7 @@ class TestOutsideIam:
         assert asked[0].token_id == inside.simulator.journal[0].token_id
 
     def test_the_projects_must_be_the_same(self, inside: Api) -> None:
-        other = inside.request("GET", f"/v3/other/jobs/{JOB_ID}/get-switch-vip-status")
+        other = inside.request("GET", f"/v3/other/jobs/{JOB}/get-switch-vip-status")
         assert other.json()["error_code"] == "DRS.M00261"
 
     def test_it_issues_no_tokens_of_its_own(self, outside: Simulator, inside: Api) -> None:

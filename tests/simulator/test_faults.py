@@ -10,8 +10,9 @@ import requests
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.simulator.faults import FAULT_NAMES
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api
+from .conftest import Api
 
 STATUS = "get-switch-vip-status"
 SCRIPT = ["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]
@@ -19,7 +20,7 @@ SCRIPT = ["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]
 
 @pytest.fixture(autouse=True)
 def scripted(simulator: Simulator) -> None:
-    simulator.add_job(Job(JOB_ID, status_script=list(SCRIPT)))
+    simulator.add_job(Job(JOB, status_script=list(SCRIPT)))
 
 
 @pytest.mark.parametrize(
@@ -58,21 +59,19 @@ def test_busy_refuses_every_job_that_a_call_names_and_does_nothing(simulator: Si
     simulator.fault("*", Fault.busy(), times=None)
     text = "Another operation is being performed on the migration task or the migration task is abnormal."
     outcome = {"status": "failed", "error_code": "DRS.M01504", "error_msg": text}
-    assert api.switch().json() == {"id": JOB_ID, **outcome}
-    both = {"count": 2, "results": [{"id": JOB_ID, **outcome}, {"id": "b", **outcome}]}
-    assert api.call("batch-status", {"jobs": [JOB_ID, "b"]}).json() == both
-    paused = api.call(
-        "batch-pause-task", {"jobs": [{"job_id": job_id, "pause_mode": "all"} for job_id in (JOB_ID, "b")]}
-    )
+    assert api.switch().json() == {"id": JOB, **outcome}
+    both = {"count": 2, "results": [{"id": JOB, **outcome}, {"id": "b", **outcome}]}
+    assert api.call("batch-status", {"jobs": [JOB, "b"]}).json() == both
+    paused = api.call("batch-pause-task", {"jobs": [{"job_id": job_id, "pause_mode": "all"} for job_id in (JOB, "b")]})
     assert (paused.status_code, paused.json()) == (202, both)
-    refused = api.call("create-compare-task", {"job_id": JOB_ID, "object_level_compare_type": "objects"})
+    refused = api.call("create-compare-task", {"job_id": JOB, "object_level_compare_type": "objects"})
     assert (refused.status_code, refused.json()["error_code"]) == (202, "DRS.M01504")
-    [progress] = api.call("batch-progress", {"jobs": [JOB_ID]}).json()["results"]
-    assert progress == {"job_id": JOB_ID, **outcome}
+    [progress] = api.call("batch-progress", {"jobs": [JOB]}).json()["results"]
+    assert progress == {"job_id": JOB, **outcome}
     assert api.call("batch-status", {}).json()["error_code"] == "DRS.M01504"
     assert api.call("batch-status", {"jobs": []}).status_code == 400
     simulator.clear_faults()
-    assert (simulator.switched(JOB_ID), simulator.controlled(JOB_ID)) == ([], [])
+    assert (simulator.switched(JOB), simulator.controlled(JOB)) == ([], [])
 
 
 def test_slow_gives_the_normal_answer_later(simulator: Simulator, api: Api) -> None:
@@ -114,7 +113,7 @@ async def read_status(api: Api) -> bytes:
     tls = ssl.create_default_context(cafile=simulator.ca_file) if simulator.tls else None
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port, ssl=tls)
     try:
-        path = f"{api.jobs}/{JOB_ID}/get-switch-vip-status"
+        path = f"{api.jobs}/{JOB}/get-switch-vip-status"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {api.token}\r\n\r\n".encode())
         return await reader.read()
     finally:
@@ -124,7 +123,7 @@ async def read_status(api: Api) -> bytes:
 @pytest.mark.parametrize("tls", [True, False])
 @pytest.mark.parametrize(("fault", "next_item"), [(Fault.reset(), 0), (Fault.lost(), 1)])
 def test_reset_comes_before_any_byte_and_lost_after_the_effect(tls: bool, fault: Fault, next_item: int) -> None:
-    with Simulator(tls=tls, jobs=[Job(JOB_ID, status_script=list(SCRIPT))]) as simulator:
+    with Simulator(tls=tls, jobs=[Job(JOB, status_script=list(SCRIPT))]) as simulator:
         api = Api(simulator)
         api.log_in()
         simulator.fault(STATUS, fault)
@@ -141,13 +140,13 @@ def test_a_lost_switchover_has_begun_and_a_reset_one_has_not(simulator: Simulato
     for accepted in ([], ["target"]):
         with pytest.raises(requests.ConnectionError):
             api.switch(mode="target")
-        assert simulator.switched(JOB_ID) == accepted
+        assert simulator.switched(JOB) == accepted
     assert [(entry.status, entry.answered) for entry in simulator.calls("switch-vip")] == [(None, True)] * 2
 
 
 @pytest.mark.parametrize("tls", [True, False])
 def test_cut_sends_the_headers_and_half_the_body(tls: bool) -> None:
-    with Simulator(tls=tls, jobs=[Job(JOB_ID)]) as simulator:
+    with Simulator(tls=tls, jobs=[Job(JOB)]) as simulator:
         api = Api(simulator)
         api.log_in()
         whole = api.status().content

@@ -11,11 +11,12 @@ from keystoneauth1.identity import v3
 
 from airflow_provider_drs.simulator import Simulator
 from airflow_provider_drs.simulator.iam.account import totp
+from tests.clock import FakeClock
 
-from .conftest import Api, Clock, token_request
+from .conftest import Api, token_request
 
 
-def test_a_token_request_is_answered_as_keystone_does(simulator: Simulator, api: Api, clock: Clock) -> None:
+def test_a_token_request_is_answered_as_keystone_does(simulator: Simulator, api: Api, clock: FakeClock) -> None:
     response = api.log_in()
     token = response.json()["token"]
     assert response.status_code == 201
@@ -83,7 +84,7 @@ def test_a_token_without_a_project_opens_no_job(simulator: Simulator, api: Api) 
     assert api.status().json()["error_code"] == "DRS.M00261"
 
 
-def test_validation_tells_a_bad_caller_from_a_bad_subject(api: Api, clock: Clock) -> None:
+def test_validation_tells_a_bad_caller_from_a_bad_subject(api: Api, clock: FakeClock) -> None:
     def validate(subject: str | None) -> int:
         return api.request("GET", "/v3/auth/tokens", headers={"X-Subject-Token": subject}).status_code
 
@@ -128,7 +129,7 @@ def test_a_wrong_method_at_iam_is_405(api: Api) -> None:
         assert (response.status_code, response.headers["Allow"]) == (405, allowed)
 
 
-def test_keystoneauth_logs_in_with_every_method(clock: Clock) -> None:
+def test_keystoneauth_logs_in_with_every_method(clock: FakeClock) -> None:
     with Simulator(totp_secret=SECRET, clock=clock) as simulator:
         user = {"username": simulator.user, "user_domain_name": simulator.domain}
         methods = [
@@ -167,7 +168,7 @@ def by_token(token: str | None, scope: object = None) -> dict[str, object]:
 
 
 def test_a_token_can_be_exchanged_for_another_scope_and_no_longer_life(
-    simulator: Simulator, api: Api, clock: Clock
+    simulator: Simulator, api: Api, clock: FakeClock
 ) -> None:
     unscoped = api.log_in(token_request(simulator, {"unscoped": {}}))
     assert "project" not in unscoped.json()["token"]
@@ -194,7 +195,7 @@ def test_passcodes_are_those_of_rfc_6238(at: float, passcode: str) -> None:
     assert totp(secret, at) == passcode
 
 
-def test_a_passcode_goes_with_the_password_or_with_a_receipt_for_it(clock: Clock) -> None:
+def test_a_passcode_goes_with_the_password_or_with_a_receipt_for_it(clock: FakeClock) -> None:
     with Simulator(totp_secret=SECRET, clock=clock) as simulator, Api(simulator).session:
         api = Api(simulator)
 

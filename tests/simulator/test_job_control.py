@@ -6,14 +6,16 @@ import pytest
 import requests
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.clock import FakeClock
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api, Clock
+from .conftest import Api
 
 BODIES: dict[str, dict[str, object]] = {
-    "batch-starting": {"job_id": JOB_ID},
-    "batch-pause-task": {"job_id": JOB_ID, "pause_mode": "target"},
-    "batch-retry-task": {"job_id": JOB_ID},
-    "batch-jobs": {"job_id": JOB_ID, "delete_type": "terminate"},
+    "batch-starting": {"job_id": JOB},
+    "batch-pause-task": {"job_id": JOB, "pause_mode": "target"},
+    "batch-retry-task": {"job_id": JOB},
+    "batch-jobs": {"job_id": JOB, "delete_type": "terminate"},
 }
 
 
@@ -25,7 +27,7 @@ def control(api: Api, call: str, **changes: object) -> Any:
     return response.json()["results"][0]
 
 
-def seen_every(clock: Clock, api: Api, seconds: float, times: int) -> list[str | None]:
+def seen_every(clock: FakeClock, api: Api, seconds: float, times: int) -> list[str | None]:
     seen: list[str | None] = []
     for _ in range(times):
         seen.append(api.task_status())
@@ -61,15 +63,15 @@ RUN = ["STARTJOBING", "FULL_TRANSFER_STARTED", "INCRE_TRANSFER_STARTED", "INCRE_
 def test_an_accepted_control_changes_the_status_by_the_clock(
     simulator: Simulator,
     api: Api,
-    clock: Clock,
+    clock: FakeClock,
     call: str,
     changes: dict[str, object],
     before: str,
     step: float,
     after: list[str],
 ) -> None:
-    simulator.add_job(Job(JOB_ID, status=before, transition_seconds=2))
-    assert control(api, call, **changes) == {"id": JOB_ID, "status": "success"}
+    simulator.add_job(Job(JOB, status=before, transition_seconds=2))
+    assert control(api, call, **changes) == {"id": JOB, "status": "success"}
     assert seen_every(clock, api, step, len(after)) == after
 
 
@@ -91,23 +93,23 @@ def test_an_accepted_control_changes_the_status_by_the_clock(
 def test_a_control_in_the_wrong_status_is_refused_inside_a_2xx(
     simulator: Simulator, api: Api, call: str, changes: dict[str, object], status: str
 ) -> None:
-    simulator.add_job(Job(JOB_ID, status=status))
+    simulator.add_job(Job(JOB, status=status))
     refused = control(api, call, **changes)
     assert (refused["status"], refused["error_code"]) == ("failed", "DRS.M00304")
     assert refused["error_msg"]
     assert api.task_status() == status
-    assert simulator.controlled(JOB_ID) == []
+    assert simulator.controlled(JOB) == []
 
 
 def test_every_job_has_its_own_result(simulator: Simulator, api: Api) -> None:
     simulator.add_job(Job("a", status="CONFIGURATION", transition_seconds=0))
     simulator.add_job(Job("b", status="CONFIGURATION", control_refused="DRS.M00102"))
-    jobs = [{"job_id": job_id} for job_id in ("a", "b", JOB_ID, "nobody")]
+    jobs = [{"job_id": job_id} for job_id in ("a", "b", JOB, "nobody")]
     results = api.call("batch-starting", {"jobs": jobs}).json()["results"]
     assert [(result["id"], result["status"], result.get("error_code")) for result in results] == [
         ("a", "success", None),
         ("b", "failed", "DRS.M00102"),
-        (JOB_ID, "failed", "DRS.M00304"),
+        (JOB, "failed", "DRS.M00304"),
         ("nobody", "failed", "DRS.M05003"),
     ]
     assert api.task_status("a") == "INCRE_TRANSFER_STARTED"
@@ -115,39 +117,39 @@ def test_every_job_has_its_own_result(simulator: Simulator, api: Api) -> None:
     assert (simulator.controlled("a"), simulator.controlled("b")) == (["start"], [])
 
 
-def test_a_control_can_end_as_its_job_says(simulator: Simulator, api: Api, clock: Clock) -> None:
+def test_a_control_can_end_as_its_job_says(simulator: Simulator, api: Api, clock: FakeClock) -> None:
     path = ["STARTJOBING", "START_JOB_FAILED"]
-    simulator.add_job(Job(JOB_ID, status="CONFIGURATION", transition=path, task_error_code="E1", task_error_msg="no"))
+    simulator.add_job(Job(JOB, status="CONFIGURATION", transition=path, task_error_code="E1", task_error_msg="no"))
     control(api, "batch-starting")
     assert seen_every(clock, api, 1, 2) == path
-    [failed] = api.call("batch-status", {"jobs": [JOB_ID]}).json()["results"]
+    [failed] = api.call("batch-status", {"jobs": [JOB]}).json()["results"]
     assert (failed["error_code"], failed["error_message"]) == ("E1", "no")
 
 
-def test_a_control_takes_the_place_of_a_script(simulator: Simulator, api: Api, clock: Clock) -> None:
-    simulator.add_job(Job(JOB_ID, task_status_script=["PAUSING", "CREATING"]))
+def test_a_control_takes_the_place_of_a_script(simulator: Simulator, api: Api, clock: FakeClock) -> None:
+    simulator.add_job(Job(JOB, task_status_script=["PAUSING", "CREATING"]))
     api.task_status()
     control(api, "batch-retry-task")
     assert seen_every(clock, api, 1, 3) == ["PAUSING", "INCRE_TRANSFER_STARTED", "INCRE_TRANSFER_STARTED"]
 
 
 @pytest.mark.parametrize("kind", [int, str])
-def test_a_start_can_be_for_later(simulator: Simulator, api: Api, clock: Clock, kind: type) -> None:
-    simulator.add_job(Job(JOB_ID, status="CONFIGURATION", transition_seconds=0))
+def test_a_start_can_be_for_later(simulator: Simulator, api: Api, clock: FakeClock, kind: type) -> None:
+    simulator.add_job(Job(JOB, status="CONFIGURATION", transition_seconds=0))
     control(api, "batch-starting", start_time=kind(int(clock.now + 2) * 1000))
     assert seen_every(clock, api, 1, 3) == ["WAITING_FOR_START", "WAITING_FOR_START", "INCRE_TRANSFER_STARTED"]
 
 
 def test_a_stopped_job_can_be_deleted_and_is_then_gone(simulator: Simulator, api: Api) -> None:
-    simulator.add_job(Job(JOB_ID, transition_seconds=0))
+    simulator.add_job(Job(JOB, transition_seconds=0))
     control(api, "batch-jobs")
     assert control(api, "batch-jobs", delete_type="delete")["status"] == "success"
     assert control(api, "batch-jobs", delete_type="delete")["error_code"] == "DRS.M05004"
     assert (api.status().status_code, api.status().json()["error_code"]) == (400, "DRS.M05004")
-    [shown] = api.call("batch-status", {"jobs": [JOB_ID]}).json()["results"]
+    [shown] = api.call("batch-status", {"jobs": [JOB]}).json()["results"]
     assert shown["error_code"] == "DRS.M05004"
     assert api.list().json()["total_record"] == 0
-    assert simulator.controlled(JOB_ID) == ["terminate", "delete"]
+    assert simulator.controlled(JOB) == ["terminate", "delete"]
 
 
 @pytest.mark.parametrize(
@@ -165,10 +167,10 @@ def test_a_stopped_job_can_be_deleted_and_is_then_gone(simulator: Simulator, api
 def test_a_bad_body_is_refused_as_a_whole(
     simulator: Simulator, api: Api, call: str, changes: dict[str, object], code: str
 ) -> None:
-    simulator.add_job(Job(JOB_ID, status="CONFIGURATION"))
+    simulator.add_job(Job(JOB, status="CONFIGURATION"))
     response = api.call(call, {"jobs": [BODIES[call], {**BODIES[call], **changes}]})
     assert (response.status_code, response.json()["error_code"]) == (400, code)
-    assert simulator.controlled(JOB_ID) == []
+    assert simulator.controlled(JOB) == []
 
 
 def test_too_many_jobs_are_refused(api: Api) -> None:
@@ -182,4 +184,4 @@ def test_a_lost_answer_leaves_the_job_controlled(simulator: Simulator, api: Api)
     with pytest.raises(requests.ConnectionError):
         control(api, "batch-pause-task")
     assert api.task_status() == "PAUSING"
-    assert simulator.controlled(JOB_ID) == ["pause"]
+    assert simulator.controlled(JOB) == ["pause"]

@@ -6,16 +6,18 @@ import pytest
 
 from airflow_provider_drs.simulator import Simulator
 from airflow_provider_drs.simulator.journal import Journal
+from tests.clock import FakeClock
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api, Clock, token_request
+from .conftest import Api, token_request
 
 
-def test_an_entry_tells_what_was_asked_and_answered(simulator: Simulator, api: Api, clock: Clock) -> None:
-    api.request("POST", f"{api.jobs}/{JOB_ID}/switch-vip?why=test", json={"mode": "source"}, headers={"X-Test": "1"})
+def test_an_entry_tells_what_was_asked_and_answered(simulator: Simulator, api: Api, clock: FakeClock) -> None:
+    api.request("POST", f"{api.jobs}/{JOB}/switch-vip?why=test", json={"mode": "source"}, headers={"X-Test": "1"})
     entry = simulator.calls("switch-vip")[0]
     assert entry == simulator.journal[-1]
-    assert (entry.at, entry.method, entry.status, entry.job_id) == (clock.now, "POST", 202, JOB_ID)
-    assert (entry.path, dict(entry.query)) == (f"{api.jobs}/{JOB_ID}/switch-vip", {"why": "test"})
+    assert (entry.at, entry.method, entry.status, entry.job_id) == (clock.now, "POST", 202, JOB)
+    assert (entry.path, dict(entry.query)) == (f"{api.jobs}/{JOB}/switch-vip", {"why": "test"})
     assert entry.body == {"mode": "source"}
     assert entry.headers["x-test"] == "1"
 

@@ -11,8 +11,10 @@ from airflow_provider_drs.simulator import Job, Simulator
 from airflow_provider_drs.simulator.drs.routes import route
 from airflow_provider_drs.simulator.iam.signatures import ALGORITHM, sign
 from airflow_provider_drs.simulator.requests import Request
+from tests.clock import FakeClock
+from tests.constants import JOB
 
-from .conftest import JOB_ID, Api, Clock
+from .conftest import Api
 
 Send = Callable[..., requests.Response]
 
@@ -22,7 +24,7 @@ def at(seconds: float) -> str:
 
 
 @pytest.fixture
-def send(simulator: Simulator, api: Api, clock: Clock) -> Send:
+def send(simulator: Simulator, api: Api, clock: FakeClock) -> Send:
     """Sends a signed request; ``key``, ``secret``, ``date`` and ``headers`` can be wrong."""
     api.token = None
 
@@ -53,7 +55,7 @@ def said(response: requests.Response) -> tuple[int, str, str]:
     return response.status_code, body["error_code"], body["error_msg"].rpartition(": ")[2]
 
 
-JOBS = {"jobs": [JOB_ID]}
+JOBS = {"jobs": [JOB]}
 
 
 def test_a_signed_request_needs_no_token(simulator: Simulator, send: Send) -> None:
@@ -85,7 +87,7 @@ def test_a_wrong_signature_is_refused_by_the_gateway(send: Send, changes: dict[s
 
 
 @pytest.mark.parametrize(("skew", "good"), [(-899, True), (899, True), (-902, False), (902, False)])
-def test_the_clock_may_be_a_quarter_of_an_hour_off(send: Send, clock: Clock, skew: float, good: bool) -> None:
+def test_the_clock_may_be_a_quarter_of_an_hour_off(send: Send, clock: FakeClock, skew: float, good: bool) -> None:
     response = send(JOBS, date=at(clock.now + skew))
     assert response.ok if good else said(response) == (401, "APIG.0301", "the request timestamp is expired")
 
@@ -97,7 +99,7 @@ def test_what_is_signed_is_what_must_be_sent(api: Api, send: Send) -> None:
     assert (other.status_code, other.json()["error_code"]) == (403, "DRS.M00261")
 
 
-def test_five_wrong_signatures_lock_the_key_for_five_minutes(send: Send, clock: Clock) -> None:
+def test_five_wrong_signatures_lock_the_key_for_five_minutes(send: Send, clock: FakeClock) -> None:
     for _ in range(4):
         assert said(send(JOBS, secret="wrong"))[2] == "verify aksk signature fail"
     assert send(JOBS).ok  # which begins the count again
@@ -108,10 +110,10 @@ def test_five_wrong_signatures_lock_the_key_for_five_minutes(send: Send, clock: 
     assert send(JOBS).ok
 
 
-def test_a_temporary_key_goes_with_its_security_token(clock: Clock) -> None:
-    with Simulator(jobs=[Job(JOB_ID)], clock=clock, security_token="temporary") as simulator:
+def test_a_temporary_key_goes_with_its_security_token(clock: FakeClock) -> None:
+    with Simulator(jobs=[Job(JOB)], clock=clock, security_token="temporary") as simulator:
         api = Api(simulator)
-        path = f"{api.jobs}/{JOB_ID}/get-switch-vip-status"
+        path = f"{api.jobs}/{JOB}/get-switch-vip-status"
         headers = {"x-sdk-date": at(clock.now)}
         signature = sign(Request(route("GET", path), headers, b""), [*headers], simulator.secret_key)
         authorization = f"{ALGORITHM} Access={simulator.access_key}, SignedHeaders=x-sdk-date, Signature={signature}"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,57 +17,18 @@ from airflow_provider_drs.protocol.errors import (
     DrsPermissionError,
 )
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
-from airflow_provider_drs.protocol.jobs.wait import JobsCondition, JobsWait
+from airflow_provider_drs.protocol.jobs.wait import JobsWait
+from airflow_provider_drs.protocol.jobs.wanted import JobsCondition
 from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, PollResult
 from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 from tests.clients.helpers import on_a_loop
+from tests.clock import FakeClock
+from tests.constants import FULL_TRANSFER, RUNNING, START
 
-START, COMPLETE = "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"
-
-
-HEALTHY, BEFORE = "INCRE_TRANSFER_STARTED", "FULL_TRANSFER_STARTED"
-
-
-class Hand:
-    """A clock moved by hand: what is to be done later is done when it gets there."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-        self.later: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Any:
-        entry = (when, next(self._order), callback)
-        self.later.append(entry)
-
-        def cancel() -> None:
-            if entry in self.later:
-                self.later.remove(entry)
-
-        return SimpleNamespace(cancel=cancel)
-
-    async def sleep(self, seconds: float) -> None:
-        over = asyncio.get_running_loop().create_future()
-        self.call_at(self.at + seconds, lambda: None if over.done() else over.set_result(None))
-        await over
-
-    async def move(self, seconds: float) -> None:
-        end = self.at + seconds
-        await turns()
-        while (entry := min(self.later, default=None)) is not None and entry[0] <= end:
-            self.later.remove(entry)
-            self.at = max(self.at, entry[0])
-            entry[2]()
-            await turns()
-        self.at = end
-
-
-async def turns(count: int = 12) -> None:
-    """Let everything on the loop that can go on do so."""
-    for _ in range(count):
-        await asyncio.sleep(0)
+BEGAN = 1000.0
+HEALTHY, BEFORE = RUNNING, FULL_TRANSFER
 
 
 @dataclass
@@ -83,7 +42,7 @@ class Asked:
 class Drs:
     """Stands in for the client: responds after a while, and writes down what it was asked, and when."""
 
-    clock: Hand
+    clock: FakeClock
     extra: dict[str, Any] = field(default_factory=dict)
     status: str = START
     latency: float = 0.02
@@ -103,13 +62,13 @@ class Drs:
 
     async def call(self, call: Any) -> Any:
         jobs = call.body["jobs"] if call.body and "jobs" in call.body else [call.path.split("/")[1]]
-        self.asked.append(Asked(self.clock.at, call.name, jobs))
+        self.asked.append(Asked(self.clock.now, call.name, jobs))
         error = self.errors.pop(0) if self.errors else None
         status = self.status
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            await self.clock.sleep(self.latency)
+            await self.clock.until_moved(self.latency)
         finally:
             self.under_way -= 1
         if error is not None:
@@ -128,22 +87,21 @@ class Drs:
         self.closed += 1
 
     def between(self, begin: float, end: float) -> list[Asked]:
-        return [asked for asked in self.asked if begin <= asked.at - 1000 < end]
+        return [asked for asked in self.asked if begin <= asked.at - BEGAN < end]
 
     def times(self, job: str) -> list[float]:
-        return [asked.at - 1000 for asked in self.asked if job in asked.jobs]
+        return [asked.at - BEGAN for asked in self.asked if job in asked.jobs]
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Hand:
-    hand = Hand()
-    times = SimpleNamespace(now=lambda: hand.at, wall=lambda: hand.at, call_at=hand.call_at)
-    monkeypatch.setattr(poll_streams, "Clock", lambda: times)
-    return hand
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock(BEGAN)
+    monkeypatch.setattr(poll_streams, "Clock", clock.of_streams_by_hand)
+    return clock
 
 
 @pytest.fixture
-def drs(clock: Hand) -> Drs:
+def drs(clock: FakeClock) -> Drs:
     return Drs(clock)
 
 

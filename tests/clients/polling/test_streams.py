@@ -23,14 +23,13 @@ from airflow_provider_drs.protocol.errors import (
 from airflow_provider_drs.protocol.jobs.wait import JobsFailed, Ready
 from airflow_provider_drs.protocol.polling import GiveUp, Pace
 from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverWait
+from tests.clock import FakeClock
+from tests.constants import COMPLETE, START
 
 from .streams import (
     BEFORE,
-    COMPLETE,
     HEALTHY,
-    START,
     Drs,
-    Hand,
     Waits,
     an_interval,
     job,
@@ -40,7 +39,7 @@ from .streams import (
 )
 
 
-def test_a_hundred_waits_on_one_job_make_one_request_an_interval(drs: Drs, clock: Hand) -> None:
+def test_a_hundred_waits_on_one_job_make_one_request_an_interval(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for _ in range(100):
             waits.begin(switchover())
@@ -56,7 +55,7 @@ def test_a_hundred_waits_on_one_job_make_one_request_an_interval(drs: Drs, clock
     assert all(isinstance(end, Done) for end in waits.ends)
 
 
-def test_waits_that_come_at_different_times_soon_share(drs: Drs, clock: Hand) -> None:
+def test_waits_that_come_at_different_times_soon_share(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for pause in (2.0, 1.5, 0.7, 60.0):
             waits.begin(switchover())
@@ -67,7 +66,7 @@ def test_waits_that_come_at_different_times_soon_share(drs: Drs, clock: Hand) ->
     assert all(an_interval(b - a) for a, b in itertools.pairwise(steady))
 
 
-def test_a_wait_takes_no_answer_that_was_asked_for_before_it_began(drs: Drs, clock: Hand) -> None:
+def test_a_wait_takes_no_answer_that_was_asked_for_before_it_began(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         drs.latency = 3.0
         drs.status = COMPLETE  # what the first asks about
@@ -83,7 +82,7 @@ def test_a_wait_takes_no_answer_that_was_asked_for_before_it_began(drs: Drs, clo
     played(drs, play)
 
 
-def test_each_wait_keeps_its_own_interval_though_others_ask_more_often(drs: Drs, clock: Hand) -> None:
+def test_each_wait_keeps_its_own_interval_though_others_ask_more_often(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         waits.begin(jobs(job(1), interval=1.0, samples=10**6))
         waits.begin(jobs(job(2), interval=60.0, samples=3))
@@ -98,7 +97,7 @@ def test_each_wait_keeps_its_own_interval_though_others_ask_more_often(drs: Drs,
 
 
 @pytest.mark.parametrize("lag", [False, True])
-def test_a_hundred_jobs_go_into_one_request_of_each_kind(lag: bool, drs: Drs, clock: Hand) -> None:
+def test_a_hundred_jobs_go_into_one_request_of_each_kind(lag: bool, drs: Drs, clock: FakeClock) -> None:
     drs.status = BEFORE
 
     async def play(waits: Waits) -> None:
@@ -114,7 +113,7 @@ def test_a_hundred_jobs_go_into_one_request_of_each_kind(lag: bool, drs: Drs, cl
         assert max(b - a for a, b in itertools.pairwise(drs.times(job(number)))) < 5.2
 
 
-def test_waits_for_the_status_do_not_depend_on_the_lag_of_others(drs: Drs, clock: Hand) -> None:
+def test_waits_for_the_status_do_not_depend_on_the_lag_of_others(drs: Drs, clock: FakeClock) -> None:
     drs.failing = {"batch-progress": DrsServerError("503")}
     drs.status = HEALTHY
 
@@ -135,7 +134,7 @@ def test_waits_for_the_status_do_not_depend_on_the_lag_of_others(drs: Drs, clock
         DrsServerError("x", error_code="DRS.M01501"),
     ],
 )
-def test_nor_does_trouble_with_one_job_that_lasts(error: DrsError, drs: Drs, clock: Hand) -> None:
+def test_nor_does_trouble_with_one_job_that_lasts(error: DrsError, drs: Drs, clock: FakeClock) -> None:
     drs.bad_jobs, drs.bad = {job(7)}, error
     drs.status = HEALTHY
 
@@ -149,7 +148,7 @@ def test_nor_does_trouble_with_one_job_that_lasts(error: DrsError, drs: Drs, clo
     assert len(drs.asked) < 50 + 20
 
 
-def test_one_bad_job_does_not_spoil_the_request_of_the_others(drs: Drs, clock: Hand) -> None:
+def test_one_bad_job_does_not_spoil_the_request_of_the_others(drs: Drs, clock: FakeClock) -> None:
     drs.status = BEFORE
     drs.bad_jobs = {job(7)}
 
@@ -166,7 +165,7 @@ def test_one_bad_job_does_not_spoil_the_request_of_the_others(drs: Drs, clock: H
     assert sizes == {49: 5, 1: 5}, "it is asked about apart from the others from then on"
 
 
-def test_a_job_that_failed_ends_its_own_wait_only(drs: Drs, clock: Hand) -> None:
+def test_a_job_that_failed_ends_its_own_wait_only(drs: Drs, clock: FakeClock) -> None:
     drs.status = "FULL_TRANSFER_FAILED"
 
     async def play(waits: Waits) -> None:
@@ -184,7 +183,7 @@ def test_a_job_that_failed_ends_its_own_wait_only(drs: Drs, clock: Hand) -> None
 @pytest.mark.parametrize(
     ("error", "ends"), [(DrsServerError("503"), type(None)), (DrsJobNotFoundError("gone"), GiveUp)]
 )
-def test_an_error_reaches_every_wait_as_an_error(error: DrsError, ends: type[Any], drs: Drs, clock: Hand) -> None:
+def test_an_error_reaches_every_wait_as_an_error(error: DrsError, ends: type[Any], drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for _ in range(10):
             waits.begin(switchover())
@@ -199,7 +198,7 @@ def test_an_error_reaches_every_wait_as_an_error(error: DrsError, ends: type[Any
         assert all("503. Polling more slowly" in text for text in said)
 
 
-def test_a_wait_that_breaks_breaks_no_other(drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_breaks_breaks_no_other(drs: Drs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play(waits: Waits) -> None:
         broken = switchover()
         monkeypatch.setattr(broken, "take", lambda *args: 1 / 0)
@@ -212,7 +211,7 @@ def test_a_wait_that_breaks_breaks_no_other(drs: Drs, clock: Hand, monkeypatch: 
     assert [type(end) for end in played(drs, play).ends] == [ZeroDivisionError, Done, Done]
 
 
-def test_an_argument_that_cannot_be_sent_is_the_waits_own_error(drs: Drs, clock: Hand) -> None:
+def test_an_argument_that_cannot_be_sent_is_the_waits_own_error(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         waits.begin(SwitchoverWait("../other", Pace()))
         await clock.move(1)
@@ -222,7 +221,7 @@ def test_an_argument_that_cannot_be_sent_is_the_waits_own_error(drs: Drs, clock:
     assert drs.asked == []
 
 
-def test_a_wait_that_wants_no_poll_is_not_polled_for_another_that_left(drs: Drs, clock: Hand) -> None:
+def test_a_wait_that_wants_no_poll_is_not_polled_for_another_that_left(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         waits.begin(switchover(interval=60.0))
         await clock.move(1)
@@ -236,7 +235,7 @@ def test_a_wait_that_wants_no_poll_is_not_polled_for_another_that_left(drs: Drs,
     played(drs, play)
 
 
-def test_pages_of_a_comparison_are_no_others_business(drs: Drs, clock: Hand) -> None:
+def test_pages_of_a_comparison_are_no_others_business(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for _ in range(2):
             waits.begin(CompareWait(job(), "lines", "c", Pace(5.0)))
@@ -247,7 +246,7 @@ def test_pages_of_a_comparison_are_no_others_business(drs: Drs, clock: Hand) -> 
     assert [asked.name for asked in drs.asked] == ["query-compare-result"] * 2
 
 
-def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock: Hand) -> None:
+def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(10):
             waits.begin(switchover(number % 3))
@@ -267,7 +266,7 @@ def test_who_leaves_is_not_asked_for_and_nothing_is_left_behind(drs: Drs, clock:
 
 
 def test_a_wait_is_woken_only_when_there_is_something_to_say(
-    drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch
+    drs: Drs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
     tell = Follower.tell
@@ -287,7 +286,7 @@ def test_a_wait_is_woken_only_when_there_is_something_to_say(
     assert [len(verdict.lines) for verdict in told] == [1]
 
 
-def test_closing_ends_polls_under_way(drs: Drs, clock: Hand) -> None:
+def test_closing_ends_polls_under_way(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         with ExitStack() as left:
             left.enter_context(waits.streams.follow(switchover()))
@@ -306,7 +305,7 @@ def test_the_stand_in_asks_what_the_client_would(drs: Drs) -> None:
 
 
 def test_a_fault_of_the_streams_own_ends_the_waits_it_struck(
-    drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch
+    drs: Drs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing may leave a wait hanging."""
 
@@ -324,7 +323,7 @@ def test_a_fault_of_the_streams_own_ends_the_waits_it_struck(
     assert waits.told[1]
 
 
-def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, clock: Hand) -> None:
+def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for interval in (5.0, 60.0):
             waits.begin(switchover(interval=interval))
@@ -332,7 +331,7 @@ def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, cl
         streams = waits.streams
         [stream] = streams._streams.values()
         for follower in stream.followers:
-            follower.due = follower.earliest = clock.at + 50
+            follower.due = follower.earliest = clock.now + 50
         await streams._poll(stream)
         assert len(drs.asked) == 1
 

@@ -15,10 +15,10 @@ from airflow_provider_drs.protocol.errors import (
 )
 from airflow_provider_drs.protocol.polling import GiveUp, Pace
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
+from tests.clock import FakeClock
 
 from .streams import (
     Drs,
-    Hand,
     Waits,
     an_interval,
     job,
@@ -28,7 +28,7 @@ from .streams import (
 )
 
 
-def test_a_drs_in_trouble_is_not_asked_once_for_every_wait(drs: Drs, clock: Hand) -> None:
+def test_a_drs_in_trouble_is_not_asked_once_for_every_wait(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(50):
             waits.begin(jobs(job(number)))
@@ -39,7 +39,7 @@ def test_a_drs_in_trouble_is_not_asked_once_for_every_wait(drs: Drs, clock: Hand
     assert len(drs.asked) < 20
 
 
-def test_waits_that_began_together_drift_apart(drs: Drs, clock: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_that_began_together_drift_apart(drs: Drs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     chances = itertools.cycle([n / 500 for n in range(500)])
 
     async def play(waits: Waits) -> None:
@@ -57,7 +57,7 @@ def test_waits_that_began_together_drift_apart(drs: Drs, clock: Hand, monkeypatc
         assert max(gaps[1:]) <= 5.1, "brought forward once, never put off"
 
 
-def test_exponential_backoff_is_left_as_it_is(drs: Drs, clock: Hand) -> None:
+def test_exponential_backoff_is_left_as_it_is(drs: Drs, clock: FakeClock) -> None:
     pace = Pace(4.0, exponential_backoff=True, max_wait=20.0, seed="x")
 
     async def play(waits: Waits) -> None:
@@ -71,7 +71,7 @@ def test_exponential_backoff_is_left_as_it_is(drs: Drs, clock: Hand) -> None:
 
 
 @pytest.mark.parametrize("error", [DrsThrottledError("429", retry_after=30.0), DrsServerError("503", retry_after=30.0)])
-def test_retry_after_stops_the_whole_connection(error: DrsError, drs: Drs, clock: Hand) -> None:
+def test_retry_after_stops_the_whole_connection(error: DrsError, drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(20):
             waits.begin(switchover(number))
@@ -90,7 +90,7 @@ def test_retry_after_stops_the_whole_connection(error: DrsError, drs: Drs, clock
         assert not any("slowly" in line.text for verdict in waits.told[number] for line in verdict.lines)  # type: ignore[union-attr]
 
 
-def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: Hand) -> None:
+def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(3):
             waits.begin(switchover(number))
@@ -121,7 +121,7 @@ def test_of_a_pause_too_long_for_silence_every_wait_is_told(drs: Drs, clock: Han
     ],
 )
 def test_trouble_of_all_is_told_to_all(
-    error: DrsError, waits_there: int, interval: float, drs: Drs, clock: Hand
+    error: DrsError, waits_there: int, interval: float, drs: Drs, clock: FakeClock
 ) -> None:
     """Each knows within its own limits, not when its turn would have come."""
     times: list[float] = []
@@ -143,7 +143,7 @@ def test_trouble_of_all_is_told_to_all(
     assert len(drs.asked) < waits_there * 60
 
 
-def test_a_busy_spell_leaves_one_timer(drs: Drs, clock: Hand) -> None:
+def test_a_busy_spell_leaves_one_timer(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(300):
             waits.begin(switchover(number))
@@ -158,7 +158,7 @@ def test_a_busy_spell_leaves_one_timer(drs: Drs, clock: Hand) -> None:
     played(drs, play, rng=0.5)
 
 
-def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: Drs, clock: Hand) -> None:
+def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         waits.begin(switchover(deadline=1000.0 + 100))
         await clock.move(7)
@@ -168,7 +168,7 @@ def test_a_wait_with_a_deadline_ends_in_time_though_drs_asked_for_a_pause(drs: D
     assert type(played(drs, play).ends[0]).__name__ == "Undecided"
 
 
-def test_asked_rate_limited_the_connection_slows_down_and_finds_its_pace_again(drs: Drs, clock: Hand) -> None:
+def test_asked_rate_limited_the_connection_slows_down_and_finds_its_pace_again(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(100):
             waits.begin(switchover(number))
@@ -182,7 +182,7 @@ def test_asked_rate_limited_the_connection_slows_down_and_finds_its_pace_again(d
     assert len(drs.between(250, 300)) > 900
 
 
-def test_polls_a_second_are_limited_and_every_wait_has_its_turn(clock: Hand) -> None:
+def test_polls_a_second_are_limited_and_every_wait_has_its_turn(clock: FakeClock) -> None:
     drs = Drs(clock, {"max_polls_per_second": 10})
 
     async def play(waits: Waits) -> None:
@@ -197,7 +197,7 @@ def test_polls_a_second_are_limited_and_every_wait_has_its_turn(clock: Hand) -> 
     assert max(polls) <= 12, "who asks more often does not come before who has waited longer"
 
 
-def test_polls_in_flight_are_limited(clock: Hand) -> None:
+def test_polls_in_flight_are_limited(clock: FakeClock) -> None:
     drs = Drs(clock, {"max_polls_in_flight": 7}, latency=1.0)
 
     async def play(waits: Waits) -> None:
@@ -210,7 +210,7 @@ def test_polls_in_flight_are_limited(clock: Hand) -> None:
     assert len(drs.between(0, 10)) >= 63
 
 
-def test_the_queue_does_not_grow_with_time(drs: Drs, clock: Hand) -> None:
+def test_the_queue_does_not_grow_with_time(drs: Drs, clock: FakeClock) -> None:
     async def play(waits: Waits) -> None:
         for number in range(20):
             waits.begin(switchover(number))

@@ -12,8 +12,8 @@ from airflow_provider_drs.protocol.http.request import Call, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import list_one_job, stop_jobs
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status, switch_vip
+from tests.constants import JOB
 
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 ENDPOINT = "https://drs.example"
 OLD = Token("old-t0ken", "project1")
 NEW = Token("new-t0ken", "project2")
@@ -44,7 +44,7 @@ def result(steps: Steps, outcome: HttpResponse) -> Any:
     return end.value.value
 
 
-def failure(steps: Steps, outcome: HttpResponse) -> errors.DrsError:
+def failure(steps: Steps, outcome: HttpResponse | Token) -> errors.DrsError:
     with pytest.raises(errors.DrsError) as caught:
         steps.send(outcome)
     return caught.value

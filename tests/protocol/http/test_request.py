@@ -11,9 +11,9 @@ from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsError
 from airflow_provider_drs.protocol.http.request import Token, checked_job_id
 from airflow_provider_drs.protocol.jobs.calls import list_one_job
 from airflow_provider_drs.protocol.switchover.calls import get_switchover_status
+from tests.constants import JOB
 from tests.protocol.strategies import any_text, outcome, thorough
 
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 TOKEN = Token("t0ken", "0123abcd")
 
 GOOD = [

@@ -13,8 +13,8 @@ from airflow_provider_drs.protocol.codes import DRS_CODES
 from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.switchover import calls
+from tests.constants import JOB
 
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 

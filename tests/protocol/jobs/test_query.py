@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,8 @@ def test_all_that_fits_is_asked_and_nothing_else(queries: list[JobsQuery]) -> No
     assert taken == queries[: len(taken)]
     calls = merge(taken).calls()
     for kind in ("batch-status", "batch-progress") if queries[0].lag else ("batch-status",):
-        asked = [job_id for call in calls if call.name == kind for job_id in (call.body or {})["jobs"]]
+        bodies: list[Any] = [call.body for call in calls if call.name == kind]
+        asked = [job_id for body in bodies for job_id in body["jobs"]]
         assert sorted(asked) == sorted({job_id for query in taken for job_id in query.job_ids}), "each once"
     if len(taken) > 1:
         assert sum(call.name == "batch-status" for call in calls) == 1
@@ -84,5 +87,5 @@ def test_the_same_call_is_asked_once() -> None:
 )
 def test_whose_fault_a_failure_may_be(error: errors.DrsError, from_which_time: int | None) -> None:
     found = [times for times in (1, 2, 3) if may_be_one_jobs_fault(JobsQuery(("job-1",)), error, times)]
-    assert (found or [None])[0] == from_which_time
+    assert (found[0] if found else None) == from_which_time
     assert not may_be_one_jobs_fault(CallQuery(get_switchover_status("job-1")), error, 9)

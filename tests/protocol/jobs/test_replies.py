@@ -145,7 +145,7 @@ def test_job_control_bodies() -> None:
         "jobs": [{"job_id": "a", "pause_mode": "all"}, {"job_id": "b", "pause_mode": "all"}]
     }
     assert (stop_jobs(["a"]).method, stop_jobs(["a"]).path) == ("DELETE", "/batch-jobs")
-    assert (stop_jobs(["a"], force=True).body or {})["jobs"][0]["delete_type"] == "force_terminate"
+    assert stop_jobs(["a"], force=True).body == {"jobs": [{"job_id": "a", "delete_type": "force_terminate"}]}
     with pytest.raises(errors.DrsArgumentError, match="pause_mode"):
         pause_jobs(["a"], "some")
 

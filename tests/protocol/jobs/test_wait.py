@@ -25,9 +25,10 @@ from airflow_provider_drs.protocol.jobs.status import (
 from airflow_provider_drs.protocol.jobs.wait import JobsFailed, JobsMemory, JobsWait, Ready
 from airflow_provider_drs.protocol.jobs.wanted import JobsCondition, usual_failures
 from airflow_provider_drs.protocol.polling import GiveUp, Instant, KeepPolling, Pace, PollResult
+from tests.constants import JOB, OTHER_JOB
 from tests.protocol.strategies import any_text, thorough
 
-A, B = "260e27fd-4976-44dc-9948-e1265e4jb201", "7c1d5a60-2f41-4a0e-8f0c-5d9c2b1jb202"
+A, B = JOB, OTHER_JOB
 
 
 def wanted(*ids: str, **more: Any) -> JobsCondition:
@@ -138,5 +139,6 @@ def test_calls_for_more_than_a_hundred_jobs() -> None:
     ids = [f"job-{number}" for number in range(250)]
     calls = JobsWait(wanted(*ids), Pace()).query().calls()
     assert [call.name for call in calls] == ["batch-status", "batch-progress"] * 3
-    assert [len((call.body or {})["jobs"]) for call in calls[::2]] == [100, 100, 50]
+    bodies: list[Any] = [call.body for call in calls[::2]]
+    assert [len(body["jobs"]) for body in bodies] == [100, 100, 50]
     assert len(JobsWait(wanted(*ids, needs_lag=False), Pace()).query().calls()) == 3

@@ -20,8 +20,7 @@ from airflow_provider_drs.protocol.switchover.calls import (
     switchover_reply,
 )
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
-
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
+from tests.constants import JOB
 
 REPLIES: list[tuple[dict[str, Any], SwitchoverReply, SwitchoverState]] = [
     ({"id": JOB, "status": "SWITCH_VIP_START"}, SwitchoverReply(JOB, "SWITCH_VIP_START"), SwitchoverState.RUNNING),

@@ -12,10 +12,7 @@ from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.polling import GiveUp, Instant, KeepPolling, Pace, PollResult, duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
-
-JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
-CHILD = "5dc1c1b3-d4b5-47ad-b0d4-d2a5c2cjb201"
-T0 = 1_795_435_200.0  # 2026-11-23T12:00:00Z
+from tests.constants import CHILD_JOB, JOB, T0
 
 START = SwitchoverReply(JOB, "SWITCH_VIP_START")
 COMPLETE = SwitchoverReply(JOB, "SWITCH_VIP_COMPLETE")
@@ -118,7 +115,7 @@ def test_a_status_that_is_not_documented_ends_the_wait_and_is_named(status: str)
 
 
 OTHER_IDS = [
-    *(SwitchoverReply(CHILD, s) for s in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED", "SWITCH_VIP_START", None)),
+    *(SwitchoverReply(CHILD_JOB, s) for s in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED", "SWITCH_VIP_START", None)),
     SwitchoverReply("", "SWITCH_VIP_COMPLETE"),
     SwitchoverReply("", None),
     SwitchoverReply(JOB.upper(), "SWITCH_VIP_COMPLETE"),
@@ -143,7 +140,7 @@ def test_an_answer_about_another_job_ends_the_wait_and_names_both(reply: Switcho
     [("SWITCH_VIP_COMPLETE", Done), ("SWITCH_VIP_FAILED", SwitchoverFailed), (None, KeepPolling), ("x", GiveUp)],
 )
 def test_without_verification_any_id_will_do(status: str | None, end: type[PollResult]) -> None:
-    for job_id in (CHILD, None, ""):
+    for job_id in (CHILD_JOB, None, ""):
         verdict = tell(waiting(verify_job_id=False), SwitchoverReply(job_id, status), T0)
         assert type(verdict) is end
         if isinstance(verdict, Done):
@@ -172,7 +169,7 @@ def test_every_end_in_an_error_says_what_it_is_about() -> None:
     wait = waiting(error_context="here", transient_error_timeout=0)
     ends = [
         tell(wait, SwitchoverReply(JOB, "x"), T0),
-        tell(wait, SwitchoverReply(CHILD, None), T0),
+        tell(wait, SwitchoverReply(CHILD_JOB, None), T0),
         wait.failed(errors.DrsPermissionError("no"), T0),
         wait.failed(DOWN, T0),
     ]
@@ -192,7 +189,7 @@ def test_a_caller_who_carries_on_after_the_end_does_not_poll_in_a_hot_loop(inter
     wait = waiting(interval, transient_error_timeout=0)
     ends = [
         tell(wait, SwitchoverReply(JOB, "x"), T0),
-        tell(wait, SwitchoverReply(CHILD, None), T0),
+        tell(wait, SwitchoverReply(CHILD_JOB, None), T0),
         wait.failed(errors.DrsPermissionError("no"), T0),
         wait.failed(DOWN, T0),
     ]

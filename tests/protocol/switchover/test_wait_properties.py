@@ -13,12 +13,12 @@ from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, Pol
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
 from tests.protocol.strategies import thorough
-from tests.protocol.switchover.test_wait import CHILD, JOB, T0, Event, tell, waiting
+from tests.protocol.switchover.test_wait import CHILD_JOB, JOB, T0, Event, tell, waiting
 
 DOCUMENTED = ("SWITCH_VIP_START", "SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED", None, "")
 replies = st.builds(
     SwitchoverReply,
-    st.sampled_from([JOB, JOB, JOB, CHILD, None, ""]) | st.text(max_size=5),
+    st.sampled_from([JOB, JOB, JOB, CHILD_JOB, None, ""]) | st.text(max_size=5),
     st.sampled_from(DOCUMENTED) | st.text(max_size=8),
     st.none() | st.text(max_size=5),
     st.none() | st.text(max_size=5),

@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from airflow_provider_drs.protocol import errors
-from airflow_provider_drs.protocol.switchover.wait import Done, GiveUp, KeepPolling
+from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling
+from airflow_provider_drs.protocol.switchover.wait import Done
 from tests.protocol.switchover.test_wait import COMPLETE, DOWN, JOB, START, lines, play, waiting
 
 

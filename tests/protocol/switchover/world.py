@@ -23,10 +23,9 @@ from airflow_provider_drs.protocol.polling import LogLine, Pace
 from airflow_provider_drs.protocol.switchover.record import UNCHANGED, Phase, Record
 from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch, wait_for_end
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
-from tests.constants import COMPLETE, FAILED, JOB, START
+from tests.constants import COMPLETE, FAILED, JOB, START, T0
 
 R = TypeVar("R")
-T0 = 1_790_000_000.0
 TIMEOUT = 600.0
 DECIDE_WITHIN = 120.0
 PATIENCE = 300.0
