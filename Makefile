@@ -7,6 +7,7 @@ VENV := .venv
 KEYSTONE_VENV := .venv-keystone
 CLIENTS_VENV := .venv-clients
 BENCH_VENV := .venv-bench
+DIST_VENV := .venv-dist
 PY := $(VENV)/bin/python
 
 # A new one for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
@@ -17,6 +18,7 @@ OUTCOME ?= complete
 TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MATRIX_ARGS ?=
 N ?= 100000
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
 export PYTHON
@@ -37,6 +39,18 @@ lint: $(VENV)/.installed ## Check style and types
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
+.PHONY: matrix
+matrix: $(VENV)/.installed ## Run every case on every Airflow that README names (MATRIX_ARGS="3.0.6 --only cutover --keep")
+	$(PY) -m tests.matrix $(MATRIX_ARGS)
+
+.PHONY: matrix-ci
+matrix-ci: $(VENV)/.installed ## Run the part of the matrix that CI runs
+	$(PY) -m tests.matrix --ci $(MATRIX_ARGS)
+
+.PHONY: dist
+dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check them, and use both
+	.ci/dist
+
 .PHONY: bench
 bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")
 	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_ARGS)
@@ -51,7 +65,7 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml .ci/venv
@@ -64,6 +78,10 @@ $(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv
 
 $(CLIENTS_VENV)/.installed: tests/real_clients/requirements.txt .ci/venv
 	@.ci/venv $(CLIENTS_VENV) --requirement tests/real_clients/requirements.txt
+	@touch $@
+
+$(DIST_VENV)/.installed: .ci/venv
+	@.ci/venv $(DIST_VENV) build hatchling twine check-wheel-contents cyclonedx-bom
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml .ci/venv

@@ -94,6 +94,21 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors.drs", "sensors.switchover", "sensors.jobs"),
         "triggers": _modules("triggers.drs", "triggers.jobs", "triggers.events"),
         "cli": ["airflow_provider_drs.cli.airflow_commands"],
+        "config": {
+            "drs": {
+                "description": "How the tasks of the DRS provider behave.",
+                "options": {
+                    "deferral_hold": {
+                        "description": "Seconds after a deferral for which its end is held, because Airflow 3.0 to 3.3 "
+                        "fails a task that is resumed before the scheduler has seen its worker end; 0 holds nothing.",
+                        "version_added": "0.3.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "10",
+                    }
+                },
+            }
+        },
         "extra-links": ["airflow_provider_drs.links.drs.DrsConsoleLink"],
         "connection-types": [
             {

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+DEFAULT_DEFERRAL_HOLD = 10.0
+
 
 class TaskRuntime:
     """The ``protocol.Runtime`` of a task: real clocks, the hook's client, the task's log.
@@ -114,9 +116,14 @@ class DrsTask(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version."""
+        resume = super().resume_execution
+        return self._end_as_here(lambda: resume(next_method, next_kwargs, context), context)
+
+    def _end_as_here(self, end: Callable[[], Any], context: Context) -> Any:
+        """Return what ``end`` returns; what it raises ends the task as a wait here would."""
         ended: BaseException
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
+            return end()
         except AirflowSkipException as skip:
             ended = skip.__cause__ or skip
         except (AirflowException, protocol.DrsError) as error:
@@ -132,6 +139,17 @@ class DrsTask(BaseOperator):
     def _end_resumed(self, ended: BaseException) -> NoReturn:
         """Raise what ended the wait."""
         raise ended
+
+
+def deferral_hold(timeout: float) -> float:
+    """Return for how many seconds after a deferral its end is held; never for longer than half its time-out.
+
+    Airflow 3.0 to 3.3 fails a task that is resumed before the scheduler has read that the worker which deferred it
+    has ended.
+
+    :param timeout: of the wait, in seconds.
+    """
+    return min(conf.getfloat("drs", "deferral_hold", fallback=DEFAULT_DEFERRAL_HOLD), timeout / 2)
 
 
 def seconds(name: str, value: timedelta | float) -> float:

@@ -18,6 +18,8 @@ os.environ["AIRFLOW_HOME"] = str(Path(os.environ["AIRFLOW_HOME"], os.environ.get
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent / "airflow" / "dags")
 os.environ["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
+# A deferral that ends at once hurts only where a scheduler runs; tests/matrix has one, and leaves this as it is.
+os.environ["AIRFLOW__DRS__DEFERRAL_HOLD"] = "0"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 from airflow_provider_drs.clients.sync_client import close_kept_clients

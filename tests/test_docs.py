@@ -25,7 +25,10 @@ from airflow_provider_drs.protocol.settings import read_settings
 from airflow_provider_drs.protocol.switchover.record import TRANSITIONS, Phase
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+from tests.airflow.waits import airflow_db
 from tests.waiting import PATIENCE
+
+__all__ = ["airflow_db"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,7 +74,34 @@ def test_python_snippets_run(name: str, code: str) -> None:
 
 def test_every_python_snippet_runs() -> None:
     shown = sum(page.read_text().count("```python") for page in PAGES)
-    assert shown == len(_python_snippets())
+    assert shown == len(_python_snippets()) + len(_test_files())
+
+
+def _test_files() -> list[str]:
+    marked = r"<!-- a test file that runs in the tests -->\n```python\n(.*?)```"
+    return [code for page in PAGES for code in re.findall(marked, page.read_text(), re.S)]
+
+
+def test_the_test_file_of_a_user_runs_with_the_plugin(tmp_path: Path, airflow_db: Path) -> None:
+    [code] = _test_files()
+    (tmp_path / "test_mine.py").write_text(code)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "AIRFLOW_CONN"))}
+    environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_the_connection_of_the_readme_is_complete() -> None:

@@ -45,6 +45,8 @@ LAYERS = {
     "clients": Layer(frozenset({"clients", "get_provider_info", "lazy", "protocol"}), frozenset({"airflow"})),
     "lazy": Layer(frozenset(), frozenset(IMPURE), sys.stdlib_module_names | {"<computed>"}),
     "simulator": Layer(frozenset({"simulator"})),
+    # What users' tests get; it serves the simulator, as nothing that runs in production does.
+    "pytest_plugin": Layer(frozenset({"simulator"})),
     "": Layer(frozenset()),
 }
 AIRFLOW_CLASSES = Layer(None, frozenset({f"{PACKAGE}.simulator"}))

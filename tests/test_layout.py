@@ -65,7 +65,7 @@ def _functions_that(what: str) -> set[str]:
 
 ONE_PLACE = {
     "the poll loop of a worker": (r"(?<!def )\bpoll\(wait, ", {"protocol/runtime.py: wait_until_over"}),
-    "the resume after a trigger": (r"super\(\)\.resume_execution\(", {"task.py: resume_execution"}),
+    "the resume after a trigger": (r"super\(\)\.resume_execution\b", {"task.py: resume_execution"}),
     "the link to the console of a task on a worker": (r"xcom_push\(key=DrsConsoleLink", {"task.py: _publish_link"}),
     "the same from the triggerer": (r"_push\(DrsConsoleLink", {"triggers/drs.py: _begin"}),
     "the wait for a switchover": (r"\bSwitchoverWait\(", {"triggers/drs.py: new_wait"}),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
-from airflow_provider_drs.task import DrsTask, TaskRuntime, seconds
+from airflow_provider_drs.task import DrsTask, TaskRuntime, deferral_hold, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -87,10 +87,11 @@ class DrsOperator(DrsTask):
         :return: the XCom.
         """
         if self.deferrable:
-            self._defer(trigger)
+            self._defer(trigger, runtime)
         result = protocol.wait_until_over(trigger.new_wait(), runtime)
         return self.execute_complete(context, trigger.event_of(result))
 
-    def _defer(self, trigger: DrsTrigger) -> None:
+    def _defer(self, trigger: DrsTrigger, runtime: TaskRuntime) -> None:
+        trigger.handover = {"hold_until": runtime.now() + deferral_hold(self._timeout)}
         timeout = self._timeout + self.transient_error_timeout + TRIGGERER_SLACK
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=timeout))

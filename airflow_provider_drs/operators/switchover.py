@@ -187,7 +187,7 @@ class DrsSwitchoverOperator(DrsOperator):
             waited_long = in_trouble or runtime.monotonic() >= may_defer_at
             # A triggerer cannot save: START is seen and saved here, and what Airflow does not take is not left behind.
             if runtime.is_saved and (waited_long or record.freshness().started):
-                self._defer(self._trigger(record, deadline))
+                self._defer(self._trigger(record, deadline), runtime)
             runtime.sleep(self.poll_interval if in_trouble else min(self.poll_interval, 1.0))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:

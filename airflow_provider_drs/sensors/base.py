@@ -18,7 +18,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.metrics import metrics
-from airflow_provider_drs.task import DrsTask, TaskRuntime, seconds
+from airflow_provider_drs.task import DrsTask, TaskRuntime, deferral_hold, seconds
+from airflow_provider_drs.versions import earlier_pokes, is_deferral_timeout, unguarded
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -81,12 +82,37 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         self._publish_link(self._runtime.hook, job_id, context)
         if not self.deferrable:
             try:
-                return super().execute(context)
+                return unguarded(BaseSensorOperator.execute)(self, context)
             except AirflowSkipException as skip:
                 if isinstance(skip.__cause__, self._never_skipped()) and not self.never_fail:
                     raise skip.__cause__ from None
                 raise
-        self.defer(trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+        return self._defer_unless_over(context)
+
+    def _defer_unless_over(self, context: Context) -> Any:
+        """Poll once here, so that a wait which is over does not defer; else hand over what was seen."""
+        trigger, runtime = self._trigger(), self._runtime
+        began = runtime.now()
+        wait = trigger.new_wait(self._seed(context))
+        result = protocol.wait_until_over(wait, runtime, max_polls=1)
+        if isinstance(result, protocol.GiveUp) and self.silent_fail:
+            self.log.error("%s (silent_fail: the wait goes on)", result.error)
+        elif not isinstance(result, protocol.KeepPolling):
+            event = trigger.event_of(result)
+            metrics().ended(event)
+            return self._end_as_here(lambda: self.execute_complete(context, event), context)
+        left = max(self.timeout - (runtime.now() - began), 0.0)
+        trigger.handover = {
+            "memory": wait.memory.to_dict(),
+            "poll_at": runtime.now() + result.delay,
+            "hold_until": runtime.now() + deferral_hold(left),
+        }
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left))
+        return None
+
+    def _seed(self, context: Context) -> str:
+        ti = context["ti"]
+        return f"{ti.dag_id}#{ti.run_id}#{ti.task_id}#{ti.map_index}"
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask DRS once.
@@ -94,9 +120,8 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         :return: the XCom when what is waited for has come, False while it has not.
         """
         if self._wait is None:
-            ti = context["ti"]
-            seed = f"{ti.dag_id}#{ti.run_id}#{ti.task_id}#{ti.map_index}"
-            self._wait = self._trigger().new_wait(seed, self._recall(context) if self.reschedule else None)
+            memory = self._recall(context) if self.reschedule else None
+            self._wait = self._trigger().new_wait(self._seed(context), memory)
         result = self._poll(context)
         if isinstance(result, (protocol.KeepPolling, protocol.GiveUp)):
             self._delay = result.delay
@@ -131,7 +156,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         return self._ended(event)
 
     def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
-        if isinstance(error, AirflowSensorTimeout) or type(error).__name__ == "TaskDeferralTimeout":
+        if isinstance(error, AirflowSensorTimeout) or is_deferral_timeout(error):
             return AirflowSensorTimeout(
                 f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
             )
@@ -175,12 +200,8 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         if isinstance(saved, dict) and saved.get("try_number") == context["ti"].try_number:
             return saved
         earlier = self._of_an_earlier_try(saved) if isinstance(saved, dict) else {}
-        first = context["ti"].get_first_reschedule_date(context)
-        return {
-            **earlier,
-            "polls": int(context.get("task_reschedule_count") or 0),
-            "first_polled_at": first.timestamp() if isinstance(first, datetime) else None,
-        }
+        polls, first = earlier_pokes(context)
+        return {**earlier, "polls": polls, "first_polled_at": first}
 
     def _of_an_earlier_try(self, saved: dict[str, Any]) -> dict[str, Any]:
         """Return what is still true of what an earlier try of this task saw."""

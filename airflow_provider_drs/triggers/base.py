@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XCom
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_drs import protocol
@@ -32,6 +32,8 @@ class DrsTrigger(BaseTrigger):
     :param max_wait: seconds it may grow to.
     :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param silent_fail: log errors that would end the wait, and go on.
+    :param handover: what the worker that deferred hands over: ``memory``, what its own polls saw; ``poll_at``, when the
+        next poll is due; ``hold_until``, before which no end resumes the task. Times in seconds since the epoch.
 
     Whatever goes wrong is an event too, ``{"outcome": "error", "error": {...}}``, so that the task ends as it would in
     poke mode.
@@ -48,6 +50,7 @@ class DrsTrigger(BaseTrigger):
         max_wait: float | None = None,
         transient_error_timeout: float | None = 900.0,
         silent_fail: bool = False,
+        handover: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.drs_conn_id = drs_conn_id
@@ -57,6 +60,7 @@ class DrsTrigger(BaseTrigger):
         self.max_wait = max_wait
         self.transient_error_timeout = transient_error_timeout
         self.silent_fail = silent_fail
+        self.handover = handover
 
     @abstractmethod
     def _serialized(self) -> dict[str, Any]:
@@ -119,6 +123,8 @@ class DrsTrigger(BaseTrigger):
                 "max_wait": self.max_wait,
                 "transient_error_timeout": self.transient_error_timeout,
                 "silent_fail": self.silent_fail,
+                # Left out unless it is set, so that an older triggerer can still load what needs none.
+                **({} if self.handover is None else {"handover": self.handover}),
             },
         )
 
@@ -139,11 +145,24 @@ class DrsTrigger(BaseTrigger):
         except Exception:
             self.logger().exception("%s leaves the end to a worker", type(self).__name__)
             fired = TriggerEvent(event)
+        if not isinstance(fired, TaskSuccessEvent):  # that one resumes nothing
+            await self._until("hold_until")
         yield fired
+
+    async def _until(self, name: str) -> None:
+        """Wait for a time that the worker has handed over."""
+        at = (self.handover or {}).get(name)
+        if at is not None:
+            await asyncio.sleep(max(at - time.time(), 0.0))
+
+    def _memory(self, memory: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what was seen before: by earlier pokes, or by the worker that deferred."""
+        return memory or (self.handover or {}).get("memory") or {}
 
     async def _until_over(self) -> protocol.PollResult:
         wait = self.new_wait(seed=str(id(self)))
         refused: protocol.Settings | None = None
+        await self._until("poll_at")
         while True:
             try:
                 async with shared_polls(self.drs_conn_id, self.project_id) as polls:

@@ -111,7 +111,7 @@ class DrsSwitchoverTrigger(DrsTrigger):
             self._pace(seed),
             verify_job_id=self.verify_job_id,
             transient_error_timeout=self.transient_error_timeout,
-            memory=protocol.SwitchoverMemory.from_dict(memory or {}),
+            memory=protocol.SwitchoverMemory.from_dict(self._memory(memory)),
             error_context=self._error_context(protocol.describe_job(self.job_id)),
             freshness=freshness,
             fast=memory is None,  # a wait that lives from one process to the next polls when it is scheduled

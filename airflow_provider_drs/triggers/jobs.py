@@ -45,7 +45,7 @@ class DrsJobsTrigger(DrsTrigger):
             wanted,
             self._pace(seed),
             transient_error_timeout=self.transient_error_timeout,
-            memory=protocol.JobsMemory.from_dict(memory or {}),
+            memory=protocol.JobsMemory.from_dict(self._memory(memory)),
             error_context=self._error_context(protocol.describe_jobs(wanted.job_ids)),
         )
 

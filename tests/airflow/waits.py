@@ -61,6 +61,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     from airflow_provider_drs.clients import tokens
     from airflow_provider_drs.clients.polling import streams
     from airflow_provider_drs.sensors.base import DrsSensor
+    from airflow_provider_drs.triggers.base import DrsTrigger
 
     # In the past, so that Airflow finds what was put off by reschedule mode to be due.
     clock = FakeClock(time.time() - 30 * 86400)
@@ -72,10 +73,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
             clock.sleep(delay)
         return delay
 
+    async def wait_until(trigger: DrsTrigger, name: str) -> None:
+        left = (trigger.handover or {}).get(name, 0.0) - clock.time()
+        if left > 0:
+            clock.sleep(left)
+
     def date_by_the_clock(_mapper: Any, _connection: Any, row: Any) -> None:
         row.start_date = clock.started_at()
 
     monkeypatch.setattr(DrsSensor, "_get_next_poke_interval", decide_and_jump)
+    monkeypatch.setattr(DrsTrigger, "_until", wait_until)
     for module in (airflow_sensor, tokens, *_modules_with_time()):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(streams, "Clock", clock.of_streams)

@@ -26,7 +26,7 @@ def make_certificates(host: str, directory: Path) -> tuple[str, ssl.SSLContext]:
         import trustme  # without TLS it is not needed
     except ImportError:
         raise MissingTrustmeError(
-            "The simulator needs trustme to serve TLS: pip install 'airflow-provider-drs[simulator]', or use no TLS."
+            "The simulator needs trustme to serve TLS: pip install trustme, or use no TLS."
         ) from None
     names = list(_ALWAYS)
     names += [name for name in (socket.gethostname() if is_wildcard(host) else host,) if name not in names]

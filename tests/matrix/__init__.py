@@ -1,0 +1,1 @@
+"""The matrix: every Airflow that README names runs every case, with a real scheduler, triggerer and API server."""
