@@ -103,7 +103,11 @@ def _make(name: str, given: Any, after: BaseOperator) -> Any:
     if not callable(given) or not _makes_tasks(given):
         raise TypeError(f"{name} must be a function, an operator or a task group, or a list of these, not {given!r}")
     takes = _takes_an_argument(given)
-    make = task(tells_decision(given) if takes else given) if isinstance(given, FunctionType) else given
+    make = given
+    if isinstance(given, FunctionType):
+        # Airflow names the task after the function, and a lambda has no name.
+        decorate = task(task_id=name) if given.__name__ == "<lambda>" else task
+        make = decorate(tells_decision(given) if takes else given)
     return make(after.output) if takes else make()
 
 

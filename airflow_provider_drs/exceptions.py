@@ -20,7 +20,7 @@ _ERRORS = (
     "DrsArgumentError DrsAuthenticationError DrsBusyError DrsConfigError DrsError DrsGuardError "
     "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsNoSuchCallError DrsPermissionError "
     "DrsRecordError DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
-    "DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
+    "DrsTimeoutError DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
     "DrsUnreachableError DrsWrongStateError"
 )
 __getattr__ = lazy_names("airflow_provider_drs.protocol", {"errors": _ERRORS})

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 DEFAULT_DEFERRAL_HOLD = 10.0
+# A trigger with a deadline ends by itself; a triggerer that is not there is noticed this many seconds later.
+TRIGGERER_SLACK = 300.0
+MIN_INTERVAL = 0.01
 
 
 class TaskRuntime:
@@ -92,6 +95,7 @@ class DrsTask(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_flags(deferrable=deferrable)
         self.drs_conn_id = drs_conn_id
         self.project_id = project_id
         self.deferrable = deferrable
@@ -171,6 +175,37 @@ def checked_now(read: Callable[[str, Any], R], name: str, value: Any) -> R:
         return read(name, value)
     except protocol.DrsArgumentError as error:
         raise ValueError(error.message) from None
+
+
+def check_unless_templated(read: Callable[[str, Any], Any], name: str, value: Any) -> None:
+    """Check an argument that a template may give, if it stands in the DAG file as it is.
+
+    :raises ValueError: it is wrong.
+    """
+    templated = "{{" in value or "{%" in value if isinstance(value, str) else hasattr(value, "iter_references")
+    if not templated:
+        checked_now(read, name, value)
+
+
+def check_flags(**flags: Any) -> None:
+    """Check flags that no template may give: text such as "false" would count as true.
+
+    :raises ValueError: one is neither True nor False.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, without quotes, not {value!r}")
+
+
+def interval(name: str, value: timedelta | float) -> float:
+    """Return the seconds between polls, at least 10 ms.
+
+    :raises ValueError: it is no timedelta and no number over 0.
+    """
+    found = seconds(name, value)
+    if not found:
+        raise ValueError(f"{name} must be more than 0 seconds, not {value!r}")
+    return max(found, MIN_INTERVAL)
 
 
 class Limits:

@@ -128,13 +128,14 @@ class DrsHook(BaseHook):
         """
         return self.get_conn().call(protocol.pause_jobs(job_ids, mode))
 
-    def resume_jobs(self, job_ids: Sequence[str]) -> dict[str, protocol.JobResult]:
+    def resume_jobs(self, job_ids: Sequence[str], is_sync_re_edit: bool | None = None) -> dict[str, protocol.JobResult]:
         """Resume paused jobs, retry failed ones. DRS API, "Resuming Tasks in Batches".
 
+        :param is_sync_re_edit: True after the objects of a synchronization were edited; None: do not send it.
         :return: as :meth:`start_jobs`.
         :raises DrsError: as :meth:`get_switchover_status`.
         """
-        return self.get_conn().call(protocol.resume_jobs(job_ids))
+        return self.get_conn().call(protocol.resume_jobs(job_ids, is_sync_re_edit))
 
     def stop_jobs(self, job_ids: Sequence[str], force: bool = False) -> dict[str, protocol.JobResult]:
         """End jobs for good; they cannot be started again. DRS API, "Stopping or Deleting Tasks in Batches".

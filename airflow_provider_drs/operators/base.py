@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
-from airflow_provider_drs.task import DrsTask, TaskRuntime, deferral_hold, seconds
+from airflow_provider_drs.task import TRIGGERER_SLACK, DrsTask, TaskRuntime, deferral_hold, interval, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_drs.triggers.base import DrsTrigger
-
-# The trigger ends by itself at its deadline; a triggerer that is not there is noticed this much later.
-TRIGGERER_SLACK = 300.0
 
 
 class DrsOperator(DrsTask):
@@ -42,7 +39,7 @@ class DrsOperator(DrsTask):
     ) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.poll_interval = interval("poll_interval", poll_interval)
         self.timeout = timeout
         if timeout is None or isinstance(timeout, (int, float, timedelta)):
             seconds("timeout", timeout)

@@ -28,8 +28,8 @@ class DrsCompareOperator(DrsOperator):
     passed over and were. A task that fails for a difference leaves the same under the XCom key ``comparison``.
 
     :param compare: ``objects``, ``lines`` (numbers of rows) or ``contents`` (templated).
-    :param tables: what to compare, tables by database, an empty list for all of a database (templated). ``lines`` and
-        ``contents`` need it; a comparison of objects takes none.
+    :param tables: what to compare, tables by database, an empty list for all of a database (templated; text is read as
+        JSON or as Python writes it). ``lines`` and ``contents`` need it; a comparison of objects takes none.
     :param compare_mode: ``quick_comparison`` compares ``lines`` or ``contents`` of all there is, without ``tables``;
         for accounts that DRS has listed for it.
     :param on_unavailable: what to do where DRS refuses comparison for that kind of job: ``fail`` or ``skip``.
@@ -54,7 +54,7 @@ class DrsCompareOperator(DrsOperator):
         self,
         *,
         compare: str = "objects",
-        tables: Mapping[str, Sequence[str]] | None = None,
+        tables: Mapping[str, Sequence[str]] | str | None = None,
         compare_mode: str | None = None,
         on_unavailable: str = "fail",
         on_uncomparable: str = "fail",
@@ -84,12 +84,11 @@ class DrsCompareOperator(DrsOperator):
 
         :return: the XCom.
         """
-        tables = None if self.tables is None else {db: list(names) for db, names in self.tables.items()}
         call = protocol.create_compare_task(
             self.job_id,
             self.compare,
             conflict_policy=self.conflict_policy,
-            tables=tables,
+            tables=protocol.checked_tables(self.tables),
             compare_mode=self.compare_mode,
         )
         timeout, runtime = self._timeout, self._runtime()

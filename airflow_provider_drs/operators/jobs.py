@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsJobFailedError
 from airflow_provider_drs.operators.base import DrsOperator
+from airflow_provider_drs.task import check_flags, check_unless_templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,6 +38,7 @@ class DrsJobOperator(DrsOperator):
 
     def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_flags(wait_for_completion=wait_for_completion)
         self.wait_for_completion = wait_for_completion
 
     @abstractmethod
@@ -128,11 +130,20 @@ class DrsResumeJobOperator(DrsJobOperator):
     A failed job may still report its previous failure for a minute after DRS has accepted; only then is it a new one.
     DRS API, "Resuming Tasks in Batches".
 
-    Parameters, XCom and exceptions are those of :class:`DrsJobOperator`.
+    :param is_sync_re_edit: True after the objects of a synchronization were edited. One page of the documentation wants
+        True for every resume, its examples send none; None (default): do not send it.
+
+    The other parameters, XCom and exceptions are those of :class:`DrsJobOperator`.
     """
 
+    def __init__(self, *, is_sync_re_edit: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if is_sync_re_edit is not None:
+            check_flags(is_sync_re_edit=is_sync_re_edit)
+        self.is_sync_re_edit = is_sync_re_edit
+
     def _request(self) -> protocol.JobActionRequest:
-        return self._action(protocol.RESUME, protocol.resume_jobs)
+        return self._action(protocol.RESUME, lambda ids: protocol.resume_jobs(ids, self.is_sync_re_edit))
 
 
 class DrsStopJobOperator(DrsJobOperator):
@@ -141,14 +152,18 @@ class DrsStopJobOperator(DrsJobOperator):
     After a cutover this keeps the replication from overwriting data.
     DRS API, "Stopping or Deleting Tasks in Batches".
 
-    :param force: do not wait for the job's own end.
+    :param force: do not wait for the job's own end (templated).
 
     The other parameters, XCom and exceptions are those of :class:`DrsJobOperator`.
     """
 
-    def __init__(self, *, force: bool = False, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = (*DrsJobOperator.template_fields, "force")
+
+    def __init__(self, *, force: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_unless_templated(protocol.flag, "force", force)
         self.force = force
 
     def _request(self) -> protocol.JobActionRequest:
-        return self._action(protocol.STOP, lambda ids: protocol.stop_jobs(ids, self.force))
+        force = protocol.flag("force", self.force)
+        return self._action(protocol.STOP, lambda ids: protocol.stop_jobs(ids, force))

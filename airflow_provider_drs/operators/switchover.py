@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -15,14 +16,14 @@ from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.same_run import SameRun, approvals_of, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
-from airflow_provider_drs.task import Limits, seconds
+from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
-MIN_POLL_INTERVAL = 0.1
+RUNNING_CHOICES = ("fail", "attach")
 # How long the evidence of an end is pushed again and again, while Airflow's API server is away.
 PUSH_AGAIN_FOR = 60.0
 # How long a worker looks for START before it defers.
@@ -52,8 +53,10 @@ class DrsSwitchoverOperator(DrsOperator):
     :param settle: seconds or timedelta after the acceptance for which an unchanged final status is not trusted
         (templated); None in the DAG file: it never is.
     :param decide_within: seconds or timedelta after which a switchover that has not shown itself is unknown.
-    :param on_running: ``fail`` where a switchover is running already, or ``attach``: wait for the end of that one.
-    :param dry_run: change nothing; return the plan: each guard with its evidence, and the call that would be made.
+    :param on_running: ``fail`` where a switchover is running already, or ``attach``: wait for the end of that one
+        (templated).
+    :param dry_run: change nothing (templated); return the plan: each guard with its evidence, and the call that would
+        be made.
     :param verify_job_id: fail when a response is about another job.
 
     The other parameters are those of :class:`~airflow_provider_drs.operators.base.DrsOperator`.
@@ -70,7 +73,10 @@ class DrsSwitchoverOperator(DrsOperator):
     approval_task_id: str | None = None
     attach_allowed = True
 
-    template_fields: Sequence[str] = (*DrsOperator.template_fields, "mode", "max_lag", "settle")
+    template_fields: Sequence[str] = (
+        *DrsOperator.template_fields,
+        *("mode", "max_lag", "settle", "on_running", "plan_only"),
+    )
     ui_color = "#f4dfd0"
 
     def __init__(
@@ -82,16 +88,16 @@ class DrsSwitchoverOperator(DrsOperator):
         settle: timedelta | float | str | None = 30,
         decide_within: timedelta | float = timedelta(minutes=5),
         on_running: str = "fail",
-        dry_run: bool = False,
+        dry_run: bool | str = False,
         verify_job_id: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_running not in ("fail", "attach"):
-            raise ValueError(f"on_running must be 'fail' or 'attach', not {on_running!r}")
+        check_flags(wait_for_completion=wait_for_completion, verify_job_id=verify_job_id)
+        check_unless_templated(partial(protocol.choice, known=RUNNING_CHOICES), "on_running", on_running)
+        check_unless_templated(protocol.flag, "dry_run", dry_run)
         self.mode = mode
         self.wait_for_completion = wait_for_completion
-        self.poll_interval = max(self.poll_interval, MIN_POLL_INTERVAL)
         self.max_lag = None if max_lag is NOT_GIVEN else max_lag
         self.settle = settle
         self._limits = Limits(self, max_lag=max_lag, settle=settle)
@@ -106,7 +112,7 @@ class DrsSwitchoverOperator(DrsOperator):
         :return: the evidence; with ``dry_run`` the plan.
         """
         runtime = self._recording(context)
-        if self.plan_only:
+        if protocol.flag("dry_run", self.plan_only):
             return self._plan(context, runtime)
         saved = self._saved(context, runtime)
         try:
@@ -239,7 +245,8 @@ class DrsSwitchoverOperator(DrsOperator):
     def _request(
         self, context: Context, runtime: RecordingRuntime, run: SameRun | None = None
     ) -> protocol.SwitchoverRequest:
-        if self.on_running == "attach" and not self.attach_allowed:
+        attach = protocol.choice("on_running", self.on_running, RUNNING_CHOICES) == "attach"
+        if attach and not self.attach_allowed:
             text = "on_running is 'attach', which this cutover cannot have: nobody knows the mode of what is joined"
             raise protocol.DrsArgumentError(text)
         run = run or SameRun()
@@ -247,7 +254,7 @@ class DrsSwitchoverOperator(DrsOperator):
             self.job_id,
             self.mode,
             max_lag=self._limits.seconds("max_lag", self.max_lag),
-            attach=self.on_running == "attach",
+            attach=attach,
             settle=self._limits.seconds("settle", self.settle),
             decide_within=self.decide_within,
             verify_job_id=self.verify_job_id,

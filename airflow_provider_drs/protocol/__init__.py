@@ -41,11 +41,11 @@ __getattr__ = lazy_names(
     __name__,
     {
         "arguments": "choice flag given is_nothing items mapping number optional_id seconds",
-        "compare.calls": "ComparePage create_compare_task query_compare_result",
+        "compare.calls": "checked_tables ComparePage create_compare_task query_compare_result",
         "compare.refusal": "is_unavailable",
         "compare.wait": "CAN_NOT_COMPARE CompareWait",
-        "errors": "DrsArgumentError DrsAuthenticationError DrsConfigError DrsError DrsRecordError DrsTransientError "
-        "DrsUnreachableError one_line",
+        "errors": "DrsArgumentError DrsAuthenticationError DrsConfigError DrsError DrsRecordError DrsTimeoutError "
+        "DrsTransientError DrsUnreachableError one_line",
         "http.request": "Call checked_job_id describe_job Token",
         "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_one_job pause_jobs resume_jobs "
         "start_jobs stop_jobs",

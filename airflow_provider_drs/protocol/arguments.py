@@ -138,7 +138,10 @@ def given(name: str, value: _T | None) -> _T:
     """
     if is_nothing(value):
         found = "None" if value is None or str(value).strip() else "empty"
-        raise DrsArgumentError(f"{name} is {found}: the template or the task it comes from gave no value")
+        raise DrsArgumentError(
+            f"{name} is {found}: the template or the task it comes from gave no value. "
+            "Check that task, or the params of the run"
+        )
     return cast("_T", value)
 
 

@@ -12,6 +12,7 @@
     │   ├── DrsUnreachableError    unknown host, refused, reset, timeout
     │   └── DrsInvalidResponseError  a response that is not what the service would write
     ├── DrsUnavailableError        trouble lasted longer than the caller allows
+    ├── DrsTimeoutError            what is waited for did not come in time
     ├── DrsTokenRefusedError       the token is expired, revoked or not known
     ├── DrsAuthenticationError    IAM refuses the log-in
     ├── DrsPermissionError         the user may not do this
@@ -87,8 +88,14 @@ class DrsError(Exception):
         self.never_sent = never_sent
 
     def __str__(self) -> str:
+        """What happened, where, and what to do; then the service's own words, which may be long."""
         text = f"{self.error_context}: {self.message}" if self.error_context else self.message
-        return f"{text.rstrip('.。')}. {self.hint}" if self.hint else text
+        if not self.hint:
+            return text
+        words = f": {self.error_msg}"
+        if not self.error_msg or not text.endswith(words):
+            return f"{text.rstrip('.。')}. {self.hint}"
+        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}. Response{words}"
 
     def to_dict(self) -> Json:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""
@@ -163,6 +170,12 @@ class DrsUnavailableError(DrsError):
     )
 
 
+class DrsTimeoutError(DrsError):
+    """What is waited for did not come within the time-out of the wait. It says nothing about what comes later."""
+
+    hint = "Look at the job in the DRS console; a longer 'timeout' waits longer"
+
+
 class DrsTokenRefusedError(DrsError):
     """The token is expired, revoked or unknown: HTTP 403 DRS.M00100, HTTP 401 without a DRS code."""
 
@@ -197,8 +210,8 @@ class DrsJobNotFoundError(DrsRequestError):
     """No such job, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
 
     hint = (
-        "Check the job id (of a cross-AZ job, the parent's), the project, and "
-        f"{field_name('region')} or {field_name('host')}; the job may be deleted"
+        f"Check the job id, the project and {field_name('region')}: the job may be deleted; of a cross-AZ job, DRS "
+        "wants the parent's id"
     )
 
 
@@ -206,7 +219,7 @@ class DrsNoSuchCallError(DrsRequestError):
     """This cloud or region has no such call: HTTP 404 with APIG.0101 or APIGW.0101. It says nothing about the job."""
 
     hint = (
-        f"This cloud or region has no such call: check {field_name('host')} and {field_name('region')}. The switchover "
+        f"Check {field_name('region')} and {field_name('host')}. This cloud or region has no such call; the switchover "
         "calls are documented for Open Telekom Cloud only"
     )
 

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.metrics import metrics
-from airflow_provider_drs.task import DrsTask, TaskRuntime, deferral_hold, seconds
+from airflow_provider_drs.task import DrsTask, TaskRuntime, check_flags, deferral_hold, interval, seconds
 from airflow_provider_drs.versions import earlier_pokes, is_deferral_timeout, unguarded
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.triggers.base import DrsTrigger
 
 MEMORY_KEY = "drs_wait"
+DEFAULT_TIMEOUT = timedelta(hours=24)
 
 
 class DrsSensor(DrsTask, BaseSensorOperator):
@@ -40,15 +41,22 @@ class DrsSensor(DrsTask, BaseSensorOperator):
     """
 
     ui_color = "#e2f0ea"
+    # Seconds that Airflow waits longer than a trigger that ends by itself at its deadline.
+    _triggerer_slack = 0.0
 
     def __init__(
         self,
         *,
         poke_interval: timedelta | float | None = None,
-        timeout: timedelta | float = timedelta(hours=24),
+        timeout: timedelta | float | None = DEFAULT_TIMEOUT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=5 if poke_interval is None else poke_interval, timeout=timeout, **kwargs)
+        # Airflow's own default for None is seven days.
+        timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        given = interval("poke_interval", 5.0 if poke_interval is None else poke_interval)
+        super().__init__(poke_interval=given, timeout=seconds("timeout", timeout), **kwargs)
+        airflows = ("soft_fail", "silent_fail", "never_fail", "exponential_backoff")
+        check_flags(**{name: getattr(self, name) for name in airflows})
         if poke_interval is None and self.reschedule and not self.deferrable:
             self.poke_interval = 60.0
         self._wait: Any = None
@@ -83,9 +91,13 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         if not self.deferrable:
             try:
                 return unguarded(BaseSensorOperator.execute)(self, context)
+            except AirflowSensorTimeout:
+                raise self._late() from None
             except AirflowSkipException as skip:
                 if isinstance(skip.__cause__, self._never_skipped()) and not self.never_fail:
                     raise skip.__cause__ from None
+                if skip.__cause__ is None:  # Airflow skips a time-out so
+                    raise AirflowSkipException(f"Skipping: {self._late()}") from None
                 raise
         return self._defer_unless_over(context)
 
@@ -107,7 +119,9 @@ class DrsSensor(DrsTask, BaseSensorOperator):
             "poll_at": runtime.now() + result.delay,
             "hold_until": runtime.now() + deferral_hold(left),
         }
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left))
+        self.defer(
+            trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left + self._triggerer_slack)
+        )
         return None
 
     def _seed(self, context: Context) -> str:
@@ -152,14 +166,15 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         :return: the XCom.
         """
         if event["outcome"] == protocol.Outcome.ERROR:
-            raise protocol.DrsError.from_dict(event["error"])
+            error = protocol.DrsError.from_dict(event["error"])
+            raise self._late(error.error_msg) if isinstance(error, protocol.DrsTimeoutError) else error
         return self._ended(event)
 
     def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
+        if isinstance(error, AirflowSensorTimeout) and error.__cause__ is None:  # execute_complete's own
+            return error
         if isinstance(error, AirflowSensorTimeout) or is_deferral_timeout(error):
-            return AirflowSensorTimeout(
-                f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
-            )
+            return self._late()
         return super()._broken_trigger(error, context)
 
     def _end_resumed(self, ended: BaseException) -> NoReturn:
@@ -167,6 +182,20 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         if skips or self.never_fail:
             raise AirflowSkipException(f"Skipping: {ended}") from ended
         raise ended
+
+    def _late(self, at_last: str | None = None) -> AirflowSensorTimeout:
+        """Return the error of a time-out, alike in all modes.
+
+        :param at_last: what was still missing; None: as this process has seen it.
+        """
+        seen = self._at_last() if at_last is None else at_last
+        text = f"The wait for {self._subject()} did not end within the timeout of {self.timeout:g} seconds"
+        hint = "Look at the job in the DRS console; a longer timeout waits longer"
+        return AirflowSensorTimeout(f"{text}. {hint}" + (f". At last: {seen}" if seen else ""))
+
+    def _at_last(self) -> str:
+        """Return what was still missing at the last poll of this process; "" where that is not known."""
+        return ""
 
     @property
     def _runtime(self) -> TaskRuntime:

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.sensors.base import DrsSensor
+from airflow_provider_drs.task import check_flags
 from airflow_provider_drs.triggers.without_worker import needs_a_worker
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class DrsSwitchoverSensor(DrsSensor):
         # None is what an upstream task without a record renders to; it must not pass for "any switchover".
         self._bound = switchover is not ANY_SWITCHOVER
         self.switchover = switchover if self._bound else None
+        check_flags(verify_job_id=verify_job_id, start_from_trigger=start_from_trigger)
+        if end_from_trigger is not None:
+            check_flags(end_from_trigger=end_from_trigger)
         self.verify_job_id = verify_job_id
         self.end_from_trigger = end_from_trigger
         if start_from_trigger:

@@ -7,6 +7,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XCom
@@ -15,6 +16,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.task import MIN_INTERVAL, interval
 from airflow_provider_drs.triggers.shared import shared_polls
 
 if TYPE_CHECKING:
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
     from airflow_provider_drs.clients.polling.follower import Follower
 
 
+def _is_late(result: protocol.GiveUp) -> bool:
+    return isinstance(result.error, protocol.DrsTimeoutError)
+
+
 class DrsTrigger(BaseTrigger):
     """Base of the triggers. They only ever read: neither their end nor their removal changes anything at DRS.
 
     :param drs_conn_id: id of the connection.
     :param project_id: project to work in, instead of the connection's.
-    :param poke_interval: seconds between polls.
+    :param poke_interval: seconds or timedelta between polls.
     :param exponential_backoff: let the interval grow from poll to poll.
     :param max_wait: seconds it may grow to.
     :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
@@ -45,7 +51,7 @@ class DrsTrigger(BaseTrigger):
         self,
         drs_conn_id: str = DrsHook.default_conn_name,
         project_id: str | None = None,
-        poke_interval: float = 5.0,
+        poke_interval: timedelta | float = 5.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         transient_error_timeout: float | None = 900.0,
@@ -55,7 +61,8 @@ class DrsTrigger(BaseTrigger):
         super().__init__()
         self.drs_conn_id = drs_conn_id
         self.project_id = project_id
-        self.poke_interval = poke_interval
+        # Tasks of versions up to 0.2 may have stored 0.
+        self.poke_interval = interval("poke_interval", MIN_INTERVAL if poke_interval == 0 else poke_interval)
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.transient_error_timeout = transient_error_timeout
@@ -178,7 +185,7 @@ class DrsTrigger(BaseTrigger):
                 result = wait.failed(error, time.time())
                 self._tell(result)
             if isinstance(result, protocol.GiveUp):
-                if not self.silent_fail:
+                if not self.silent_fail or _is_late(result):
                     return result
                 # The connection is read anew: to go on with a password that IAM has refused would lock the user out.
                 self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
@@ -191,7 +198,7 @@ class DrsTrigger(BaseTrigger):
         while True:
             result = await follower.next()
             self._tell(result)
-            if isinstance(result, protocol.GiveUp) and self.silent_fail and not polls.stale:
+            if isinstance(result, protocol.GiveUp) and self.silent_fail and not polls.stale and not _is_late(result):
                 self.logger().log(logging.ERROR, "%s (silent_fail: the wait goes on)", result.error)
                 follower.again(result.delay)
             elif not isinstance(result, protocol.KeepPolling):

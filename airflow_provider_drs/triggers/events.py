@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers import base as airflow_triggers
@@ -14,6 +15,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.task import check_flags, checked_now, interval
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 from airflow_provider_drs.triggers.shared import shared_polls
 
@@ -49,10 +51,11 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
     Trouble is waited out without end; any other error is logged, once, and DRS is asked again a minute later. Triggers
     that watch the same job share its polls (on Airflow 3.3 and later by way of a shared stream).
 
-    :param job_id: the job; of a cross-AZ job, the parent's.
+    :param job_id: the job; of a cross-AZ job, the parent's. No template.
     :param drs_conn_id: id of the connection.
     :param project_id: project to work in, instead of the connection's.
-    :param poke_interval: seconds between polls; a switchover that takes less may be missed if it ends as the last did.
+    :param poke_interval: seconds or timedelta between polls, None for 5 seconds; a switchover that takes less may be
+        missed if it ends as the last did.
     :param verify_job_id: as for ``DrsSwitchoverSensor``.
     :param fire_for_leftover: an end that stands already when the watching begins is fired too.
 
@@ -65,16 +68,19 @@ class DrsSwitchoverEventTrigger(DrsSwitchoverTrigger, BaseEventTrigger):
         job_id: str,
         drs_conn_id: str = DrsHook.default_conn_name,
         project_id: str | None = None,
-        poke_interval: float = 5.0,
+        poke_interval: timedelta | float | None = 5.0,
         verify_job_id: bool = True,
         fire_for_leftover: bool = False,
     ) -> None:
+        # It is read with the DAG file: nothing is rendered, and what is wrong would only be seen in a triggerer's log.
+        checked_now(lambda _, value: protocol.checked_job_id(value), "job_id", job_id)
+        check_flags(verify_job_id=verify_job_id, fire_for_leftover=fire_for_leftover)
         super().__init__(
             job_id,
             verify_job_id=verify_job_id,
             drs_conn_id=drs_conn_id,
             project_id=project_id,
-            poke_interval=poke_interval,
+            poke_interval=interval("poke_interval", 5.0 if poke_interval is None else poke_interval),
             transient_error_timeout=None,
         )
         self.fire_for_leftover = fire_for_leftover

@@ -36,6 +36,7 @@ READY = [
             "task_error_code": "DRS.M7",
             "task_error_msg": "log",
         },
+        {"failure_grace": 0},
         state="failed",
         error=DrsJobFailedError,
         says=(JOB, "INCRE_TRANSFER_FAILED", "DRS.M7: log"),
@@ -44,13 +45,31 @@ READY = [
     Row(
         "failed, in the other spelling",
         {"task_status_script": ["STARTJOB_FAILED"]},
+        {"failure_grace": 0},
         state="failed",
         error=DrsJobFailedError,
         says=("START_JOB_FAILED",),
         polls=1,
     ),
+    Row(
+        "failed, and resumed by DRS itself", {"task_status_script": ["INCRE_TRANSFER_FAILED"] * 3 + [RUNNING]}, polls=6
+    ),
+    Row(
+        "failed for as long as the grace",
+        {"status": "INCRE_TRANSFER_FAILED"},
+        {"failure_grace": 299, "poke_interval": 60},
+        state="failed",
+        error=DrsJobFailedError,
+        polls=None,  # a deferred wait may poll half an interval early
+    ),
     Row("stopped", {"status": "RELEASE_RESOURCE_STARTED"}, state="failed", error=DrsJobFailedError, polls=1),
-    Row("a failed job may skip", {"status": "CREATE_FAILED"}, {"soft_fail": True}, state="skipped", polls=1),
+    Row(
+        "a failed job may skip",
+        {"status": "CREATE_FAILED"},
+        {"soft_fail": True, "failure_grace": 0},
+        state="skipped",
+        polls=1,
+    ),
     Row(
         "not listed",
         {"task_status_script": ["MISSING"]},
@@ -106,6 +125,21 @@ def test_never_ready(mode: str, drs: Simulator, airflow_db: None, clock: FakeClo
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
+def test_a_time_out_tells_the_failure_it_saw(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB, status="INCRE_TRANSFER_FAILED", task_error_code="DRS.M7", task_error_msg="log gone"))
+
+    ended = run_one(DrsJobReadySensor, mode, clock, job_id=JOB, timeout=120)
+
+    assert (ended.state, type(ended.error).__name__) == ("failed", "AirflowSensorTimeout")
+    assert "INCRE_TRANSFER_FAILED (DRS.M7: log gone)" in str(ended.error)
+    assert len(ended.levels("warning")) == 1
+
+    skipped = run_one(DrsJobStatusSensor, mode, clock, job_id=JOB, target_statuses=RUNNING, timeout=120, soft_fail=True)
+
+    assert (skipped.state, skipped.error) == ("skipped", None)
+
+
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 def test_all_of_many_jobs_in_two_requests_a_poll(mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     ids = [JOB, *(f"{number:08}-4976-44dc-9948-e1265e4jb201" for number in range(99))]
     for job_id in ids[1:]:
@@ -127,7 +161,7 @@ def test_more_than_a_hundred_jobs_and_one_that_failed(drs: Simulator, airflow_db
         drs.add_job(Job(job_id))
     drs.add_job(Job(ids[-1], status="FULL_TRANSFER_FAILED"))
 
-    ended = run_one(DrsJobReadySensor, "poke", clock, job_ids=ids)
+    ended = run_one(DrsJobReadySensor, "poke", clock, job_ids=ids, failure_grace=0)
 
     assert isinstance(ended.error, DrsJobFailedError)
     assert ended.error.job_ids == [ids[-1]]
@@ -150,6 +184,23 @@ def test_without_a_place_to_note_samples_a_reschedule_takes_them_in_one_go(
     assert ended.state == "success"
     assert len(drs.calls(BATCH_STATUS)) == 4
     assert ended.slept == [60.0, 5.0, 5.0]
+
+
+def test_without_a_place_to_note_failures_a_reschedule_sees_them_out(
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drs.add_job(Job(JOB, status="INCRE_TRANSFER_FAILED"))
+    poke: Any = DrsJobReadySensor.poke
+    monkeypatch.setattr(
+        DrsJobReadySensor,
+        "poke",
+        lambda self, context: poke(self, {k: v for k, v in context.items() if k != "task_state_store"}),
+    )
+
+    ended = run_one(DrsJobReadySensor, "reschedule", clock, job_id=JOB, failure_grace=20)
+
+    assert isinstance(ended.error, DrsJobFailedError)
+    assert ended.slept == [5.0] * 4
 
 
 @pytest.mark.parametrize(
@@ -225,7 +276,7 @@ STATUS = [
     Row(
         "failed",
         {"status": "FULL_TRANSFER_FAILED"},
-        {"target_statuses": RUNNING},
+        {"target_statuses": RUNNING, "failure_grace": 0},
         state="failed",
         error=DrsJobFailedError,
         says=(JOB, "FULL_TRANSFER_FAILED"),
@@ -246,6 +297,14 @@ STATUS = [
         {"target_statuses": RUNNING},
         faults=((BATCH_STATUS, Fault.json({"results": [{"id": JOB, "status": RUNNING, "error_code": "DRS.M05004"}]})),),
         polls=2,
+    ),
+    Row(
+        "a failure of one's own has no grace",
+        {"status": "INCRE_TRANSFER_FAILED"},
+        {"target_statuses": RUNNING, "failure_statuses": "INCRE_TRANSFER_FAILED"},
+        state="failed",
+        error=DrsJobFailedError,
+        polls=1,
     ),
     Row("no target", {}, {"target_statuses": ""}, state="failed", error=exceptions.DrsArgumentError, polls=0),
 ]

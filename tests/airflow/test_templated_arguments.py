@@ -8,8 +8,13 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_drs.exceptions import DrsArgumentError
-from airflow_provider_drs.operators.drs import DrsPauseJobOperator, DrsSwitchoverOperator
-from airflow_provider_drs.sensors.drs import DrsJobReadySensor, DrsSwitchoverSensor
+from airflow_provider_drs.operators.drs import (
+    DrsCompareOperator,
+    DrsPauseJobOperator,
+    DrsStopJobOperator,
+    DrsSwitchoverOperator,
+)
+from airflow_provider_drs.sensors.drs import DrsJobReadySensor, DrsJobStatusSensor, DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.clock import FakeClock
 from tests.constants import JOB
@@ -31,6 +36,18 @@ REFUSED: dict[str, tuple[type[Any], dict[str, Any], str]] = {
     "samples_zero": (DrsJobReadySensor, {**READY, "stable_samples": "{{ 0 }}"}, "stable_samples must be"),
     "ids": (DrsJobReadySensor, {"job_ids": "{{ none }}"}, "job_ids is None"),
     "one_id": (DrsJobReadySensor, {"job_id": "{{ none }}"}, "job_id is None"),
+    "dry_run": (DrsSwitchoverOperator, {**SWITCH, "dry_run": "{{ none }}"}, "dry_run is None"),
+    "dry_run_word": (DrsSwitchoverOperator, {**SWITCH, "dry_run": "{{ 'maybe' }}"}, "dry_run must be true or false"),
+    "on_running": (DrsSwitchoverOperator, {**SWITCH, "on_running": "{{ 'wait' }}"}, "on_running must be"),
+    "force": (DrsStopJobOperator, {**READY, "force": "{{ 'no' }}"}, "force must be true or false"),
+    "misspelt": (DrsJobStatusSensor, {**READY, "target_statuses": "{{ 'PAUSED' }}"}, "did you mean PAUSING"),
+    "no_target": (DrsJobStatusSensor, {**READY, "target_statuses": "{{ none }}"}, "target_statuses is None"),
+    "own_failure": (
+        DrsJobStatusSensor,
+        {**READY, "target_statuses": "PAUSING", "failure_statuses": "{{ ['INCRE_FAILED'] }}"},
+        "failure_statuses has",
+    ),
+    "tables": (DrsCompareOperator, {**READY, "compare": "lines", "tables": "{{ {'db': 'orders'} }}"}, "tables must be"),
     "switchover": (DrsSwitchoverSensor, {"switchover": "{{ none }}"}, "switchover is None"),
 }
 
@@ -91,3 +108,49 @@ def test_no_limit_is_none_in_the_dag_file(drs: Simulator, airflow_db: None, cloc
     }
     for name in ("mapped_default[1]", "expanded[1]"):
         assert "max_lag is None" in str(errors[name])
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+def test_what_a_run_chooses(native: bool, drs: Simulator, airflow_db: None) -> None:
+    """Flags, lists, tables and choices out of params mean what they say, as text and native."""
+    drs.add_job(Job(JOB, compare_seconds=0.0, compare_results={"shop.orders": "CONSISTENT"}, transition_seconds=0.0))
+    chosen = {
+        "dry_run": True,
+        "force": False,
+        "on_running": "fail",
+        "statuses": ["INCRE_TRANSFER_STARTED"],
+        "tables": {"shop": ["orders"]},
+        "nothing": None,
+        "ids": [JOB],
+    }
+    errors: Errors = {}
+    with DAG(
+        "wait_poke", schedule=None, params=chosen, render_template_as_native_obj=native, default_args=_note_in(errors)
+    ) as dag:
+        planned = DrsSwitchoverOperator(
+            task_id="planned",
+            dry_run="{{ params.dry_run }}",
+            on_running="{{ params.on_running }}",
+            project_id="{{ params.nothing }}",
+            **SWITCH,
+        )
+        found = DrsJobStatusSensor(
+            task_id="found",
+            target_statuses="{{ params.statuses }}",
+            failure_statuses="{{ params.nothing }}",
+            **READY,
+        )
+        ready = DrsJobReadySensor(
+            task_id="ready", job_ids="{{ params.ids }}", max_lag="{{ 5 }}", stable_samples="{{ 1 }}"
+        )
+        same = DrsCompareOperator(
+            task_id="same", compare="lines", tables="{{ params.tables }}", poll_interval=0.01, **READY
+        )
+        stopped = DrsStopJobOperator(task_id="stopped", force="{{ params.force }}", poll_interval=0.01, **READY)
+        planned >> found >> ready >> same >> stopped
+    run = dag.test()
+
+    assert not errors
+    assert str(run.state) == "success"
+    assert drs.switched(JOB) == [], "a dry run switches nothing"
+    assert drs.controlled(JOB) == ["terminate"], "force was False"

@@ -76,7 +76,7 @@ DRS_ANSWERS = [
     pytest.param(Fault.status(403, "DRS.M00102"), DrsPermissionError, "DRS.M00102", id="M00102"),
     pytest.param(Fault.status(403, "DRS.M00261"), DrsPermissionError, "DRS.M00261", id="M00261"),
     pytest.param(Fault.status(404, "DRS.M05003"), DrsJobNotFoundError, "DRS.M05003", id="M05003"),
-    pytest.param(Fault.status(400, "DRS.M00202", "mode"), DrsRequestError, "DRS.M00202: mode", id="M00202"),
+    pytest.param(Fault.status(400, "DRS.M00202", "mode"), DrsRequestError, "DRS.M00202", id="M00202"),
 ]
 
 IAM_ANSWERS = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_drs.protocol.arguments import mapping
 from airflow_provider_drs.protocol.codes import NO_RESULT
 from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsInvalidResponseError, Json, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
@@ -59,6 +60,23 @@ def checked_kind(compare: object) -> str:
     if not isinstance(compare, str) or compare not in KINDS:
         raise DrsArgumentError(f"compare must be one of {', '.join(KINDS)}, not {one_line(repr(compare), 80)}")
     return compare
+
+
+def checked_tables(tables: object) -> dict[str, list[str]] | None:
+    """Return the names of tables by database; None for no value.
+
+    :param tables: a mapping, or one written as text in JSON or Python.
+    :raises DrsArgumentError: it is no mapping of lists of names.
+    """
+    found = mapping("tables", tables)
+    named: dict[str, list[str]] = {}
+    for database, names in (found or {}).items():
+        listed = list(names) if isinstance(names, (list, tuple, set, frozenset)) else [None]
+        if not isinstance(database, str) or not all(isinstance(name, str) and name for name in listed):
+            wrong = one_line(repr({database: names}), 60)
+            raise DrsArgumentError(f'tables must be like {{"database": ["table"]}}, [] for all of it, not {wrong}')
+        named[database] = [str(name) for name in listed]
+    return None if found is None else named
 
 
 def create_compare_task(

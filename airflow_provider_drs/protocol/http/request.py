@@ -112,7 +112,9 @@ def checked_job_id(job_id: object) -> str:
     elif len(job_id) > _MAX_ID:
         wrong = f"more than {_MAX_ID} characters"
     if wrong:
-        raise DrsArgumentError(f"job_id {one_line(repr(job_id), 160)} cannot be a DRS job id: it holds {wrong}")
+        raise DrsArgumentError(
+            f"job_id {one_line(repr(job_id), 160)} cannot be a DRS job id: it holds {wrong}. Copy it from the console"
+        )
     return job_id
 
 

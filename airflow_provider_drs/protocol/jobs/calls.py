@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airflow_provider_drs.protocol.arguments import given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
@@ -58,12 +58,16 @@ def pause_jobs(job_ids: Sequence[str], mode: str = "target") -> Call[dict[str, J
     return _control("batch-pause-task", job_ids, {"pause_mode": mode})
 
 
-def resume_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:
+def resume_jobs(job_ids: Sequence[str], is_sync_re_edit: bool | None = None) -> Call[dict[str, JobResult]]:
     """Resume paused jobs, retry failed ones.
 
     DRS API, "Resuming Tasks in Batches": ``POST .../jobs/batch-retry-task``.
+
+    :param is_sync_re_edit: the objects of a synchronization were edited before; None: do not say. One page wants True
+        for every resume, another for this case only, and the examples send none.
     """
-    return _control("batch-retry-task", job_ids, {})
+    each = {} if is_sync_re_edit is None else {"is_sync_re_edit": is_sync_re_edit}
+    return _control("batch-retry-task", job_ids, each)
 
 
 def stop_jobs(job_ids: Sequence[str], force: bool = False) -> Call[dict[str, JobResult]]:
@@ -118,7 +122,7 @@ def _checked(job_ids: Sequence[str]) -> list[str]:
 
 
 def _control(
-    name: str, job_ids: Sequence[str], each: dict[str, str], method: str = "POST"
+    name: str, job_ids: Sequence[str], each: Mapping[str, str | bool], method: str = "POST"
 ) -> Call[dict[str, JobResult]]:
     jobs = _checked(job_ids)
     body = {"jobs": [{"job_id": job_id, **each} for job_id in jobs]}

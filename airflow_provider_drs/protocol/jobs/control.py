@@ -53,7 +53,7 @@ class Action:
 
 
 START = Action("start", "starting", _RUNNING, (JobStatus.STARTJOBING,))
-# The documentation knows a job that is pausing, and none that is paused.
+# A job that is paused is PAUSING; "PAUSED" is named nowhere, but could mean nothing else.
 PAUSE = Action("pause", "pausing", (JobStatus.PAUSING, "PAUSED"))
 RESUME = Action("resume", "resuming", _RUNNING, (JobStatus.STARTJOBING,))
 STOP = Action(

@@ -14,7 +14,7 @@ class JobStatus(StrEnum):
     STARTJOBING = "STARTJOBING"
     WAITING_FOR_START = "WAITING_FOR_START"
     START_JOB_FAILED = "START_JOB_FAILED"
-    PAUSING = "PAUSING"
+    PAUSING = "PAUSING"  # despite its name, the status of a job that is paused, by the vendor's own client
     FULL_TRANSFER_STARTED = "FULL_TRANSFER_STARTED"
     FULL_TRANSFER_FAILED = "FULL_TRANSFER_FAILED"
     FULL_TRANSFER_COMPLETE = "FULL_TRANSFER_COMPLETE"
@@ -31,11 +31,18 @@ class JobStatus(StrEnum):
     CHILD_TRANSFER_FAILED = "CHILD_TRANSFER_FAILED"
     RELEASE_CHILD_TRANSFER_STARTED = "RELEASE_CHILD_TRANSFER_STARTED"
     RELEASE_CHILD_TRANSFER_COMPLETE = "RELEASE_CHILD_TRANSFER_COMPLETE"
-    DELETED = "DELETED"  # named by the vendor's own client only
+    # What follows is named by the vendor's own client only.
+    REBUILD_NODE_STARTED = "REBUILD_NODE_STARTED"
+    REBUILD_NODE_FAILED = "REBUILD_NODE_FAILED"
+    NODE_UPGRADE_START = "NODE_UPGRADE_START"
+    NODE_UPGRADE_COMPLETE = "NODE_UPGRADE_COMPLETE"
+    NODE_UPGRADE_FAILED = "NODE_UPGRADE_FAILED"
+    DELETED = "DELETED"
 
 
 # The one status in which a job may be cut over.
 HEALTHY = JobStatus.INCRE_TRANSFER_STARTED
+# DRS resumes a job by itself after some failures: a gate gives them time (``failure_grace``).
 FAILED_JOB_STATUSES = frozenset(
     {
         JobStatus.CREATE_FAILED,
@@ -45,6 +52,8 @@ FAILED_JOB_STATUSES = frozenset(
         JobStatus.RELEASE_RESOURCE_FAILED,
         JobStatus.CHANGE_JOB_FAILED,
         JobStatus.CHILD_TRANSFER_FAILED,
+        JobStatus.REBUILD_NODE_FAILED,
+        JobStatus.NODE_UPGRADE_FAILED,
     }
 )
 STOPPED_JOB_STATUSES = frozenset(

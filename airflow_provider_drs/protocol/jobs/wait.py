@@ -5,12 +5,13 @@ Gates and job control wait with the same machine; they differ in the condition.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, Json, one_line
+from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsTimeoutError, Json, one_line
 from airflow_provider_drs.protocol.jobs.calls import describe_jobs
 from airflow_provider_drs.protocol.jobs.query import JobsQuery
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState
@@ -26,6 +27,7 @@ from airflow_provider_drs.protocol.polling import (
     PollingWait,
     PollMemory,
     PollResult,
+    duration,
     info,
     utc,
 )
@@ -60,9 +62,11 @@ class JobsMemory(PollMemory):
     """What a wait for jobs has seen so far.
 
     :param samples: polls in a row that found all jobs as they should be.
+    :param failing: since when a job has had a failed status that may pass, by job and status.
     """
 
     samples: int = 0
+    failing: dict[str, float] = field(default_factory=dict)
 
 
 class JobsWait(PollingWait):
@@ -100,6 +104,7 @@ class JobsWait(PollingWait):
             rng=rng,
         )
         self.wanted = wanted
+        self.at_last = ""  # what was still missing, for the message of a time-out
 
     def query(self) -> JobsQuery:
         """Return what one poll asks; waits for other jobs may join in."""
@@ -114,18 +119,18 @@ class JobsWait(PollingWait):
             return self.failed(error, at)
         self._count(at)
         lines = self.patience.recovered(at)
-        failed = [states[x] for x in self.wanted.job_ids if self.wanted.is_failure(states[x].status, at)]
-        if failed:
+        if failed := self._failed(states, at):
             return JobsFailed(tuple(lines), [vars(state) for state in failed])
         lacking = {x: self.wanted.unmet(states[x], progress.get(x)) for x in self.wanted.job_ids}
         lacking = {x: lack for x, lack in lacking.items() if lack}
+        self.at_last = _named(lacking)
         self.memory.samples = 0 if lacking else self.memory.samples + 1
         done = self.memory.samples >= self.wanted.stable_samples
         lines += self._changes(states, lacking, done)
         if done:
             return Ready(tuple(lines), self._result(states, progress, at))
         if self._late(at):
-            return self._too_late(lines, at, _named(lacking))
+            return self._too_late(lines, at, self.at_last)
         return KeepPolling(tuple(lines), self._until_deadline(self.pace.delay(self.memory.polls), at))
 
     def failed(self, error: DrsError, at: float) -> PollResult:
@@ -137,12 +142,30 @@ class JobsWait(PollingWait):
         """Return the error for jobs of which DRS tells no status."""
         missing = [job_id for job_id in self.wanted.job_ids if job_id not in states]
         if missing:
-            return DrsJobNotFoundError(f"DRS does not list {describe_jobs(missing)}")
+            return DrsJobNotFoundError(f"DRS does not list {describe_jobs(missing) if self._several else 'it'}")
         for state in states.values():
             if state.status is None and state.error_code:
                 refusal = JobResult(state.job_id, False, state.error_code, state.error_msg)
-                return refusal.error(f"the status of {describe_jobs([state.job_id])}")
+                return refusal.error(
+                    f"the status of {describe_jobs([state.job_id])}" if self._several else "its status"
+                )
         return None
+
+    @property
+    def _several(self) -> bool:
+        """Whether a message names the job: the context of an error names the only one."""
+        return len(self.wanted.job_ids) > 1
+
+    def _failed(self, states: Mapping[str, JobState], at: float) -> list[JobState]:
+        """Return the jobs that have failed; a failure that may pass is none before it has stood for the grace."""
+        failing = {f"{x} {states[x].status}": states[x] for x in self.wanted.job_ids}
+        failing = {key: state for key, state in failing.items() if self.wanted.is_failure(state.status, at)}
+        known = self.memory.failing
+        self.memory.failing = {
+            key: known.get(key, at) for key, state in failing.items() if self.wanted.may_recover(state.status)
+        }
+        since = self.memory.failing
+        return [x for key, x in failing.items() if key not in since or at - since[key] >= self.wanted.failure_grace]
 
     def _changes(self, states: Mapping[str, JobState], lacking: Mapping[str, str], done: bool) -> list[LogLine]:
         key = one_line(sorted(lacking.items()), 2000) if lacking else ("done" if done else "ready")
@@ -158,6 +181,9 @@ class JobsWait(PollingWait):
             what = ", ".join(seen) + (", lag within the limit" if self.wanted.needs_lag else "")
             if not done:
                 what += f"; to be seen {self.wanted.stable_samples} times in a row"
+        if self.memory.failing:
+            what += f"; DRS may resume it by itself, which is waited for up to {duration(self.wanted.failure_grace)}"
+            return [LogLine(logging.WARNING, f"{self.subject}: {what}")]
         return [info(f"{self.subject}: {what}")]
 
     def _result(self, states: Mapping[str, JobState], progress: Mapping[str, JobProgress], at: float) -> Json:
@@ -174,9 +200,8 @@ class JobsWait(PollingWait):
 
     def _too_late(self, lines: Sequence[LogLine], at: float, last: str) -> GiveUp:
         targets = " or ".join(self.wanted.targets)
-        return self._give_up(
-            DrsError(f"{self.subject} did not become {targets} within the timeout; at last {last}"), lines
-        )
+        text = f"{self.subject} did not become {targets} within the timeout; at last: {last}"
+        return self._give_up(DrsTimeoutError(text, error_msg=last), lines)
 
 
 def _named(lacking: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 
 from airflow_provider_drs.protocol.arguments import given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, Json, one_line
@@ -28,6 +29,7 @@ class JobsCondition:
     :param needs_lag: the lag must be known.
     :param max_lag: seconds it may be at most; None: any lag that is known.
     :param stable_samples: polls in a row that must find all jobs so.
+    :param failure_grace: seconds for which a failed job may recover by itself (see :meth:`may_recover`).
     :param no_error: a healthy job must have no error beside its status (:func:`job_problem`); ``needs_lag`` implies it.
     :param passing_status: a failure that is not one until ``passing_until``, seconds since the epoch: a resumed job may
         still report its previous failure for a while.
@@ -40,6 +42,7 @@ class JobsCondition:
     needs_lag: bool = False
     max_lag: float | None = None
     stable_samples: int = 1
+    failure_grace: float = 0.0
     no_error: bool = False
     passing_status: str | None = None
     passing_until: float = 0.0
@@ -60,7 +63,9 @@ class JobsCondition:
     def unmet(self, state: JobState, progress: JobProgress | None) -> str:
         """Return what a job still lacks, in words that change only with it; "" for nothing."""
         if state.status not in self.targets:
-            return state.status or "no status"
+            why = ": ".join(x for x in (state.error_code, state.error_msg) if x)
+            told = f" ({why})" if why and state.status in self.failures else ""
+            return f"{state.status or 'no status'}{told}"
         problem = job_problem(state, progress) if state.status == HEALTHY and (self.needs_lag or self.no_error) else ""
         if problem or not self.needs_lag:
             return problem
@@ -76,6 +81,10 @@ class JobsCondition:
         if status not in self.failures or status in self.targets:
             return False
         return status != self.passing_status or at >= self.passing_until
+
+    def may_recover(self, status: str | None) -> bool:
+        """Tell whether DRS may resume a job in this status by itself, so that the grace is for it."""
+        return self.failure_grace > 0 and status in FAILED_JOB_STATUSES
 
 
 def job_problem(state: JobState | None, progress: JobProgress | None) -> str:
@@ -98,17 +107,26 @@ def job_problem(state: JobState | None, progress: JobProgress | None) -> str:
     return ""
 
 
-def checked_statuses(name: str, value: object) -> tuple[str, ...]:
+def checked_statuses(name: str, value: object, *, allow_unknown: bool = False) -> tuple[str, ...]:
     """Return statuses in the one spelling.
 
     :param value: a list in any form, see :func:`~airflow_provider_drs.protocol.arguments.items`.
-
-    :raises DrsArgumentError: there is none, or one is no text.
+    :param allow_unknown: take a status that this version does not know: a wait for one that is misspelt has no end.
+    :raises DrsArgumentError: there is none, or one is no text, or not known.
     """
     listed = items(name, given(name, value)) or []
     if not listed or not all(isinstance(status, str) and status for status in listed):
         raise DrsArgumentError(f"{name} must be one or more job statuses, not {one_line(repr(value), 80)}")
-    return tuple(dict.fromkeys(job_status(str(status)) for status in listed))
+    statuses = tuple(dict.fromkeys(job_status(str(status)) for status in listed))
+    for status in statuses:
+        if status not in set(JobStatus) and not allow_unknown:
+            close = get_close_matches(status.upper(), list(JobStatus), n=2)
+            meant = f"did you mean {' or '.join(close)}? " if close else ""
+            raise DrsArgumentError(
+                f"{name} has {one_line(repr(status), 40)}, no job status: {meant}"
+                "allow_unknown_statuses=True takes one that is newer than this provider"
+            )
+    return statuses
 
 
 def usual_failures(targets: Sequence[str]) -> tuple[str, ...]:

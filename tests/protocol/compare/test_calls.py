@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.protocol.compare.calls import create_compare_task
+from airflow_provider_drs.protocol.compare.calls import checked_tables, create_compare_task
 from airflow_provider_drs.protocol.errors import DrsArgumentError
 from tests.constants import JOB
 
@@ -32,6 +32,35 @@ def test_data_is_compared_by_tables_or_quickly(compare: str, given: dict[str, An
         "job_id": JOB,
         "data_level_compare_info": {"conflict_policy": "cancel", "compare_type": compare, **sent},
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (TABLES, TABLES),
+        ({"shop": ("orders",)}, {"shop": ["orders"]}),
+        ('{"shop": ["orders"], "crm": []}', TABLES),
+        ("{'shop': ['orders'], 'crm': []}", TABLES),
+        (None, None),
+        ("None", None),
+        ("", None),
+        ({}, {}),
+    ],
+)
+def test_tables_come_as_they_are_or_as_text(given: object, read: object) -> None:
+    assert checked_tables(given) == read
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"shop": "orders"}, {"db": None}, {"db": {"t": 1}}, {"db": [1]}, {"db": [""]}, {1: ["t"]}, {"db": b"t"}),
+        *("shop", "['shop']", ["shop"], 7, '{"db": "orders"}', "{db: [t]}", "dict(db=[])"),
+    ],
+)
+def test_what_are_no_tables(wrong: object) -> None:
+    with pytest.raises(DrsArgumentError, match=r"^tables must be"):
+        checked_tables(wrong)
 
 
 @pytest.mark.parametrize(

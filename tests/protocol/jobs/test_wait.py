@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_drs.protocol.errors import (
     DrsBusyError,
     DrsJobNotFoundError,
+    DrsTimeoutError,
     DrsUnreachableError,
 )
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
@@ -103,6 +105,74 @@ def test_a_job_that_is_not_listed_or_refused() -> None:
     assert isinstance(verdict, KeepPolling)
     assert busy.memory.trouble_since == 0.0
     assert busy.memory.polls == 1
+
+
+def at(wait: JobsWait, status: str, when: float, job_id: str = A, **more: Any) -> PollResult:
+    """One poll of a job at ``when``, its memory carried over as reschedule mode does."""
+    memory = JobsMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
+    wait.memory.failing, wait.memory.samples = memory.failing, memory.samples
+    return wait.take(said(status, job_id=job_id, **more), when, Instant(when))
+
+
+@pytest.mark.parametrize("status", sorted(FAILED_JOB_STATUSES))
+def test_a_failure_that_heals_within_the_grace_is_none(status: str) -> None:
+    wait = JobsWait(wanted(failure_grace=300.0), Pace())
+    first = at(wait, status, 0.0, error_code="DRS.M1", error_msg="why")
+    assert isinstance(first, KeepPolling)
+    assert [(line.level, "up to 5 minutes" in line.text) for line in first.lines] == [(logging.WARNING, True)]
+    assert f"{status} (DRS.M1: why)" in first.lines[0].text
+    assert isinstance(at(wait, status, 299.0), KeepPolling)
+    assert isinstance(at(wait, HEALTHY, 299.5), Ready)
+
+
+@pytest.mark.parametrize("status", sorted(FAILED_JOB_STATUSES))
+def test_a_failure_that_stands_for_the_grace_ends_the_wait(status: str) -> None:
+    wait = JobsWait(wanted(failure_grace=300.0), Pace())
+    assert isinstance(at(wait, status, 1000.0), KeepPolling)
+    assert isinstance(wait.failed(DrsUnreachableError("reset"), 1100.0), KeepPolling)
+    assert isinstance(at(wait, status, 1299.0), KeepPolling)
+    over = at(wait, status, 1300.0)
+    assert isinstance(over, JobsFailed)
+    assert [job["status"] for job in over.jobs] == [status]
+
+
+@pytest.mark.parametrize("between", [HEALTHY, "FULL_TRANSFER_FAILED", "PAUSING", "CHILD_TRANSFER_STARTING"])
+def test_another_status_in_between_begins_the_grace_anew(between: str) -> None:
+    wait = JobsWait(wanted(failure_grace=300.0, stable_samples=9), Pace())
+    for when, status in enumerate(["INCRE_TRANSFER_FAILED", between, "INCRE_TRANSFER_FAILED"]):
+        assert isinstance(at(wait, status, when * 299.0), KeepPolling)
+    assert isinstance(at(wait, "INCRE_TRANSFER_FAILED", 897.0), KeepPolling)
+    assert isinstance(at(wait, "INCRE_TRANSFER_FAILED", 898.0), JobsFailed)
+
+
+@pytest.mark.parametrize("status", sorted(STOPPED_JOB_STATUSES))
+def test_a_stopped_job_has_no_grace(status: str) -> None:
+    assert isinstance(at(JobsWait(wanted(failure_grace=300.0), Pace()), status, 0.0), JobsFailed)
+
+
+def test_each_job_has_a_grace_of_its_own() -> None:
+    wait = JobsWait(wanted(A, B, failure_grace=300.0), Pace())
+
+    def poll(when: float, a: str, b: str) -> PollResult:
+        return wait.take([*said(a), *said(b, job_id=B)], when, Instant(when))
+
+    assert isinstance(poll(0.0, "INCRE_TRANSFER_FAILED", HEALTHY), KeepPolling)
+    assert isinstance(poll(200.0, "INCRE_TRANSFER_FAILED", "INCRE_TRANSFER_FAILED"), KeepPolling)
+    assert isinstance(poll(299.0, HEALTHY, "INCRE_TRANSFER_FAILED"), KeepPolling)
+    assert isinstance(poll(499.0, HEALTHY, "INCRE_TRANSFER_FAILED"), KeepPolling)
+    over = poll(500.0, HEALTHY, "INCRE_TRANSFER_FAILED")
+    assert isinstance(over, JobsFailed)
+    assert [job["job_id"] for job in over.jobs] == [B]
+
+
+def test_a_time_out_within_the_grace_tells_the_failure() -> None:
+    wait = JobsWait(wanted(failure_grace=300.0, deadline=100.0), Pace())
+    late = at(wait, "INCRE_TRANSFER_FAILED", 100.0, error_code="DRS.M1", error_msg="log gone")
+    assert isinstance(late, GiveUp)
+    assert isinstance(late.error, DrsTimeoutError)
+    assert "at last" in str(late.error)
+    assert "INCRE_TRANSFER_FAILED (DRS.M1: log gone)" in str(late.error)
+    assert wait.at_last in str(late.error)
 
 
 def test_a_failure_of_before_passes_for_a_while() -> None:

@@ -30,11 +30,32 @@ def test_stopped_is_a_failure_unless_it_is_wanted() -> None:
 
 def test_statuses_of_one_spelling() -> None:
     assert checked_statuses("x", "PAUSEING, STARTJOB_FAILED") == ("PAUSING", "START_JOB_FAILED")
-    assert checked_statuses("x", ["NEW_ONE", "NEW_ONE"]) == ("NEW_ONE",)
-    assert checked_statuses("x", "['NEW_ONE']") == ("NEW_ONE",)
+    assert checked_statuses("x", ["DELETED", "DELETED"]) == ("DELETED",)
+    assert checked_statuses("x", "['DELETED']") == ("DELETED",)
     for wrong in ("", "None", [], None, [None], {"a": 1}, 7):
         with pytest.raises(DrsArgumentError, match=r"^x (must be|is None|is empty)"):
             checked_statuses("x", wrong)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("INCRE_TRANSFER_STARTD", "INCRE_TRANSFER_STARTED"),
+        ("incre_transfer_started", "INCRE_TRANSFER_STARTED"),
+        ("PAUSED", "PAUSING"),
+        ('["PAUSING", "FULL_TRANSFER_COMPLETED"]', "FULL_TRANSFER_COMPLETE"),
+        ("NODE_UPGRADE_STARTED", "NODE_UPGRADE_START"),
+        ("running", ""),
+    ],
+)
+def test_a_misspelt_status_is_refused_with_what_may_be_meant(written: str, meant: str) -> None:
+    with pytest.raises(DrsArgumentError, match=r"^target_statuses has .*no job status") as refused:
+        checked_statuses("target_statuses", written)
+    told = str(refused.value)
+    assert meant in told
+    assert ("did you mean" in told) == bool(meant)
+    assert "allow_unknown_statuses" in told
+    assert checked_statuses("target_statuses", "NEW_ONE", allow_unknown=True) == ("NEW_ONE",)
 
 
 @pytest.mark.parametrize(
