@@ -33,6 +33,10 @@ class DrsHook(BaseHook):
         self.project_id = project_id
         self._settings: protocol.Settings | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what may be copied to another process: the connection is read anew there, its secrets stay here."""
+        return {**self.__dict__, "_settings": None}
+
     @property
     def settings(self) -> protocol.Settings:
         """The connection, checked and with its defaults filled in; its secrets are masked in logs from here on.

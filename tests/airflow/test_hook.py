@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import secrets
 import socket
 from typing import Any
@@ -120,6 +121,15 @@ def test_the_form_knows_every_field_the_connection_reads() -> None:
     kind = get_provider_info()["connection-types"][0]
     assert kind["conn-fields"] is CONNECTION_FIELDS
     assert set(DrsHook.get_ui_field_behaviour()) == {"hidden_fields", "relabeling", "placeholders"}
+
+
+def test_a_pickled_hook_holds_no_secret(drs: Simulator) -> None:
+    hook = DrsHook()
+    assert hook.settings.password == drs.password
+    stored = pickle.dumps(hook)
+    for secret in (drs.password, *drs.issued_tokens()):
+        assert secret.encode() not in stored
+    assert pickle.loads(stored).settings == hook.settings  # noqa: S301 - its own bytes
 
 
 def test_secrets_are_masked_and_nowhere_else(drs: Simulator, caplog: pytest.LogCaptureFixture) -> None:

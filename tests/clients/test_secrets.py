@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import textwrap
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ from .helpers import (
     ASK,
     STATUS,
     Connect,
+    Server,
     all_that_an_error_shows,
+    serving,
     settings_of,
     with_own_token,
 )
@@ -89,6 +92,51 @@ def test_no_secret_in_errors_and_logs(
     display_text = "\n".join([all_that_an_error_shows(caught.value), caplog.text, *map(repr, objects)])
     for secret in secrets:
         assert shown_of(secret, display_text) == ""
+
+
+def unreadable(secret: bytes) -> dict[str, bytes]:
+    """Return what echoes a secret where a parser refuses it, and quotes it."""
+    ok = b"HTTP/1.1 200 OK\r\n"
+    deep = b'{"token": "%s", "x": ' % secret + b"[" * 100_000
+    return {
+        "status line": b"HTTP/1.1 2x0 " + secret + b"\r\n\r\n",
+        "no HTTP": secret + b"\r\n\r\n",
+        "header without a colon": ok + secret + b"\r\n\r\n",
+        "name of a header": ok + secret + b" x: y\r\n\r\n",
+        "zero in a header": ok + b"X-Echo: " + secret + b"\x00\r\n\r\n",
+        "header without an end": ok + b"X-Echo: " + secret * 10_000,
+        "Content-Length": ok + b"Content-Length: " + secret + b"\r\n\r\n",
+        "Content-Encoding": ok + b"Content-Encoding: " + secret + b"\r\nContent-Length: 2\r\n\r\n{}",
+        "Transfer-Encoding": ok + b"Transfer-Encoding: " + secret + b"\r\n\r\n{",
+        "size of a chunk": ok + b"Transfer-Encoding: chunked\r\n\r\n" + secret + b"\r\n",
+        "deep JSON": ok + b"X-Subject-Token: t\r\nContent-Length: %d\r\n\r\n" % len(deep) + deep,
+    }
+
+
+@pytest.mark.parametrize("kind", unreadable(b""))
+@pytest.mark.parametrize("who", ["DRS", "log-in", "look-up"])
+def test_what_a_parser_refuses_is_not_quoted(
+    connect: Connect, simulator: Simulator, who: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = PASSWORD if who == "log-in" else TOKEN
+    response = unreadable(secret.encode())[kind]
+
+    def handle(connection: socket.socket, _: Server) -> None:
+        connection.recv(65536)
+        connection.sendall(response)
+
+    with serving(handle) as server:
+        if who == "log-in":
+            settings = settings_of(simulator, auth_url=server.url, password=PASSWORD, timeout=5)
+        elif who == "look-up":
+            settings = with_own_token(simulator, TOKEN, auth_url=server.url, project_id=None, timeout=5)
+        else:
+            settings = with_own_token(simulator, TOKEN, host=server.url, timeout=5)
+        with pytest.raises(DrsError) as caught:
+            connect(settings).call(ASK)
+    said = "\n".join([all_that_an_error_shows(caught.value), caplog.text, *(repr(r.__dict__) for r in caplog.records)])
+    assert shown_of(secret, said) == ""
 
 
 def test_the_search_for_secrets_finds_them() -> None:
