@@ -21,8 +21,10 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
     "relabeling": {key: label for key, label in STANDARD_FIELDS.items() if key != "extra"},
     "placeholders": {
+        "login": "or the access key, with auth_type aksk",
+        "password": "or the secret key, with auth_type aksk",
         "host": "drs.eu-de.otc.t-systems.com (optional with a region)",
-        "port": "443",
+        "port": "443 (the Test button needs it)",
     },
 }
 
@@ -34,10 +36,22 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "region": _field("Region", "Such as eu-de or eu-nl; fills in the addresses of DRS, IAM and console"),
     "auth_url": _field("IAM endpoint", "Instead of the region's, such as https://iam.eu-de.otc.t-systems.com/v3"),
-    "domain_name": _field("Domain name", "The account the user belongs to, such as OTC-EU-DE-000000000010000XXXXX"),
-    "project_name": _field("Project name", "Such as eu-de_production; or give the project's id"),
-    "project_id": _field("Project id", "32 letters and digits; or give the project's name"),
-    "token": _field("Token", "A token issued elsewhere, instead of IAM user name and password", format="password"),
+    "domain_name": _field("Domain name", "User and password: the account, such as OTC-EU-DE-000000000010000XXXXX"),
+    "domain_id": _field("Domain id", "User and password: the account by its id, instead of its name"),
+    "user_id": _field("User id", "User and password: the user by its id, instead of its name and Domain name"),
+    "project_name": _field("Project name", "All ways: such as eu-de_production; or give the project's id"),
+    "project_id": _field("Project id", "All ways: 32 letters and digits; or give the project's name"),
+    "project_domain_name": _field("Project's domain name", "All ways: where it is not the user's, with Project name"),
+    "project_domain_id": _field("Project's domain id", "All ways: where it is not the user's, with Project name"),
+    "agency_name": _field("Agency", "User and password, or another way: the agency to take on"),
+    "agency_domain_name": _field("Agency's domain name", "With Agency: the account that has created it"),
+    "token": _field("Token", "Token: issued elsewhere, instead of IAM user name and password", format="password"),
+    "auth_type": _field(
+        "Way to log in", "aksk: IAM user name is the access key, IAM password the secret key; or a way of keystoneauth1"
+    ),
+    "security_token": _field("Security token", "aksk: of a temporary access key", format="password"),
+    "auth": _field("Options to log in", "A way of keystoneauth1: its options, a JSON object", format="password"),
+    "cloud": _field("Cloud", "clouds.yaml: name of the entry; envvars for the variables OS_*"),
     "verify": _field("Verify TLS", "true (default), false, or the path of a CA file"),
     "timeout": {
         "label": "Timeout",

@@ -87,7 +87,7 @@ def test_a_mechanism_stands_in_one_place(what: str, places: set[str]) -> None:
 # What else a field of the connection might be called, in place of its label.
 OTHER_WORDS = re.compile(
     r"(?<!IAM )\buser ?name\b|\blogin\b(?!`?\))|\bauth[ _]url\b(?!`?\))|\b(IAM|DRS|Keystone)('s)? (url|host|server)\b|"
-    r"\bidentity endpoint|\baccount name|\bdomain\b(?! name|_name|\))|\bssl[ _]verify",
+    r"\bidentity endpoint|\baccount name|\bdomain\b(?! name|_name| id|_id|\))|\bssl[ _]verify",
     re.IGNORECASE,
 )
 

@@ -75,6 +75,7 @@ class AsyncDrsClient:
         self._renewal: asyncio.Future[Token] | None = None
         self._renewal_late_at = 0.0
         self._log_in_refused = False
+        self._proving = asyncio.Lock()
         self._sockets = weakref.WeakSet[socket.socket]()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -105,6 +106,21 @@ class AsyncDrsClient:
 
         :raises DrsError: as :meth:`airflow_provider_drs.clients.sync_client.DrsClient.call`.
         """
+        if not self._tokens.unproven:
+            return await self._call(call)
+        async with self._proving:  # five wrong signatures lock a key
+            if not self._tokens.unproven:
+                return await self._call(call)
+            try:
+                reply = await self._call(call)
+            except DrsError as error:
+                # Whatever else DRS says, it has taken the signature.
+                self._tokens.unproven = error.http_status is None or isinstance(error, DrsAuthenticationError)
+                raise
+            self._tokens.unproven = False
+            return reply
+
+    async def _call(self, call: Call[R]) -> R:
         began = time.monotonic()
         flow = exchange(call, self.settings.endpoint, self.settings.language)
         try:
@@ -112,7 +128,7 @@ class AsyncDrsClient:
             while True:
                 try:
                     if isinstance(step, GetToken):
-                        outcome: Outcome = await self._token(step.refused)
+                        outcome: Outcome = await self._token(step.refused, step.because)
                     else:
                         outcome = await self._send(step.request)
                 except DrsError as error:
@@ -151,7 +167,7 @@ class AsyncDrsClient:
         self._sockets.add(made)
         return made
 
-    async def _token(self, refused: Token | None) -> Token:
+    async def _token(self, refused: Token | None, because: DrsAuthenticationError | None = None) -> Token:
         """Return a token; callers that need a new one at the same time share one renewal and its thread.
 
         :raises DrsUnreachableError: the renewal takes long. It goes on, and the next caller may find its token.
@@ -162,7 +178,7 @@ class AsyncDrsClient:
                 break
             now = asyncio.get_running_loop().time()
             if self._renewal is None or self._renewal.done():
-                self._renewal = ignore_if_unawaited(asyncio.ensure_future(self._renew(refused)))
+                self._renewal = ignore_if_unawaited(asyncio.ensure_future(self._renew(refused, because)))
                 self._renewal_late_at = now + MAX_TOKEN_WAIT
             renewal = self._renewal  # another caller may begin the next one before this one runs again
             done, _late = await asyncio.wait([renewal], timeout=max(self._renewal_late_at - now, 0.0))
@@ -172,9 +188,9 @@ class AsyncDrsClient:
         assert token is not None  # noqa: S101 - for the type checker
         return token
 
-    async def _renew(self, refused: Token | None) -> Token:
+    async def _renew(self, refused: Token | None, because: DrsAuthenticationError | None) -> Token:
         try:
-            return await self._in_thread(lambda: self._tokens.get(refused))
+            return await self._in_thread(lambda: self._tokens.get(refused, because))
         except (DrsConfigError, DrsAuthenticationError):
             self._log_in_refused = True
             raise
@@ -200,7 +216,7 @@ class AsyncDrsClient:
         async with self._session.request(
             request.method,
             self._parsed(request.url),
-            headers=request.headers,
+            headers=request.headers_at(time.time()),
             data=request.body,
             allow_redirects=False,
             ssl=ssl_context(self.settings.verify),

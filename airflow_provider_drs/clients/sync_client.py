@@ -11,7 +11,7 @@ from airflow_provider_drs.clients.observer import UNOBSERVED, Observer
 from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsError
-from airflow_provider_drs.protocol.http.auth_flow import GetToken, exchange
+from airflow_provider_drs.protocol.http.auth_flow import GetToken, Outcome, exchange
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.settings import Settings, error_context
@@ -49,7 +49,10 @@ class DrsClient:
             step = next(flow)
             while True:
                 try:
-                    outcome = self._tokens.get(step.refused) if isinstance(step, GetToken) else self._send(step.request)
+                    if isinstance(step, GetToken):
+                        outcome: Outcome = self._tokens.get(step.refused, step.because)
+                    else:
+                        outcome = self._send(step.request)
                 except DrsError as error:
                     step = flow.throw(error)
                 else:
@@ -78,7 +81,7 @@ class DrsClient:
             response = self._session.request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers=dict(request.headers_at(time.time())),
                 data=request.body,
                 timeout=self.settings.timeout,
             )

@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
-from keystoneauth1.identity import v3
+from keystoneauth1.identity.base import BaseIdentityPlugin
 
+from airflow_provider_drs.clients.credentials import plugin_of, secrets_of, unscoped_plugin_of
 from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
@@ -20,17 +21,23 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsInvalidResponseError,
     DrsTransientError,
+    one_line,
 )
+from airflow_provider_drs.protocol.http.redaction import redact
 from airflow_provider_drs.protocol.http.request import Token
 from airflow_provider_drs.protocol.http.response import HttpResponse, http_date, iam_error
+from airflow_provider_drs.protocol.http.signature import AccessKey
 from airflow_provider_drs.protocol.polling import duration
 from airflow_provider_drs.protocol.settings import Settings, error_context
+from airflow_provider_drs.protocol.ways import AKSK
 
 # Seconds. A log-in that IAM refused is not sent again for so long: a few of them lock the user out.
 REFUSAL_LASTS = 300.0
 # Seconds between log-ins while IAM is in trouble, doubling from the first to the last. For one wait they are shorter
 # than its own delays; of many waits, all but one are told of the trouble without another log-in.
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
+# Seconds before its end at which a token is renewed.
+MIN_LIFE = float(BaseIdentityPlugin.MIN_TOKEN_LIFE_SECONDS)
 # Seconds. What a network takes is less.
 MAX_SKEW = 120.0
 
@@ -64,7 +71,11 @@ class TokenSource:
         self._http = BoundedSession("IAM", settings.verify)
         # Redirects would carry the password to another host.
         self._session = session.Session(session=self._http, timeout=settings.timeout, redirect=False)
-        self._plugin = None if settings.token else _password(settings)
+        self._key = _key_of(settings)
+        self._plugin = None if settings.token or self._key else plugin_of(settings)
+        self._secrets = secrets_of(settings)
+        #: Whether a key has never been seen to work: then requests go out one by one.
+        self.unproven = self._key is not None
 
     def ready(self, refused: Token | None = None) -> Token | None:
         """Return the token if it can be used without asking IAM, else None.
@@ -76,13 +87,14 @@ class TokenSource:
             return None
         return token
 
-    def get(self, refused: Token | None = None) -> Token:
+    def get(self, refused: Token | None = None, because: DrsAuthenticationError | None = None) -> Token:
         """Return a token, from IAM if necessary. Blocks.
 
         Callers that come during a log-in share its outcome. One that IAM refused is told again for five minutes, and
         trouble at IAM for a pause that grows, without another log-in.
 
         :param refused: a token that the service did not accept; it is not returned again.
+        :param because: why it did not accept the access key, which is raised, now and for five minutes.
         :raises DrsError: what the response of IAM stands for, or a network failure.
         """
         attempts = self._attempts
@@ -98,6 +110,9 @@ class TokenSource:
                 raise self._error.with_context("")
             self._error = None
             try:
+                if because is not None:
+                    self._token, self.unproven = None, True
+                    raise because
                 self._token = self._issue(refused)
             except DrsError as error:
                 self._error = error
@@ -118,19 +133,41 @@ class TokenSource:
         return error.retry_after or pause
 
     def _issue(self, refused: Token | None) -> Token:
+        if self._key is not None:
+            return Token("", str(self._settings.project_id), key=self._key)
         if self._plugin is None:
             if refused is not None:
                 raise DrsAuthenticationError(f"{field_name('token')} is no longer valid: issue a new one and set it")
             return self._own_token()
-        plugin = self._plugin
-        plugin.invalidate()  # this class decides when a token is renewed
         asked_at = self._now()
-        access = self._ask(lambda: plugin.get_access(self._session))
+        access = self._log_in(self._plugin)
         token = _read(access)
+        wanted = self._settings.project_id
+        if wanted and token.project_id != wanted:
+            raise DrsConfigError(
+                f"{field_name('project_id')} is {wanted!r}, and the token is for {token.project_id!r}: this way to log "
+                "in is bound to its project"
+            )
         if self._on_new_token is not None:
             self._on_new_token(token.value)
         self._tell_of_skew(access)
-        return Token(token.value, token.project_id, asked_at + self._life(access) - v3.Password.MIN_TOKEN_LIFE_SECONDS)
+        return Token(token.value, token.project_id, asked_at + self._life(access) - MIN_LIFE)
+
+    def check_user(self) -> None:
+        """Log in without a project, where that is possible: if IAM refuses that too, the project is not the reason.
+
+        :raises DrsError: as :meth:`get`.
+        """
+        if (plugin := unscoped_plugin_of(self._settings)) is not None:
+            with self._lock:
+                try:
+                    self._log_in(plugin)
+                finally:
+                    self._http.close()
+
+    def _log_in(self, plugin: BaseIdentityPlugin) -> AccessInfo:
+        plugin.invalidate()  # this class decides when a token is renewed
+        return self._ask(lambda: plugin.get_access(self._session))
 
     def _tell_of_skew(self, access: AccessInfo) -> None:
         """Warn, once, of a clock that is off: here, or at IAM."""
@@ -192,13 +229,18 @@ class TokenSource:
         """Return what an error of keystoneauth1 stands for; others are of responses that it cannot read."""
         if self._http.last_headers.get("Openstack-Auth-Receipt"):
             return DrsAuthenticationError(
-                "IAM wants a second factor (MFA) from this user, which a task cannot give: use a user without MFA"
+                "IAM wants a second factor (MFA) from this user: use one without MFA, or "
+                f"{field_name('auth_type')} v3applicationcredential or v3multifactor"
             )
+        if isinstance(error, (exceptions.AuthorizationFailure, exceptions.AuthPluginException)):
+            # What the way itself finds before it asks.
+            text = redact(f"{field_name('auth')} cannot be used: {one_line(error, 200)}", self._secrets)
+            return DrsConfigError(text)
         response = error.response if isinstance(error, (exceptions.HttpError, exceptions.InvalidResponse)) else None
         if response is None:
             return DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
         received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
-        return iam_error(received.redacted(self._settings.password or "", self._settings.token or ""))
+        return iam_error(received.redacted(*self._secrets))
 
 
 @lru_cache(maxsize=64)
@@ -215,16 +257,10 @@ def token_source(settings: Settings, on_new_token: Callable[[str], None] | None 
         return _kept(settings, on_new_token)
 
 
-def _password(settings: Settings) -> v3.Password:
-    by_name = {"project_name": settings.project_name, "project_domain_name": settings.domain_name}
-    scope = {"project_id": settings.project_id} if settings.project_id else by_name
-    return v3.Password(
-        auth_url=settings.auth_url,
-        username=settings.username,
-        password=settings.password or "",
-        user_domain_name=settings.domain_name,
-        **scope,
-    )
+def _key_of(settings: Settings) -> AccessKey | None:
+    if settings.auth_type != AKSK:
+        return None
+    return AccessKey(str(settings.username), str(settings.password), settings.security_token)
 
 
 def _read(access: AccessInfo, value: str | None = None) -> Token:

@@ -222,8 +222,14 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
     """Return the checked settings of a connection; its secrets are masked in logs from here on."""
     if connection.password:
         _mask(connection.password)
+    from_cloud = None
     if extra == {} and (connection.extra or "").strip() not in ("", "{}"):
         extra = [connection.extra]  # Airflow reads what is no JSON as {}; the user is to know why nothing is set
+    try:
+        if isinstance(extra, Mapping) and extra.get("cloud"):
+            from_cloud = clients.read_cloud(str(extra["cloud"]))
+    except protocol.DrsConfigError as error:
+        raise error.with_context(protocol.error_context(conn_id)) from None
     settings = protocol.read_settings(
         conn_id,
         host=connection.host,
@@ -231,9 +237,10 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
         login=connection.login,
         password=connection.password,
         extra=extra,
+        from_cloud=from_cloud,
     ).for_project(project_id)
-    if settings.token:
-        _mask_token(settings.token)
+    for secret in clients.secrets_of(settings):
+        _mask_token(secret)
     return settings
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,6 +17,15 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.arguments import is_nothing
 from airflow_provider_drs.protocol.errors import DrsConfigError, one_line
+from airflow_provider_drs.protocol.ways import (
+    AKSK,
+    check_keys,
+    check_placeholders,
+    check_way,
+    looks_like_a_projects_name,
+    options_over_cloud,
+    way_of,
+)
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_IN_FLIGHT = 100
@@ -33,7 +43,9 @@ class Settings:
 
     :param conn_id: the connection's id, for messages.
     :param endpoint: address of DRS without a path, such as ``https://drs.eu-de.otc.t-systems.com``.
-    :param auth_url: address of IAM ending in ``/v3``; empty where a token of the user's own needs none.
+    :param auth_url: address of IAM ending in ``/v3``; empty where the way to log in needs none.
+    :param auth_type: ``aksk``, or a way to log in that keystoneauth1 knows by this name.
+    :param auth: the options of such a way, as JSON.
     :param verify: True, False, or the path of a CA file.
     :param timeout: seconds one request may take.
     :param max_polls_in_flight: polls that a triggerer has in flight at once, at most.
@@ -50,6 +62,16 @@ class Settings:
     project_name: str | None = None
     project_id: str | None = None
     token: str | None = field(default=None, repr=False)
+    user_id: str | None = None
+    domain_id: str | None = None
+    project_domain_name: str | None = None
+    project_domain_id: str | None = None
+    auth_type: str | None = None
+    auth: str | None = field(default=None, repr=False)
+    security_token: str | None = field(default=None, repr=False)
+    cloud: str | None = None
+    agency_name: str | None = None
+    agency_domain_name: str | None = None
     verify: bool | str = True
     timeout: float = DEFAULT_TIMEOUT
     language: str = "en-us"
@@ -63,7 +85,7 @@ class Settings:
         if is_nothing(project_id):
             return self
         checked = _Fields(self.conn_id, {"project_id": project_id}).segment("project_id")
-        return replace(self, project_id=checked, project_name=None)
+        return replace(self, project_id=checked, project_name=None, project_domain_name=None, project_domain_id=None)
 
     def console_link(self, job_id: str) -> str | None:
         """Return the address of the job's page in the console, None where it is not known."""
@@ -93,28 +115,47 @@ def read_settings(
     login: str | None = None,
     password: str | None = None,
     extra: object = None,
+    from_cloud: Mapping[str, object] | None = None,
 ) -> Settings:
     """Check the fields of a connection and fill in the defaults.
 
     :param extra: the decoded Extra; fields that are missing, null or empty are unset.
+    :param from_cloud: the fields that an entry of clouds.yaml stands for; those of the connection win.
     :raises DrsConfigError: a field is missing or malformed; the message names it by label and key. Nothing is sent.
     """
     if not isinstance(extra or {}, Mapping):
         raise DrsConfigError(f"{field_name('extra')} must be a JSON object", error_context=error_context(conn_id))
-    fields = _Fields(conn_id, {**dict(extra or {}), "host": host, "port": port, "login": login})  # type: ignore[call-overload]
+    own: dict[str, object] = dict(extra or {})  # type: ignore[call-overload]
+    fields = _Fields(conn_id, {**own, "host": host, "port": port, "login": login, "password": password})
+    check_keys(own, fields.wrong)
+    given, auth = fields.given, fields.auth()
+    if from_cloud is not None:
+        fields, auth = fields.over_cloud(from_cloud)
     region = fields.region()
     endpoint = fields.endpoint(region)
-    token = fields.token()
+    check_way(given, fields.wrong)
+    auth_type = fields.text("auth_type")
+    auth_url = fields.auth_url(region, auth)
     settings = Settings(
         conn_id=conn_id,
         endpoint=endpoint,
-        auth_url=fields.auth_url(region),
+        auth_url=auth_url,
         username=fields.text("login"),
-        password=password or None,
+        password=(password or None) if from_cloud is None else None,
         domain_name=fields.text("domain_name"),
         project_name=fields.text("project_name"),
         project_id=fields.segment("project_id"),
-        token=token,
+        token=fields.secret("token"),
+        user_id=fields.text("user_id"),
+        domain_id=fields.text("domain_id"),
+        project_domain_name=fields.text("project_domain_name"),
+        project_domain_id=fields.text("project_domain_id"),
+        auth_type=auth_type,
+        auth=json.dumps(auth, sort_keys=True) if auth else None,
+        security_token=fields.secret("security_token"),
+        cloud=fields.text("cloud"),
+        agency_name=fields.text("agency_name"),
+        agency_domain_name=fields.text("agency_domain_name"),
         verify=fields.verify(),
         timeout=fields.timeout(),
         language=fields.language(),
@@ -125,30 +166,21 @@ def read_settings(
         ),
         max_polls_per_second=fields.number("max_polls_per_second", DEFAULT_PER_SECOND, least=0.1, most=100_000),
     )
-    _check_identity(settings, fields)
+    _check_iam(settings, fields)
     return settings
 
 
-def _check_identity(s: Settings, fields: _Fields) -> None:
-    user, with_user = field_name("login"), f"is required with {field_name('login')}"
-    token, project_id, auth_url = field_name("token"), field_name("project_id"), field_name("auth_url")
-    if s.token:
-        if s.username or s.password:
-            fields.wrong(f"{token} replaces {user} and {field_name('password')}: set one or the other")
-        if not s.project_id and not s.auth_url:
-            neither = f"neither {field_name('region')} nor {auth_url} is set"
-            fields.wrong(f"{project_id} is required with {token} where {neither}")
+def _check_iam(s: Settings, fields: _Fields) -> None:
+    """Tell of an address of IAM, or a project, that the way to log in cannot do without."""
+    if s.auth_url or s.auth_type == AKSK:
         return
-    if not s.username:
-        fields.wrong(f"{user} is required, or {token}")
-    if not s.password:
-        fields.wrong(f"{field_name('password')} {with_user}")
-    if not s.domain_name:
-        fields.wrong(f"{field_name('domain_name')} {with_user}")
-    if not s.project_name and not s.project_id:
-        fields.wrong(f"{field_name('project_name')} or {project_id} {with_user}")
-    if not s.auth_url:
-        fields.wrong(f"{auth_url} or {field_name('region')} {with_user}")
+    project_id, auth_url, region = field_name("project_id"), field_name("auth_url"), field_name("region")
+    if not s.token:
+        fields.wrong(f"{auth_url} or {region} is required with {field_name(way_of(fields.given).key)}")
+    if not s.project_id:
+        fields.wrong(
+            f"{project_id} is required with {field_name('token')} where neither {region} nor {auth_url} is set"
+        )
 
 
 class _Fields:
@@ -180,11 +212,42 @@ class _Fields:
             self.malformed(name, "holds control characters")
         return str(value)
 
-    def token(self) -> str | None:
-        value = self.text("token")
+    def given(self, name: str) -> object:
+        """Return the field's value as it is, None where it is unset."""
+        return self._set(name)
+
+    def secret(self, name: str) -> str | None:
+        value = self.text(name)
         if value is not None and not (value.isascii() and " " not in value):
-            self.malformed("token", "holds characters that no token has")
+            self.malformed(name, "holds characters that no token has")
         return value
+
+    def auth(self) -> dict[str, object]:
+        """Return the options of a way to log in: an object, or in the form a text that is one."""
+        value = self._set("auth")
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = None
+        elif value is None:
+            return {}
+        if not isinstance(value, Mapping) or not value:
+            self.malformed("auth", 'must be a JSON object of options, such as {"passcode": "..."}')
+        options = {str(key).replace("-", "_"): one for key, one in value.items() if one not in (None, "")}
+        for key, one in options.items():
+            if key.endswith(("_endpoint", "_url")):
+                self._address("auth", str(one), f"{field_name('auth')}: {key[:40]}")
+        return options
+
+    def over_cloud(self, cloud: Mapping[str, object]) -> tuple[_Fields, dict[str, object]]:
+        """Return these fields with those of an entry of clouds.yaml below them, and the options to log in with."""
+        options = cloud.get("auth")
+        own = {key: value for key in self._raw if (value := self._set(key)) is not None}
+        auth = options_over_cloud(options if isinstance(options, Mapping) else {}, self.given)
+        fields = _Fields("", {**cloud, **own, "login": None, "password": None})
+        fields._where = self._where
+        return fields, auth
 
     def segment(self, name: str) -> str | None:
         value = self.text(name)
@@ -192,6 +255,8 @@ class _Fields:
             self.malformed(
                 name, f"must be letters, digits, '-' and '_' (an id, not a name), not {one_line(value, 80)!r}"
             )
+        if value is not None and looks_like_a_projects_name(value):
+            self.malformed(name, f"is a name, {value!r}: write it into {field_name('project_name')}")
         return value
 
     def region(self) -> str | None:
@@ -226,8 +291,10 @@ class _Fields:
             self.malformed("port", f"must be a number from 1 to 65535, not {one_line(repr(value), 40)}")
         return value
 
-    def auth_url(self, region: str | None) -> str:
-        value = self.text("auth_url")
+    def auth_url(self, region: str | None, auth: dict[str, object]) -> str:
+        value, inside = self.text("auth_url"), auth.pop("auth_url", None)
+        if value is None and isinstance(inside, str):
+            value = inside
         if value is None:
             return f"https://iam.{region}.otc.t-systems.com/v3" if region else ""
         scheme, name, port, path = self._address("auth_url", value)
@@ -236,21 +303,22 @@ class _Fields:
             path += "/v3"
         return f"{scheme}://{name}" + (f":{port}" if port else "") + path
 
-    def _address(self, name: str, value: str) -> tuple[str, str, int | None, str]:
+    def _address(self, name: str, value: str, label: str = "") -> tuple[str, str, int | None, str]:
         """Return scheme, host, port and path of an address; plain http only where nobody can listen."""
+        label = label or field_name(name)
         if "@" in value:  # before anything else: a "/" in a pasted password makes the rest of it a path
-            self.malformed(name, "must not hold a user or a password")
+            self.wrong(f"{label} must not hold a user or a password")
         try:
             parts = urlsplit(value)
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port = None, None
         if not host or parts.scheme not in ("http", "https") or any(c.isspace() or c in "\\<>\"'" for c in value):
-            self.malformed(name, f"is not an address: {one_line(value, 120)!r}")
+            self.wrong(f"{label} is not an address: {one_line(value, 120)!r}")
         if parts.query or parts.fragment:
-            self.malformed(name, "must not hold a query or a fragment")
+            self.wrong(f"{label} must not hold a query or a fragment")
         if parts.scheme == "http" and not is_loopback(host):
-            self.malformed(name, f"must be https: http would send the token to {host!r} in the clear")
+            self.wrong(f"{label} must be https: http would send the token to {host!r} in the clear")
         return parts.scheme, f"[{host}]" if ":" in host else host, port, parts.path
 
     def verify(self) -> bool | str:
@@ -294,6 +362,7 @@ class _Fields:
             return _CONSOLE if region else None
         if not value.startswith(("https://", "http://")):
             self.malformed("console_url", f"must be an http(s) address, not {one_line(value, 120)!r}")
+        check_placeholders(value, self.wrong)
         return value
 
 

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from airflow_provider_drs.protocol.codes import NO_RESULT, TOKEN_REFUSED
-from airflow_provider_drs.protocol.errors import DrsError, DrsPermissionError, DrsTokenRefusedError
+from airflow_provider_drs.protocol.errors import (
+    DrsAuthenticationError,
+    DrsError,
+    DrsPermissionError,
+    DrsTokenRefusedError,
+)
+from airflow_provider_drs.protocol.http.key_refusal import key_refused
 from airflow_provider_drs.protocol.http.request import Call, HttpRequest, Token
 from airflow_provider_drs.protocol.http.response import HttpResponse, parse, says_only_forbidden
 
@@ -24,9 +30,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class GetToken:
-    """Needed: a token; not ``refused``, which the service did not accept."""
+    """Needed: a token; not ``refused``, which the service did not accept.
+
+    ``because`` is the refusal of an access key, for which there is no other.
+    """
 
     refused: Token | None = None
+    because: DrsAuthenticationError | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
     try:
         return _reply(call, token, response)
     except DrsTokenRefusedError as error:
+        if token.key is not None:
+            if says_only_forbidden(error.error_code, error.http_status or 0):
+                raise _final(error) from None
+            yield from _get_token(token, key_refused(error, response.ahead))  # which raises it, and remembers
         if call.at_most_once and error.error_code == TOKEN_REFUSED:
             yield from _get_token(refused=token)  # for whoever asks again, behind a read of the status
         if call.at_most_once or (not request.safe and error.error_code != TOKEN_REFUSED):
@@ -83,8 +97,8 @@ def _final(error: DrsTokenRefusedError) -> DrsError:
     )
 
 
-def _get_token(refused: Token | None = None) -> Flow[Token]:
-    token = yield GetToken(refused)
+def _get_token(refused: Token | None = None, because: DrsAuthenticationError | None = None) -> Flow[Token]:
+    token = yield GetToken(refused, because)
     assert isinstance(token, Token)  # noqa: S101 - for the type checker
     return token
 
@@ -97,7 +111,7 @@ def _send(request: HttpRequest) -> Flow[HttpResponse]:
 
 def _reply(call: Call[R], token: Token, response: HttpResponse) -> R:
     try:
-        return parse(call.parse, response.redacted(token.value))
+        return parse(call.parse, response.redacted(*token.secrets))
     except DrsError as error:
         if error.error_code == NO_RESULT and call.when_empty is not None:
             return call.when_empty

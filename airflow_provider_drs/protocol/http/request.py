@@ -11,6 +11,7 @@ from urllib.parse import quote
 from airflow_provider_drs.protocol.arguments import given
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.response import JsonObject
+from airflow_provider_drs.protocol.http.signature import AccessKey
 
 R = TypeVar("R")
 
@@ -19,16 +20,23 @@ _MAX_ID = 128
 
 @dataclass(frozen=True)
 class Token:
-    """A token of IAM and what it is valid for.
+    """A token of IAM, or an access key in its place, and what it is valid for.
 
-    :param value: the token itself; never part of ``repr``.
+    :param value: the token itself; never part of ``repr``. Empty with an access key.
     :param project_id: the project it is scoped to, which is also the project in the path of every DRS call.
-    :param fresh_until: seconds since the epoch from which on a new one is due; infinity when the end is not known.
+    :param fresh_until: from when on a new one is due, on the clock of its source; infinity when that is not known.
+    :param key: the access key that requests are signed with.
     """
 
     value: str = field(repr=False)
     project_id: str
     fresh_until: float = field(default=float("inf"), compare=False)
+    key: AccessKey | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a server may echo and nobody may see."""
+        return (self.value,) if self.key is None else (self.key.secret_key, self.key.security_token or "")
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class HttpRequest:
     """A request as it goes out; the headers hold the token, so they are not part of ``repr``.
 
     :param safe: it changes nothing, so it may be sent again when a kept connection turns out to be closed.
+    :param key: what it is to be signed with.
     """
 
     method: str
@@ -43,6 +52,16 @@ class HttpRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = None
     safe: bool = False
+    key: AccessKey | None = None
+
+    def headers_at(self, now: float) -> Mapping[str, str]:
+        """Return the headers to send, signed where there is a key to sign with.
+
+        :param now: seconds since the epoch.
+        """
+        if self.key is None:
+            return self.headers
+        return self.key.signed(self.method, self.url, self.headers, self.body or b"", now)
 
 
 @dataclass(frozen=True)
@@ -79,13 +98,14 @@ class Call(Generic[R]):
             method=self.method,
             url=f"{endpoint}/v3/{quote(token.project_id, safe='')}/jobs{self.path}",
             headers={
-                "X-Auth-Token": token.value,
+                **({"X-Auth-Token": token.value} if token.key is None else {"X-Project-Id": token.project_id}),
                 "X-Language": language,
                 "Content-Type": "application/json",
                 "Accept": "application/json",
             },
             body=None if self.body is None else json.dumps(self.body).encode(),
             safe=self.changes_nothing,
+            key=token.key,
         )
 
 

@@ -66,6 +66,11 @@ class HttpResponse:
         """The server's clock, from the header ``Date``: seconds since the epoch; None where there is none."""
         return http_date(self.header("date") or "")
 
+    @property
+    def ahead(self) -> float | None:
+        """Seconds that the clock of this machine is ahead of the server's; None where that is not known."""
+        return None if self.server_time is None or not self.received_at else self.received_at - self.server_time
+
     def redacted(self, *secrets: str) -> HttpResponse:
         """Return the response with the secrets masked, should the server echo them: its text ends in logs."""
         values = [str(value) for value in self.headers.values()]

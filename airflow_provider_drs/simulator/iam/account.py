@@ -22,6 +22,8 @@ class Account:
     """The user, with the one project it may use.
 
     :param totp_secret: in Base32; with it the user logs in with password and passcode, without it with either
+    :param agency: an agency that the user may take on, for the same project
+    :param agency_domain: the domain that has created the agency
     """
 
     user: str
@@ -30,6 +32,13 @@ class Account:
     project_name: str
     project_id: str
     totp_secret: str | None = None
+    agency: str = "drs-demo-agency"
+    agency_domain: str = "OTC-DEMO-OWNER"
+
+    def may_assume(self, role: Mapping[str, Any]) -> bool:
+        """Whether this is the agency that the user may take on."""
+        names = {role[key] for key in ("agency_name", "xrole_name") if key in role}
+        return names == {self.agency} and role["domain_name"] == self.agency_domain
 
     @property
     def user_id(self) -> str:
@@ -67,7 +76,8 @@ class Account:
         else:
             # The public IAM of the cloud takes a project's name without a domain: the user's own is meant.
             right = project["name"] == self.project_name
-            right = right and ("domain" not in project or self.is_domain(project["domain"]))
+            domain = project.get("domain")
+            right = right and (domain is None or self.is_domain(domain) or domain == {"name": self.agency_domain})
         return self.project_id if right else None
 
     def _is_named(self, user: Mapping[str, Any]) -> bool:

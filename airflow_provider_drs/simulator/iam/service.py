@@ -18,7 +18,7 @@ from airflow_provider_drs.simulator.responses import Response, json_response
 
 _REFUSED: Final = "The request you have made requires authentication."
 _FORBIDDEN: Final = "You are not authorized to perform the requested action."
-_METHODS: Final = ("password", "token", "totp")
+_METHODS: Final = ("password", "token", "totp", "assume_role")
 _RECEIPT_SECONDS: Final = 300.0
 _RECEIPT_HEADER: Final = "Openstack-Auth-Receipt"
 
@@ -134,7 +134,11 @@ class Iam:
             if not set(methods) <= set(_METHODS):
                 return error(401, "Attempted to authenticate with an unsupported method.", self._base_url())
             parent = self._valid(identity["token"]["id"]) if "token" in methods else None
+            if "assume_role" in methods:
+                # The token of the user who takes on the agency, which proves who that is.
+                parent = self._valid(request.headers.get("x-auth-token", ""))
             known = all(self._proves(method, identity[method]) for method in methods)
+            known = known and ("assume_role" not in methods or parent is not None)
             project_id = self._account.project_of(scope)
         except (KeyError, TypeError, AttributeError, MalformedRequestError):
             return error(400, "The request is not valid against the schema of an authentication request.")
@@ -147,7 +151,7 @@ class Iam:
         token = _Token(
             now,
             # A token does not outlive the one it was made from.
-            parent.expires_at if parent else now + self.token_lifetime,
+            parent.expires_at if parent and "assume_role" not in methods else now + self.token_lifetime,
             project_id,
             tuple(sorted({*proven, *(parent.methods if parent else ())})),
             (secrets.token_urlsafe(16), *(parent.audit_ids[-1:] if parent else ())),
@@ -162,6 +166,8 @@ class Iam:
         match method:
             case "password":
                 return self._account.has_password(given["user"])
+            case "assume_role":
+                return self._account.may_assume(given)
             case "totp":
                 return self._account.has_passcode(given["user"], self._clock())
             case _:
