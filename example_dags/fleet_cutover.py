@@ -15,6 +15,7 @@ AT_ONCE = 2
 with DAG(
     dag_id="fleet_cutover",
     schedule=None,
+    max_active_runs=1,  # two runs could ask DRS at the same moment
     params={
         "job_ids": Param(type="array", items={"type": "string"}, minItems=1, title="DRS jobs, one id a line"),
         "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),

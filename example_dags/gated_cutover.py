@@ -15,6 +15,7 @@ if AIRFLOW_V_3_1_PLUS:
     with DAG(
         dag_id="gated_cutover",
         schedule=None,
+        max_active_runs=1,  # two runs could ask DRS at the same moment
         params={
             "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
             "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),

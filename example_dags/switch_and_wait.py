@@ -11,6 +11,7 @@ from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 with DAG(
     dag_id="switch_and_wait",
     schedule=None,
+    max_active_runs=1,  # two runs could ask DRS at the same moment
     params={
         "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
         "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),

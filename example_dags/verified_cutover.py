@@ -18,6 +18,7 @@ MODES = ["source", "target"]
 with DAG(
     dag_id="verified_cutover",
     schedule=None,
+    max_active_runs=1,  # two runs could ask DRS at the same moment
     params={
         "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
         "mode": Param("target", enum=MODES, title="Database whose virtual IP address to switch"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,17 +57,19 @@ def airflow(cloud: Simulator, airflow_db: Path, tmp_path_factory: pytest.TempPat
         yield running
 
 
-@pytest.fixture(scope="module")
-def gated(cloud: Simulator, airflow: Standalone) -> dict[str, str]:
-    """Three cutovers that have come to their approval, by what is to become of them."""
-    runs = {}
-    for number, name in enumerate(("approved", "late", "rejected"), 10):
-        refused = "DRS.M00304" if name == "approved" else None  # the others are compared
-        cloud.add_job(Job(_id(number), start_lasts=LASTS, compare_seconds=0, compare_refused=refused))
-        runs[name] = airflow.start("gated_cutover", job_id=_id(number))
-    for run in runs.values():
-        airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
-    return runs
+def _gated(cloud: Simulator, airflow: Standalone, job_id: str, refused: str | None = None) -> str:
+    """Bring a cutover to its approval; return the run's id."""
+    cloud.add_job(Job(job_id, start_lasts=LASTS, compare_seconds=0, compare_refused=refused))
+    run = airflow.start("gated_cutover", job_id=job_id)
+    airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval", seconds=300)
+
+    def worker_is_over() -> bool:
+        lines = airflow.log.read_text(errors="replace").splitlines()
+        return any("Received executor event" in line and run in line and "cutover.approval" in line for line in lines)
+
+    # Airflow fails a task that is answered before the scheduler has seen the end of the process that asks.
+    airflow.until(worker_is_over, 120, "the scheduler to see the end of the process that asks")
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +88,7 @@ def nobody() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def runs(cloud: Simulator, airflow: Standalone, gated: dict[str, str], database: int, nobody: int) -> dict[str, str]:
+def runs(cloud: Simulator, airflow: Standalone, database: int, nobody: int) -> dict[str, str]:
     """All that needs nobody's answer, started at once."""
     cloud.add_job(Job(_id(1), start_lasts=LASTS, running=True))
     cloud.add_job(Job(_id(2), start_after=1, start_lasts=LASTS, leftover=COMPLETE))
@@ -103,7 +106,7 @@ def runs(cloud: Simulator, airflow: Standalone, gated: dict[str, str], database:
     }
 
 
-def _ends(airflow: Standalone, dag_id: str, run_id: str, seconds: float = 120) -> dict[str, str]:
+def _ends(airflow: Standalone, dag_id: str, run_id: str, seconds: float = 300) -> dict[str, str]:
     """Wait for the end of a run; return the state of each of its tasks, and that of the run as ``run``."""
 
     def ended() -> str | None:
@@ -132,6 +135,15 @@ def test_each_example_is_short_and_loads(airflow: Standalone) -> None:
     assert airflow.get("/importErrors")["import_errors"] == []
 
 
+def test_each_example_that_switches_keeps_its_runs_apart(airflow: Standalone) -> None:
+    switching = {
+        path.stem for path in EXAMPLES.glob("*.py") if re.search("DrsSwitchoverOperator|cutover\\(", path.read_text())
+    }
+    apart = {dag["dag_id"] for dag in airflow.get("/dags")["dags"] if dag["max_active_runs"] == 1}
+    assert len(switching) >= 4
+    assert switching == apart
+
+
 def test_wait_for_switchover(airflow: Standalone, runs: dict[str, str]) -> None:
     assert set(_ends(airflow, "wait_for_switchover", runs["wait"]).values()) == {"success"}
 
@@ -142,37 +154,36 @@ def test_switch_and_wait(cloud: Simulator, airflow: Standalone, runs: dict[str, 
     assert airflow.xcom("switch_and_wait", runs["switch"], task_id="switch")["outcome"] == "accepted"
 
 
-def test_approved(cloud: Simulator, airflow: Standalone, gated: dict[str, str]) -> None:
+def test_approved(cloud: Simulator, airflow: Standalone) -> None:
+    run = _gated(cloud, airflow, _id(10), refused="DRS.M00304")  # the others are compared
     assert cloud.switched(_id(10)) == []
-    details = airflow.get(
-        f"/dags/gated_cutover/dagRuns/{gated['approved']}/taskInstances/cutover.approval/-1/hitlDetails"
-    )
+    details = airflow.get(f"/dags/gated_cutover/dagRuns/{run}/taskInstances/cutover.approval/-1/hitlDetails")
     assert details["subject"] == f"Switch DRS job {_id(10)} (target)?"
     assert "'lag': 0.0" in details["body"]
-    _answer(airflow, gated["approved"], "Approve")
-    assert _ends(airflow, "gated_cutover", gated["approved"]) == {
+    _answer(airflow, run, "Approve")
+    assert _ends(airflow, "gated_cutover", run) == {
         "run": "success", "ready": "success", "comparison": "skipped", "approval": "success", "switchover": "success",
     }  # fmt: skip
     assert cloud.switched(_id(10)) == ["target"]
 
 
-def test_the_guards_are_read_again_after_the_approval(
-    cloud: Simulator, airflow: Standalone, gated: dict[str, str]
-) -> None:
+def test_the_guards_are_read_again_after_the_approval(cloud: Simulator, airflow: Standalone) -> None:
+    run = _gated(cloud, airflow, _id(11))
     cloud.add_job(Job(_id(11), lag_script=["900"]))
-    _answer(airflow, gated["late"], "Approve")
-    assert _ends(airflow, "gated_cutover", gated["late"]) == {
+    _answer(airflow, run, "Approve")
+    assert _ends(airflow, "gated_cutover", run) == {
         "run": "failed", "ready": "success", "comparison": "success", "approval": "success", "switchover": "failed",
     }  # fmt: skip
-    evidence = airflow.xcom("gated_cutover", gated["late"], "switchover", task_id="cutover.switchover")
+    evidence = airflow.xcom("gated_cutover", run, "switchover", task_id="cutover.switchover")
     assert [(g["name"], g["value"]) for g in evidence["guards"] if not g["ok"]] == [("lag_seconds", 900.0)]
-    assert "DrsGuardError" in airflow.task_log("gated_cutover", gated["late"])
+    assert "DrsGuardError" in airflow.task_log("gated_cutover", run)
     assert _posts(cloud, _id(11)) == 0
 
 
-def test_rejected(cloud: Simulator, airflow: Standalone, gated: dict[str, str]) -> None:
-    _answer(airflow, gated["rejected"], "Reject")
-    ended = _ends(airflow, "gated_cutover", gated["rejected"])
+def test_rejected(cloud: Simulator, airflow: Standalone) -> None:
+    run = _gated(cloud, airflow, _id(12))
+    _answer(airflow, run, "Reject")
+    ended = _ends(airflow, "gated_cutover", run)
     assert (ended["run"], ended["approval"], ended["switchover"]) == ("failed", "failed", "upstream_failed")
     assert _posts(cloud, _id(12)) == 0
 
