@@ -42,9 +42,14 @@ def evidence_of(context: Context, task_id: str, map_index: int = -1) -> Evidence
 
     The task publishes it under two keys. Where one of both is older (a push failed), the newer is returned.
     """
+
+    def age(evidence: Evidence) -> tuple[int, bool, str]:
+        order, at = protocol.order_of(evidence)
+        return order, evidence.get("finished_at") is not None, at
+
     pulled = (context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index) for key in _KEYS)
     found = [evidence for evidence in pulled if _is_evidence(evidence)]
-    return max(found, key=lambda evidence: (evidence.get("finished_at") is not None, when(evidence)), default={})
+    return max(found, key=age, default={})
 
 
 def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
@@ -64,21 +69,9 @@ def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
         for last in _pull_all(context, task_id):
             for evidence in (*(last.get("earlier") or ()), last):
                 whole = {"map_index": last.get("map_index", -1), **evidence, "task_id": task_id}
-                if _is_evidence(whole) and whole.get("job_id") == job_id and may_have_switched(whole):
+                if _is_evidence(whole) and whole.get("job_id") == job_id and protocol.may_have_switched(whole):
                     found.append(whole)
-    return sorted(found, key=when)
-
-
-def may_have_switched(evidence: Mapping[str, Any]) -> bool:
-    """Tell whether DRS may have switched; only for a few outcomes it is certain that it has not."""
-    return evidence.get("outcome") not in protocol.UNCHANGED
-
-
-def when(evidence: Mapping[str, Any]) -> str:
-    """Return when a switchover was asked for, or first seen; ISO 8601 in UTC, so that it sorts. Empty: not known."""
-    seen = [change.get("at") for change in evidence.get("observed") or ()][:1]
-    times = (evidence.get("posted_at"), evidence.get("accepted_at"), *seen, evidence.get("finished_at"))
-    return next((at for at in times if at), "")
+    return sorted(found, key=protocol.order_of)
 
 
 def switches(task: Any) -> bool:

@@ -124,8 +124,11 @@ class RecordingRuntime(TaskRuntime):
         :raises DrsError: it cannot be saved for as long as trouble is waited out.
         """
         self.record, self._unsaved = record, False
-        # First for people, who get one attempt: between what is saved now and DRS's call there is to be no other.
-        self._unsaved = not self._goes_well(self._store.publish, record)
+        # First for people and for the other tasks of the run: between what is saved now and DRS's call is nothing else.
+        if record.phase is protocol.Phase.INTENDED:
+            self.until_certain(lambda: self._store.publish(record))
+        else:
+            self._unsaved = not self._goes_well(self._store.publish, record)
         self.until_certain(lambda: self._store.write(record))
 
     def try_save(self, record: protocol.Record) -> None:

@@ -116,6 +116,7 @@ class Record:
     :param timeout: seconds for which nobody may have watched for an end still to be this switchover's.
     :param earlier: the evidence of the switchovers that this task has made in this run before.
     :param approvals: who approved it, and when: ``{"task_id", "by", "at", "answer"}``.
+    :param order: the number of this switchover among those of the job in this run; 0 in records up to 0.2.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
     :param actor: dag_id, run_id, task_id, map_index, try_number, user.
     """
@@ -148,6 +149,7 @@ class Record:
     unattributable: str = ""
     earlier: list[Json] = field(default_factory=list)
     approvals: list[Json] = field(default_factory=list)
+    order: int = 0
     max_tries: int = 0
     actor: Json = field(default_factory=dict)
 
@@ -290,6 +292,7 @@ class Record:
             "posted_by_server": self.posted_by_server,
             "started": self.attached or self.started,
             "watched": self.watched,
+            "order": self.order,
             "decided_by": "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None,
             "earlier": self.earlier,
             "approvals": self.approvals,
