@@ -43,13 +43,9 @@ def evidence_of(context: Context, task_id: str, map_index: int = -1) -> Evidence
     The task publishes it under two keys. Where one of both is older (a push failed), the newer is returned.
     """
 
-    def age(evidence: Evidence) -> tuple[int, bool, str]:
-        order, at = protocol.order_of(evidence)
-        return order, evidence.get("finished_at") is not None, at
-
     pulled = (context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index) for key in _KEYS)
     found = [evidence for evidence in pulled if _is_evidence(evidence)]
-    return max(found, key=age, default={})
+    return max(found, key=_age, default={})
 
 
 def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
@@ -83,9 +79,20 @@ def switches(task: Any) -> bool:
 
 def _pull_all(context: Context, task_id: str) -> list[Evidence]:
     """Return the evidence of all instances of a task. Gates hand on that of another task: it is not theirs."""
-    pulled: Any = context["ti"].xcom_pull(task_ids=task_id, key=EVIDENCE_KEY)
-    several: list[Any] = [pulled] if isinstance(pulled, Mapping) or pulled is None else list(pulled)
-    return [one for one in several if _is_evidence(one) and one.get("task_id", task_id) == task_id]
+    newest: dict[int, Evidence] = {}
+    for key in _KEYS:
+        pulled: Any = context["ti"].xcom_pull(task_ids=task_id, key=key)
+        several: list[Any] = [pulled] if isinstance(pulled, Mapping) or pulled is None else list(pulled)
+        for one in several:
+            if _is_evidence(one) and one.get("task_id", task_id) == task_id:
+                index = one.get("map_index", -1)
+                newest[index] = max(newest.get(index, one), one, key=_age)
+    return list(newest.values())
+
+
+def _age(evidence: Evidence) -> tuple[float, bool, str]:
+    order, at = protocol.order_of(evidence)
+    return order, evidence.get("finished_at") is not None, at
 
 
 def _switchover_tasks(context: Context) -> list[str]:

@@ -23,13 +23,6 @@ WITHOUT = {
     "jobs/calls.py",
     "jobs/status.py",
     "runtime.py",
-    "switchover/freshness.py",
-    "switchover/guards.py",
-    "switchover/record.py",
-    "switchover/refusal.py",
-    "switchover/status.py",
-    "switchover/switch.py",
-    "switchover/watch.py",
 }
 
 

@@ -61,7 +61,7 @@ class RecordStore:
 
         :raises DrsTransientError: it was not saved, or that is not certain.
         """
-        if self._store is None or is_doubt(record):
+        if self._store is None or record.is_doubt:  # saved, it would pass for what a try has done
             return
         # Airflow has it from 3.3 on, as it has the store.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
@@ -211,12 +211,6 @@ class RecordingRuntime(TaskRuntime):
                 self.log(protocol.LogLine(logging.WARNING, text))
             return False
         return True
-
-
-def is_doubt(record: protocol.Record) -> bool:
-    """Tell whether a record only says that nothing is known; saved, it would pass for what a try has done."""
-    asked = record.posted_at is not None or record.attached
-    return record.phase is protocol.Phase.UNKNOWN and not asked
 
 
 def actor_of(context: Context) -> dict[str, Any]:

@@ -232,11 +232,17 @@ class Record:
         self.take_progress(seen.get("progress"))
         self.observe(seen["observed"])
 
+    @property
+    def is_doubt(self) -> bool:
+        """Whether it says only that nothing is known: neither that DRS was asked, nor that it was not."""
+        return self.phase is Phase.UNKNOWN and self.posted_at is None and not self.attached
+
     def observe(self, changes: Sequence[Json]) -> None:
-        """Add what a wait has seen of the status, in order; what is known of it already is not added again."""
-        known = 0
-        while known < len(changes) and changes[known] in self.observed:
-            known += 1
+        """Add what a wait has seen of the status, in order; what is known of it already is not added again.
+
+        :param changes: all that the wait has seen so far.
+        """
+        known = 1 + max((place for place, change in enumerate(changes) if change in self.observed), default=-1)
         for change in changes[known:]:
             if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)

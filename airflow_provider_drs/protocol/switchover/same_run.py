@@ -5,11 +5,12 @@ It rests on the evidence that the run's tasks have published. The only place tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.switchover.record import OPEN, UNCHANGED, Record
+from airflow_provider_drs.protocol.switchover.record import OPEN, UNCHANGED, Phase, Record
 
 Task = tuple[str, int]
 
@@ -19,7 +20,7 @@ class SameRun:
     """What other tasks of the run have done with the job.
 
     :param open_elsewhere: the task whose switchover is open, "" for none.
-    :param superseded_by: the task that has switched since, "" for none.
+    :param superseded_by: the task that has switched since, or may have; "" for none.
     :param order: the number of the next switchover among those of the run, from 1.
     """
 
@@ -38,10 +39,8 @@ def same_run(found: Sequence[Mapping[str, Any]], task: Task, saved: Record | Non
     others = sorted((other for other in found if _task_of(other) != task), key=order_of)
     open_ones = [other for other in others if other["outcome"] in OPEN]
     since = [] if saved is None else [other for other in others if order_of(other) > order_of(saved.evidence())]
-    numbers = [order_of(other)[0] for other in found] + ([] if saved is None else [saved.order])
-    return SameRun(
-        _name(open_ones[-1]) if open_ones else "", _name(since[-1]) if since else "", max(numbers, default=0) + 1
-    )
+    numbers = [0 if saved is None else saved.order, *(other.get("order") or 0 for other in found)]
+    return SameRun(_name(open_ones[-1]) if open_ones else "", _name(since[-1]) if since else "", max(numbers) + 1)
 
 
 def may_have_switched(evidence: Mapping[str, Any]) -> bool:
@@ -49,11 +48,15 @@ def may_have_switched(evidence: Mapping[str, Any]) -> bool:
     return evidence.get("outcome") not in UNCHANGED
 
 
-def order_of(evidence: Mapping[str, Any]) -> tuple[int, str]:
+def order_of(evidence: Mapping[str, Any]) -> tuple[float, str]:
     """Return what sorts the switchovers of a run in the order in which they were made.
 
-    No clock decides it where the switchovers are numbered, which they are since 0.3.
+    No clock decides it where the switchovers are numbered, which they are since 0.3. What may have been done by a task
+    of which nothing is known comes last.
     """
+    asked = evidence.get("posted_at") or evidence.get("attached")
+    if evidence.get("outcome") == Phase.UNKNOWN and not asked:
+        return math.inf, ""
     return evidence.get("order") or 0, when(evidence)
 
 

@@ -261,7 +261,8 @@ def _resume(request: SwitchoverRequest, saved: Record, runtime: SwitchoverRuntim
         error = DrsRecordError(f"not switching: {text}", error_context=request.error_context)
         raise NotSwitchedError(saved, error)
     if saved.phase is Phase.DONE and request.superseded_by:
-        text = f"this switchover is done, but task {request.superseded_by!r} of this run has switched the job since"
+        other = request.superseded_by
+        text = f"this switchover is done, but task {other!r} of this run has switched the job since, or may have"
         raise NotSwitchedError(saved, DrsRecordError(text, error_context=request.error_context))
     if saved.phase is Phase.FAILED:
         return saved
