@@ -115,10 +115,10 @@ R3 = [
     Row(
         "one look after 31 s of no responses",
         History(
-            (Plan(42.0, 10.0, FAILED),),
+            (Plan(43.0, 10.0, FAILED),),
             COMPLETE,
             settle=30.0,
-            tries=(Try(faults=tuple((number, Fault("lost", "before", there=16.0)) for number in (6, 7))),),
+            tries=(Try(faults=((6, Fault("lost", "before", there=30.0)),)),),
         ),
         "failed",
     ),

@@ -43,30 +43,6 @@ Item = Any
 class Drs:
     """DRS as values: each status or POST takes the next item of its script; the last one stays."""
 
-    def __init__(
-        self, statuses: list[Item], posts: list[Item] | None = None, on_call: Callable[[str], None] | None = None
-    ):
-        self.statuses, self.posts = list(statuses), list(posts or [JOB])
-        self.calls: list[str] = []
-        self.on_call: Callable[[str], None] = lambda name: None
-
-    def __call__(self, call: Call[Any]) -> Any:
-        self.calls.append(call.name)
-        self.on_call(call.name)
-        if call.name == BATCH_STATUS:
-            return {JOB: JobState(JOB, RUNNING)}
-        if call.name == BATCH_PROGRESS:
-            return {JOB: JobProgress(JOB, 0.0, "0")}
-        script = self.posts if call.name == SWITCH else self.statuses
-        item = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(item, errors.DrsError):
-            raise item
-        return item if call.name == SWITCH or isinstance(item, SwitchoverReply) else SwitchoverReply(JOB, item)
-
-
-class Runtime(ScriptedRuntime):
-    """Keeps every record that is saved."""
-
     def __init__(self, statuses: list[Item], posts: list[Item] | None = None) -> None:
         self.statuses, self.posts = list(statuses), list(posts or [JOB])
         self.calls: list[str] = []
