@@ -170,6 +170,38 @@ R5 = [
     Row("no store on the first try", History((WELL,), tries=(Try(store="unreadable"),)), "begun", 0, "cannot be read"),
 ]
 
+
+def _saves(places: range, how: str, **more: Any) -> tuple[Try, ...]:
+    return (Try(saves=tuple(how if place in places else "ok" for place in range(max(places) + 1)), **more),)
+
+
+# The writes in their order: evidence (two keys) and record of "begun", then those of the intent, of the acceptance ...
+BEGUN, INTENT, ACCEPTED, LATER_ON = range(0, 3), range(3, 6), range(6, 9), range(9, 12)
+R6 = [
+    *(
+        Row(f"Airflow is away at {name}: {how}", History((WELL,), tries=_saves(places, how)), "done")
+        for how in ("not written", "written")
+        for name, places in (("begun", BEGUN), ("the intent", INTENT), ("the end", LATER_ON))
+    ),
+    Row(
+        "the acceptance is written later, and a worker that dies then has not lost it",
+        History((Plan(40.0, 20.0),), FAILED, tries=(*_saves(ACCEPTED, "not written", dies=60), Try())),
+        "done",
+    ),
+    Row(
+        "Airflow is away for good before the intent",
+        History((WELL,), tries=_saves(range(3, 60), "not written")),
+        "begun",
+        0,
+        "DRS is not asked",
+    ),
+    Row("a retry after that", History((WELL,), tries=(*_saves(range(3, 60), "not written"), Try())), "done"),
+    Row(
+        "a doubt is not kept", History((WELL,), tries=(Try(dies=0), Try(), Try())), "unknown", 0, "Start a new DAG run"
+    ),
+    Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the time-out"),
+]
+
 BACK = Try("back")
 R8 = [
     Row("there and back", History((WELL,), tries=(Try(), BACK)), "done", 2),
@@ -205,7 +237,7 @@ R8 = [
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
-@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R8], ids=str)
+@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8], ids=str)
 def test_its_end(row: Row, deferrable: bool) -> None:
     history = replace(row.history, tries=tuple(replace(this, deferrable=deferrable) for this in row.history.tries))
     play(history)

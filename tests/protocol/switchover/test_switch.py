@@ -73,6 +73,7 @@ class Runtime(ScriptedRuntime):
 
     def save(self, record: Record) -> None:
         self.phases.append(f"{record.phase}!")
+        self.last = record
         if self.fails_at and self.fails_at[0] == record.phase:
             raise self.fails_at[1]
         if record.phase is Phase.INTENDED:
@@ -280,6 +281,10 @@ def test_without_a_confirmed_write_drs_is_not_asked(error: BaseException) -> Non
         with pytest.raises(type(error)):
             switch(_request(), None, runtime)
         assert SWITCH not in drs.calls
+        assert (runtime.last.phase, runtime.last.posted_at) == (
+            Phase.READ if phase == "intended" else Phase.BEGUN,
+            None,
+        )
 
 
 def test_after_a_write_that_took_long_all_is_read_again() -> None:
