@@ -199,7 +199,7 @@ R6 = [
     Row(
         "a doubt is not kept", History((WELL,), tries=(Try(dies=0), Try(), Try())), "unknown", 0, "Start a new DAG run"
     ),
-    Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the time-out"),
+    Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the timeout"),
 ]
 
 BACK = Try("back")

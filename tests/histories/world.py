@@ -86,6 +86,7 @@ _WELL = {
 _WELL = {name: (code, body % JOB.encode()) for name, (code, body) in _WELL.items()}
 _LOG = logging.getLogger("nobody")
 _LOG.disabled = True
+_NO_HOOK: Any = None
 
 
 @lru_cache(maxsize=64)
@@ -346,7 +347,7 @@ def _first(pair: tuple[float, Plan]) -> float:
 class _Worlds(TaskRuntime):
     """Sends, waits and reads the clock in the world."""
 
-    def __init__(self, world: World, task: str) -> None:
+    def enter(self, world: World, task: str) -> None:
         self.world = world
         self.task = task
         self.process_began = world.time
@@ -459,16 +460,8 @@ class Worker(RecordingRuntime, _Worlds):
     """The runtime of a task on a worker: the real one, in the world."""
 
     def __init__(self, world: World, context: Any) -> None:
-        _Worlds.__init__(self, world, context["ti"].task_id)
-        self.hook: Any = None
-        self._log = _LOG
-        self.began = self.now()
-        self.record = None
-        self.finished = False
-        self._store = RecordStore(context)
-        self._patience = lambda: Patience("Job", PATIENCE)
-        self._unsaved = self._told = False
-        self._not_before = 0.0
+        self.enter(world, context["ti"].task_id)
+        super().__init__(_NO_HOOK, _LOG, RecordStore(context), lambda: Patience("Job", PATIENCE))
 
     def asks_to_switch(self) -> None:
         """Look at what must be true whenever DRS is about to be asked."""
@@ -641,7 +634,9 @@ def _in_the_triggerer(world: World, task: str, trigger: Any) -> dict[str, Any]:
     while True:
         trigger = DrsSwitchoverTrigger(**kwargs)
         try:
-            result = protocol.wait_until_over(trigger.new_wait(), _Worlds(world, task))
+            runtime = _Worlds(_NO_HOOK, _LOG)
+            runtime.enter(world, task)
+            result = protocol.wait_until_over(trigger.new_wait(), runtime)
         except KilledError:
             world.dead, world.until_death = False, None
             world.pass_(30.0)

@@ -350,8 +350,8 @@ WAIT = _core(
     ("another process begins anew", "        self.memory.progress = self.freshness.progress()\n", ""),
     (
         "it waits beyond its time",
-        '        if self._late(at):\n            reason = f"no end within the time-out, DRS says',
-        '        if False:\n            reason = f"no end within the time-out, DRS says',
+        "        if self._late(at):\n            return self._too_late(lines, at, f",
+        "        if False:\n            return self._too_late(lines, at, f",
     ),
     ("START may be missed", "delay = min(delay, FAST_POLL)", "pass"),
     (

@@ -187,7 +187,12 @@ def test_the_empty_result_says_nothing_either_way() -> None:
         ({}, COMPLETE, "DRS accepted it, and the status stands at SWITCH_VIP_COMPLETE as before", "lost"),
         ({}, FAILED, "stands at SWITCH_VIP_FAILED, with no START", "as before"),
         ({"accepted": False}, COMPLETE, "DRS's answer to it was lost", "accepted"),
-        ({"accepted": False, "told": "an earlier try was about to ask"}, COMPLETE, "an earlier try was", "lost"),
+        (
+            {"accepted": False, "request_state": "an earlier try was about to ask"},
+            COMPLETE,
+            "an earlier try was",
+            "lost",
+        ),
         ({"baseline": None, "empty_since": False}, COMPLETE, "nothing tells whether that is new", "as before"),
         ({"baseline": None, "empty_since": False}, None, "DRS says nothing now", "as before"),
     ],
@@ -197,12 +202,6 @@ def test_why_it_cannot_be_told(given: dict[str, Any], seen: str | None, says: st
     assert rule.judge(seen, _at(61.0), names_job=False) is UNDECIDABLE
     assert says in rule.why
     assert never not in rule.why
-
-
-def test_until_when_it_must_show_itself() -> None:
-    assert _rule().decide_by == T0 + 60
-    assert _rule(settle=90.0).decide_by == T0 + 90
-    assert Freshness(None, T0, T0 + 5, decide_within=60.0).decide_by == T0 + 65
 
 
 def test_fields_of_other_versions_are_ignored() -> None:

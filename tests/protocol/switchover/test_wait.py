@@ -294,7 +294,7 @@ def test_a_memory_of_version_0_2_knows_of_start() -> None:
 def test_its_time_is_up(last: Event) -> None:
     verdicts = play(waiting(freshness=meant(), deadline=T0 + 20), (0, START), (1, START), (6, START), (20, last))
     assert isinstance(verdicts[-1], Undecided)
-    assert "no end within the time-out" in verdicts[-1].reason
+    assert "no end within the timeout" in verdicts[-1].reason
     event = verdicts[-1].event()
     assert (event["outcome"], event["seen"]["status"]) == ("undecided", "SWITCH_VIP_START")
 
