@@ -46,6 +46,10 @@ histories: $(VENV)/.installed ## Check the core against N random histories of fa
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m tests.histories $(N) --processes $(TEST_WORKERS)
 
+.PHONY: mutants
+mutants: $(VENV)/.installed ## Put faults into the core, one at a time, and name those that no test catches
+	$(PY) -m tests.mutants
+
 .PHONY: demo
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
