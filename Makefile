@@ -57,7 +57,12 @@ bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the altern
 
 .PHONY: histories
 histories: $(VENV)/.installed ## Check the core against N random histories of faults (N=1000000)
-	HISTORIES=$(N) $(PY) -m pytest -n 2 -p no:cacheprovider --hypothesis-show-statistics tests/protocol/switchover/test_switch_properties.py
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m tests.histories $(N) --processes $(TEST_WORKERS)
+
+.PHONY: mutants
+mutants: $(VENV)/.installed ## Put faults into the core, one at a time, and name those that no test catches
+	$(PY) -m tests.mutants
 
 .PHONY: demo
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)

@@ -19,14 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.run_evidence import (
-    Evidence,
-    evidence_of,
-    may_have_switched,
-    states_of,
-    switchovers_of_run,
-    when,
-)
+from airflow_provider_drs.run_evidence import Evidence, evidence_of, states_of, switchovers_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -61,9 +54,11 @@ class Situation:
         """Return the switchover of another task of this run that came after this one; None where there is none."""
         if self.last is None or self.last["task_id"] == self.switchover:
             return None
-        # One that was joined and seen before the end of this one is this one.
-        since = self.evidence.get("finished_at") if self.last.get("attached") else when(self.evidence)
-        return self.last if when(self.last) > (since or "") else None
+        if self.last.get("attached"):  # and seen before the end of this one: it is this one
+            is_later = protocol.when(self.last) > (self.evidence.get("finished_at") or "")
+        else:
+            is_later = protocol.order_of(self.last) > protocol.order_of(self.evidence)
+        return self.last if is_later else None
 
     def by_person(self) -> bool:
         """Tell whether a person has marked the task success: by itself it succeeds only when DRS says done."""
@@ -77,7 +72,7 @@ def decide(found: Situation) -> tuple[bool, str]:
         return False, _without_evidence(found.switchover, state)
     if later := found.later():
         return False, f"{found.switchover} is not the last switchover of this run, {_named(later)} is; {PERSON}"
-    if not may_have_switched(evidence):
+    if not protocol.may_have_switched(evidence):
         return False, f"nothing was changed (outcome {outcome!r})"
     if found.by_person() or evidence.get("decided_by") == "person":
         return False, f"the outcome is {outcome!r}, and a person has marked {found.switchover} {state}; {PERSON}"

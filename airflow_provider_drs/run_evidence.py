@@ -42,9 +42,10 @@ def evidence_of(context: Context, task_id: str, map_index: int = -1) -> Evidence
 
     The task publishes it under two keys. Where one of both is older (a push failed), the newer is returned.
     """
+
     pulled = (context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index) for key in _KEYS)
     found = [evidence for evidence in pulled if _is_evidence(evidence)]
-    return max(found, key=lambda evidence: (evidence.get("finished_at") is not None, when(evidence)), default={})
+    return max(found, key=_age, default={})
 
 
 def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
@@ -64,21 +65,9 @@ def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
         for last in _pull_all(context, task_id):
             for evidence in (*(last.get("earlier") or ()), last):
                 whole = {"map_index": last.get("map_index", -1), **evidence, "task_id": task_id}
-                if _is_evidence(whole) and whole.get("job_id") == job_id and may_have_switched(whole):
+                if _is_evidence(whole) and whole.get("job_id") == job_id and protocol.may_have_switched(whole):
                     found.append(whole)
-    return sorted(found, key=when)
-
-
-def may_have_switched(evidence: Mapping[str, Any]) -> bool:
-    """Tell whether DRS may have switched; only for a few outcomes it is certain that it has not."""
-    return evidence.get("outcome") not in protocol.UNCHANGED
-
-
-def when(evidence: Mapping[str, Any]) -> str:
-    """Return when a switchover was asked for, or first seen; ISO 8601 in UTC, so that it sorts. Empty: not known."""
-    seen = [change.get("at") for change in evidence.get("observed") or ()][:1]
-    times = (evidence.get("posted_at"), evidence.get("accepted_at"), *seen, evidence.get("finished_at"))
-    return next((at for at in times if at), "")
+    return sorted(found, key=protocol.order_of)
 
 
 def switches(task: Any) -> bool:
@@ -90,9 +79,20 @@ def switches(task: Any) -> bool:
 
 def _pull_all(context: Context, task_id: str) -> list[Evidence]:
     """Return the evidence of all instances of a task. Gates hand on that of another task: it is not theirs."""
-    pulled: Any = context["ti"].xcom_pull(task_ids=task_id, key=EVIDENCE_KEY)
-    several: list[Any] = [pulled] if isinstance(pulled, Mapping) or pulled is None else list(pulled)
-    return [one for one in several if _is_evidence(one) and one.get("task_id", task_id) == task_id]
+    newest: dict[int, Evidence] = {}
+    for key in _KEYS:
+        pulled: Any = context["ti"].xcom_pull(task_ids=task_id, key=key)
+        several: list[Any] = [pulled] if isinstance(pulled, Mapping) or pulled is None else list(pulled)
+        for one in several:
+            if _is_evidence(one) and one.get("task_id", task_id) == task_id:
+                index = one.get("map_index", -1)
+                newest[index] = max(newest.get(index, one), one, key=_age)
+    return list(newest.values())
+
+
+def _age(evidence: Evidence) -> tuple[float, bool, str]:
+    order, at = protocol.order_of(evidence)
+    return order, evidence.get("finished_at") is not None, at
 
 
 def _switchover_tasks(context: Context) -> list[str]:

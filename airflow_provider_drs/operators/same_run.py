@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.run_evidence import switchovers_of_run, when
+from airflow_provider_drs.run_evidence import switchovers_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-@dataclass(frozen=True)
-class SameRun:
-    """What other tasks of the run have done with the job.
-
-    :param open_elsewhere: the task whose switchover is open, "" for none.
-    :param superseded_by: the task that has switched since, "" for none.
-    """
-
-    open_elsewhere: str = ""
-    superseded_by: str = ""
-
-
-def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> SameRun:
+def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> protocol.SameRun:
     """Look at the evidence of all switchovers of the job in this run, also of a task that is no longer in the DAG file.
 
     :param saved: the record of this task, None for none.
@@ -36,10 +23,7 @@ def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> Sa
     except Exception as error:  # whatever Airflow raises while its API server is away
         text = f"Airflow does not tell what other tasks of this run have switched ({type(error).__name__})"
         raise protocol.DrsTransientError(text) from error
-    others = [other for other in found if (other["task_id"], other["map_index"]) != (ti.task_id, ti.map_index)]
-    open_ones = [_name(other) for other in others if other["outcome"] in protocol.OPEN]
-    since = [] if saved is None else [_name(other) for other in others if when(other) > when(saved.evidence())]
-    return SameRun(open_ones[-1] if open_ones else "", since[-1] if since else "")
+    return protocol.same_run(found, (ti.task_id, -1 if ti.map_index is None else ti.map_index), saved)
 
 
 def approvals_of(context: Context, task_id: str | None) -> list[dict[str, Any]]:
@@ -63,8 +47,3 @@ def approvals_of(context: Context, task_id: str | None) -> list[dict[str, Any]]:
         ]
     except Exception:  # what Airflow keeps of an approval has changed from version to version
         return []
-
-
-def _name(other: dict[str, Any]) -> str:
-    index = other["map_index"]
-    return str(other["task_id"]) if index in (None, -1) else f"{other['task_id']}[{index}]"

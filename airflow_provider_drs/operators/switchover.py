@@ -14,7 +14,7 @@ from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
-from airflow_provider_drs.operators.same_run import SameRun, approvals_of, same_run
+from airflow_provider_drs.operators.same_run import approvals_of, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
 
@@ -237,19 +237,19 @@ class DrsSwitchoverOperator(DrsOperator):
             ),
         )
 
-    def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> SameRun:
+    def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> protocol.SameRun:
         if (saved is None and not runtime.is_first_try) or (saved is not None and saved.phase in protocol.OPEN):
-            return SameRun()  # it does not switch, whatever others have done
+            return protocol.SameRun()  # it does not switch, whatever others have done
         return runtime.until_certain(lambda: same_run(context, self.job_id, saved))
 
     def _request(
-        self, context: Context, runtime: RecordingRuntime, run: SameRun | None = None
+        self, context: Context, runtime: RecordingRuntime, run: protocol.SameRun | None = None
     ) -> protocol.SwitchoverRequest:
         attach = protocol.choice("on_running", self.on_running, RUNNING_CHOICES) == "attach"
         if attach and not self.attach_allowed:
             text = "on_running is 'attach', which this cutover cannot have: nobody knows the mode of what is joined"
             raise protocol.DrsArgumentError(text)
-        run = run or SameRun()
+        run = run or protocol.SameRun()
         return protocol.SwitchoverRequest(
             self.job_id,
             self.mode,
@@ -265,6 +265,7 @@ class DrsSwitchoverOperator(DrsOperator):
             error_context=self._error_context,
             superseded_by=run.superseded_by,
             open_elsewhere=run.open_elsewhere,
+            order=run.order,
             actor=actor_of(context),
             approvals=approvals_of(context, self.approval_task_id),
         )

@@ -71,7 +71,7 @@ class RecordStore:
         if self._store is None:
             self._mark(record)
             return
-        if is_doubt(record):
+        if record.is_doubt:  # saved, it would pass for what a try has done
             return
         # Airflow has it from 3.3 on, as it has the store.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
@@ -156,8 +156,11 @@ class RecordingRuntime(TaskRuntime):
         :raises DrsError: it cannot be saved for as long as trouble is waited out.
         """
         self.record, self._unsaved = record, False
-        # First for people, who get one attempt: between what is saved now and DRS's call there is to be no other.
-        self._unsaved = not self._goes_well(self._store.publish, record)
+        # First for people and for the other tasks of the run: between what is saved now and DRS's call is nothing else.
+        if record.phase is protocol.Phase.INTENDED:
+            self.until_certain(lambda: self._store.publish(record))
+        else:
+            self._unsaved = not self._goes_well(self._store.publish, record)
         self.until_certain(lambda: self._store.write(record))
 
     def try_save(self, record: protocol.Record) -> None:
@@ -240,12 +243,6 @@ class RecordingRuntime(TaskRuntime):
                 self.log(protocol.LogLine(logging.WARNING, text))
             return False
         return True
-
-
-def is_doubt(record: protocol.Record) -> bool:
-    """Tell whether a record only says that nothing is known; saved, it would pass for what a try has done."""
-    asked = record.posted_at is not None or record.attached
-    return record.phase is protocol.Phase.UNKNOWN and not asked
 
 
 def actor_of(context: Context) -> dict[str, Any]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switchover.freshness import *
     from airflow_provider_drs.protocol.switchover.guards import *
     from airflow_provider_drs.protocol.switchover.record import *
+    from airflow_provider_drs.protocol.switchover.same_run import *
     from airflow_provider_drs.protocol.switchover.status import *
     from airflow_provider_drs.protocol.switchover.switch import *
     from airflow_provider_drs.protocol.switchover.wait import *
@@ -61,6 +62,7 @@ __getattr__ = lazy_names(
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
         "switchover.record": "freshness_of OPEN Phase Record UNCHANGED",
+        "switchover.same_run": "may_have_switched order_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",

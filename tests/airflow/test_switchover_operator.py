@@ -146,7 +146,7 @@ def test_a_lost_answer_is_not_repeated(
     mode: str, fault: Fault, wait_for_completion: bool, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     """Taken or not, DRS is asked once; what was taken shows itself, what was not is unknown."""
-    drs.add_job(_job(before=COMPLETE, after=[COMPLETE, COMPLETE, START, COMPLETE]))
+    drs.add_job(_job(before=COMPLETE, after=[COMPLETE, COMPLETE, START, START, COMPLETE]))
     drs.fault(SWITCH, fault)
     ended = _switch(mode, clock, settle=None, wait_for_completion=wait_for_completion)
     assert len(drs.calls(SWITCH)) == 1

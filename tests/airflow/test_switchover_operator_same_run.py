@@ -75,7 +75,7 @@ def test_nobody_switches_while_another_tasks_switchover_is_open(
     if fault:
         drs.fault(SWITCH, fault)
     if "transient_error_timeout" in first:
-        drs.fault("get-switch-vip-status", Fault.json({"id": JOB, "status": None}))
+        drs.fault("get-switch-vip-status", Fault.json({"id": JOB, "status": None}), times=2)
         drs.fault("get-switch-vip-status", Fault.status(503), times=6)
     run, errors = _run(
         lambda make: (

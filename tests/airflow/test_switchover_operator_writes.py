@@ -147,9 +147,9 @@ def test_a_sensor_in_reschedule_mode(
 
 def test_a_second_read_is_waited_for_in_the_same_process(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     """A reschedule would put it off for a minute, and could lose what the first read saw."""
-    drs.add_job(Job(JOB, status_script=[START, COMPLETE]))
+    drs.add_job(Job(JOB, status_script=[START, START, COMPLETE]))
     evidence = Record(JOB, "target", phase=Phase.ACCEPTED, baseline=COMPLETE, posted_at=clock.now).evidence()
     ended = run_one(DrsSwitchoverSensor, "reschedule", clock, switchover=evidence, poke_interval=60)
     assert ended.state == "success", ended.error
-    assert ended.slept == [60.0, 1.0]
-    assert len(drs.calls(GET_STATUS)) == 3
+    assert ended.slept == [1.0, 60.0, 1.0]
+    assert len(drs.calls(GET_STATUS)) == 4

@@ -12,8 +12,9 @@ from airflow_provider_drs.clients.credentials import secrets_of
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError
 from airflow_provider_drs.simulator import Job, Simulator
+from tests.constants import JOB
 
-from .helpers import ASK, JOB_ID, STARTED, STATUS, Connect, on_a_loop, refused, settings_of
+from .helpers import ASK, STARTED, STATUS, Connect, on_a_loop, refused, settings_of
 
 NO_USER: dict[str, Any] = {"login": None, "password": None, "domain_name": None}
 
@@ -38,7 +39,7 @@ def test_signed_requests_need_no_iam(simulator: Simulator, connect: Connect) -> 
 
 @pytest.mark.parametrize(("token", "works"), [("temporary", True), ("another", False)])
 def test_a_temporary_key_sends_its_security_token(connect: Connect, token: str, works: bool) -> None:
-    job = Job(JOB_ID, status_script=["SWITCH_VIP_START"])
+    job = Job(JOB, status_script=["SWITCH_VIP_START"])
     with Simulator(jobs=[job], security_token="temporary") as simulator:
         settings = settings_of(simulator, **by_key(simulator, security_token=token))
         if works:
@@ -83,7 +84,7 @@ def test_many_waits_with_a_wrong_key_send_it_once(simulator: Simulator) -> None:
 
 
 def test_a_clock_that_is_off_is_told_as_that(connect: Connect) -> None:
-    with Simulator(jobs=[Job(JOB_ID)], clock=lambda: time.time() + 7200) as simulator:
+    with Simulator(jobs=[Job(JOB)], clock=lambda: time.time() + 7200) as simulator:
         assert "the clock of this machine is " in str(refused(connect, settings_of(simulator, **by_key(simulator))))
 
 

@@ -18,12 +18,16 @@ DEFAULT_DECIDE_WITHIN = 300.0
 DEFAULT_MAX_GAP = 3600.0
 # "Has stood unchanged" takes two polls.
 MIN_SETTLE_POLLS = 2
+# A status counts once a second read, about this much later, shows it too: a stale one would be gone by then.
+CONFIRM_AFTER = 1.0
+_CONFIRMED_AFTER = 0.75 * CONFIRM_AFTER
 
 
 class Confidence(Enum):
     """What a status is worth."""
 
     FRESH = "the outcome of this switchover"
+    UNCONFIRMED = "something, if a second read shows it too"
     NOT_YET = "nothing, so far"
     UNDECIDABLE = "nothing, and waiting longer would not change that"
 
@@ -45,6 +49,7 @@ class Freshness:
     :param watched: the last good response, as ``Instant.to_list`` writes it; None for none since the request.
     :param standing: since when an unchanged COMPLETE has stood, likewise; None: it does not.
     :param standing_polls: polls that have seen it so.
+    :param seen: the status that reads have shown last, and since when: ``{"status", "since", "in_time"}``.
     :param request_state: what is known about the request, for messages; "" for what the times tell.
     :param why: why no status can be ours any more; "" while one can. What was lost once is not found again.
     """
@@ -61,17 +66,20 @@ class Freshness:
     watched: list[float | None] | None = None
     standing: list[float | None] | None = None
     standing_polls: int = 0
+    seen: Json | None = None
     request_state: str = ""
     why: str = ""
     _asked: tuple[Instant, float] | None = field(default=None, init=False, repr=False, compare=False)
     _watched: Instant | None = field(default=None, init=False, repr=False, compare=False)
     _standing: Instant | None = field(default=None, init=False, repr=False, compare=False)
+    _seen: Instant | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._watched, self._standing = Instant.from_list(self.watched), Instant.from_list(self.standing)
+        self._seen = Instant.from_list(self.seen["since"]) if self.seen else None
 
     def judge(self, status: str | None, sent: Instant, *, names_job: bool = True, interval: float = 5.0) -> Confidence:
-        """Tell what ``status`` is worth.
+        """Tell what ``status`` is worth. Nothing rests on one read: a second one must show the same.
 
         START, or a final status that differs from the baseline, is ours if it is seen within ``decide_within`` of the
         request or its acceptance. After START, an end is ours unless nobody watched for longer than ``max_gap``. Where
@@ -82,24 +90,24 @@ class Freshness:
         :param interval: seconds between polls.
         """
         state = switchover_state(status)
-        in_time = self._since_asked(sent) <= self._window
+        in_time, confirmed = self._seen_twice(status, state, sent, names_job, interval)
         gap = self._gap(sent)
         watched_on = not self.started or gap is None or gap <= self.max_gap
         standing = self._stands(status, state, sent, gap, interval)
         self._watched, self.watched = sent, sent.to_list()
-        self.empty_since = self.empty_since or (state is SwitchoverState.NOT_BEGUN and names_job)
+        self.empty_since = self.empty_since or (state is SwitchoverState.NOT_BEGUN and names_job and confirmed)
         if self.why:
             return Confidence.UNDECIDABLE
         if not watched_on:
             return self._undecidable(
                 f"nobody watched for {gap:.0f} seconds, so that {status or 'no status'} may be another's"
             )
-        if state is SwitchoverState.RUNNING and (self.started or (in_time and self._began_since())):
-            self.started = True
-            return Confidence.NOT_YET
+        if state is SwitchoverState.RUNNING and not self.started and in_time and self._began_since():
+            self.started = confirmed
+            return Confidence.NOT_YET if confirmed else Confidence.UNCONFIRMED
         final = state in (SwitchoverState.DONE, SwitchoverState.FAILED)
         if final and (self.started or (in_time and self._differs(status)) or standing is Confidence.FRESH):
-            return Confidence.FRESH
+            return Confidence.FRESH if confirmed else Confidence.UNCONFIRMED
         if self.started or in_time or standing is Confidence.NOT_YET:
             return Confidence.NOT_YET
         return self._undecidable(self._nothing_seen(status))
@@ -115,6 +123,23 @@ class Freshness:
             self._asked = sent, sent.most_since(Instant(since, server=self.posted_by_server))
         first, before = self._asked
         return before + sent.most_since(first)
+
+    def _seen_twice(
+        self, status: str | None, state: SwitchoverState, sent: Instant, names_job: bool, interval: float
+    ) -> tuple[bool, bool]:
+        """Tell whether the status came in time, and whether a second read shows it.
+
+        Where the second one comes soon after, the first one counts: the time may have run out in between.
+        """
+        in_time = self._since_asked(sent) <= self._window
+        if state is SwitchoverState.NOT_BEGUN and not names_job:
+            return in_time, False  # it says nothing either way
+        if self._seen is None or self.seen is None or self.seen["status"] != (status or ""):
+            self._seen = sent
+            self.seen = {"status": status or "", "since": sent.to_list(), "in_time": in_time}
+            return in_time, False
+        soon = sent.most_since(self._seen) <= 2 * max(interval, CONFIRM_AFTER)
+        return in_time or (soon and self.seen["in_time"]), sent.least_since(self._seen) >= _CONFIRMED_AFTER
 
     def _gap(self, sent: Instant) -> float | None:
         return None if self._watched is None else sent.most_since(self._watched)
@@ -157,7 +182,7 @@ class Freshness:
 
     def progress(self) -> Json:
         """Return what was seen so far, as plain JSON, for the wait in another process."""
-        names = ("started", "empty_since", "watched", "standing", "standing_polls", "why")
+        names = ("started", "empty_since", "watched", "standing", "standing_polls", "seen", "why")
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> Json:

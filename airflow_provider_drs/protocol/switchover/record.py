@@ -116,6 +116,7 @@ class Record:
     :param timeout: seconds for which nobody may have watched for an end still to be this switchover's.
     :param earlier: the evidence of the switchovers that this task has made in this run before.
     :param approvals: who approved it, and when: ``{"task_id", "by", "at", "answer"}``.
+    :param order: the number of this switchover among those of the job in this run; 0 in records up to 0.2.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
     :param actor: dag_id, run_id, task_id, map_index, try_number, user.
     """
@@ -148,6 +149,7 @@ class Record:
     unattributable: str = ""
     earlier: list[Json] = field(default_factory=list)
     approvals: list[Json] = field(default_factory=list)
+    order: int = 0
     max_tries: int = 0
     actor: Json = field(default_factory=dict)
 
@@ -230,11 +232,17 @@ class Record:
         self.take_progress(seen.get("progress"))
         self.observe(seen["observed"])
 
+    @property
+    def is_doubt(self) -> bool:
+        """Whether it says only that nothing is known: neither that DRS was asked, nor that it was not."""
+        return self.phase is Phase.UNKNOWN and self.posted_at is None and not self.attached
+
     def observe(self, changes: Sequence[Json]) -> None:
-        """Add what a wait has seen of the status, in order; what is known of it already is not added again."""
-        known = 0
-        while known < len(changes) and changes[known] in self.observed:
-            known += 1
+        """Add what a wait has seen of the status, in order; what is known of it already is not added again.
+
+        :param changes: all that the wait has seen so far.
+        """
+        known = 1 + max((place for place, change in enumerate(changes) if change in self.observed), default=-1)
         for change in changes[known:]:
             if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)
@@ -290,6 +298,7 @@ class Record:
             "posted_by_server": self.posted_by_server,
             "started": self.attached or self.started,
             "watched": self.watched,
+            "order": self.order,
             "decided_by": "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None,
             "earlier": self.earlier,
             "approvals": self.approvals,

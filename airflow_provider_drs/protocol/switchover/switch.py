@@ -32,6 +32,7 @@ from airflow_provider_drs.protocol.polling import (
 from airflow_provider_drs.protocol.runtime import Runtime, call_with_retry, sit_out, wait_until_over
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.switchover.freshness import (
+    CONFIRM_AFTER,
     DEFAULT_DECIDE_WITHIN,
     DEFAULT_MAX_GAP,
     DEFAULT_SETTLE,
@@ -74,6 +75,7 @@ class SwitchoverRequest:
     :param error_context: what errors are about.
     :param superseded_by: the task that has made a later switchover of the job in this run, "" for none.
     :param open_elsewhere: the other task of this run whose switchover of the job is open, "" for none.
+    :param order: the number of this switchover among those of the job in this run, from 1.
     :param actor: dag_id, run_id, task_id, try_number, user.
     :param approvals: who approved the switchover.
     """
@@ -92,6 +94,7 @@ class SwitchoverRequest:
     error_context: str = ""
     superseded_by: str = ""
     open_elsewhere: str = ""
+    order: int = 1
     actor: Json = field(default_factory=dict)
     approvals: list[Json] = field(default_factory=list)
 
@@ -117,6 +120,7 @@ class SwitchoverRequest:
             decide_within=self.decide_within,
             timeout=self.timeout,
             max_tries=self.max_tries,
+            order=self.order,
             actor=dict(self.actor),
             approvals=list(self.approvals),
             earlier=earlier,
@@ -174,15 +178,24 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime)
 
     :return: whether a switchover that is to be joined is running.
     """
+    get_status = get_switchover_status(request.job_id)
     for _ in range(MAX_READ_ATTEMPTS):
-        first = runtime.monotonic()
+        first = call_with_retry(get_status, runtime, request.patience())
+        began = runtime.monotonic()
         states = call_with_retry(batch_status([request.job_id]), runtime, request.patience())
         progress = call_with_retry(batch_progress([request.job_id]), runtime, request.patience())
-        reply = call_with_retry(get_switchover_status(request.job_id), runtime, request.patience())
-        if runtime.monotonic() - first <= MAX_READ_AGE:
+        if switchover_state(first.status) is SwitchoverState.RUNNING:
+            reply = first
+        else:
+            # The baseline is what a later status is compared with, so that it must not be a stale one.
+            runtime.sleep(max(began + CONFIRM_AFTER - runtime.monotonic(), 0.0))
+            reply = call_with_retry(get_status, runtime, request.patience())
+        alike = (first.job_id, first.status or None) == (reply.job_id, reply.status or None)
+        running = switchover_state(reply.status) is SwitchoverState.RUNNING
+        if (alike or running) and runtime.monotonic() - began <= MAX_READ_AGE:
             break
     else:
-        text = f"the job's state could not be read within {MAX_READ_AGE:g} seconds, so that it is too old to guard by"
+        text = f"job and status could not be read within {MAX_READ_AGE:g} seconds, the status twice alike"
         raise DrsUnavailableError(text, error_context=request.error_context)
     if request.verify_job_id and is_about_another_job(reply, request.job_id):
         raise job_mismatch(reply, request.job_id, request.error_context)
@@ -248,7 +261,8 @@ def _resume(request: SwitchoverRequest, saved: Record, runtime: SwitchoverRuntim
         error = DrsRecordError(f"not switching: {text}", error_context=request.error_context)
         raise NotSwitchedError(saved, error)
     if saved.phase is Phase.DONE and request.superseded_by:
-        text = f"this switchover is done, but task {request.superseded_by!r} of this run has switched the job since"
+        other = request.superseded_by
+        text = f"this switchover is done, but task {other!r} of this run has switched the job since, or may have"
         raise NotSwitchedError(saved, DrsRecordError(text, error_context=request.error_context))
     if saved.phase is Phase.FAILED:
         return saved
@@ -335,7 +349,6 @@ def _refused(
         status = "cannot be read" if reply is None else f"shows {reply.status or 'nothing'}"
         if reply is not None and reply.status and (record.baseline or record.baseline_known):
             record.observe([{"status": reply.status, "at": utc(runtime.now())}])
-            record.started = switchover_state(reply.status) is SwitchoverState.RUNNING
             record.watched = [runtime.now(), runtime.server_time()]
         return _lost(request, record, f"{error.message}, but the status {status}", runtime)
     record.refuse(error, runtime.now())

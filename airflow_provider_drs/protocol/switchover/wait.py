@@ -27,12 +27,10 @@ from airflow_provider_drs.protocol.polling import (
     utc,
 )
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
-from airflow_provider_drs.protocol.switchover.freshness import Confidence, Freshness
+from airflow_provider_drs.protocol.switchover.freshness import CONFIRM_AFTER, Confidence, Freshness
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 
 FAST_POLL = 1.0
-# A final status is told once a second read, this much later, shows it too: a stale read would be gone by then.
-CONFIRM_AFTER = 1.0
 MAX_OBSERVED = 100
 
 
@@ -82,14 +80,12 @@ class SwitchoverMemory(PollMemory):
     :param observed: each change of the status: ``{"status", "at"}``, the time in UTC, ISO 8601.
     :param last_good_at: when the last good response came, seconds since the epoch.
     :param started: SWITCH_VIP_START was seen.
-    :param final: a final status that waits for its second read: ``{"status", "sent"}``; None for none.
     :param progress: what the freshness rule has seen so far; None where any switchover counts.
     """
 
     observed: list[Json] = field(default_factory=list)
     last_good_at: float | None = None
     started: bool = False
-    final: Json | None = None
     progress: Json | None = None
 
 
@@ -138,10 +134,9 @@ class SwitchoverWait(PollingWait):
         self.freshness = freshness
         self.fast = fast
         self._query: CallQuery | None = None
-        self._sent_final: Instant | None = None
         if self.freshness is not None and self.memory.progress:
             self.freshness = Freshness.from_dict({**self.freshness.to_dict(), **self.memory.progress})
-        if self.freshness is not None and self.memory.started:
+        elif self.freshness is not None and self.memory.started:  # up to 0.2
             self.freshness.started = True
 
     def query(self) -> CallQuery:
@@ -167,9 +162,13 @@ class SwitchoverWait(PollingWait):
         lines = self.patience.recovered(at)
         confidence = self._judge(reply, sent)
         lines += self._changes(state, reply, at, confidence)
-        end = self._unconfirmed(reply, sent, confidence, lines) or self._end(state, reply, at, confidence, tuple(lines))
+        if confidence is Confidence.UNCONFIRMED:
+            result: PollResult = KeepPolling(tuple(lines), CONFIRM_AFTER, stay=True)
+        else:
+            end = self._end(state, reply, at, confidence, tuple(lines))
+            result = end or KeepPolling(tuple(lines), self._delay(at))
         self.memory.last_good_at = at
-        return end or KeepPolling(tuple(lines), self._delay(at))
+        return result
 
     def failed(self, error: DrsError, at: float) -> PollResult:
         """Take an error met at ``at`` instead of a reply; what was observed before is in a bad end too."""
@@ -205,35 +204,14 @@ class SwitchoverWait(PollingWait):
     def _judge(self, reply: SwitchoverReply, sent: Instant) -> Confidence:
         if self.freshness is None:
             return Confidence.FRESH
-        if self.memory.final and self.memory.final["status"] == reply.status:
-            return Confidence.FRESH  # judged at the first read; this is the second
         interval = self.pace.delay(self.memory.polls)
         confidence = self.freshness.judge(reply.status, sent, names_job=reply.job_id is not None, interval=interval)
         self.memory.progress = self.freshness.progress()
         return confidence
 
-    def _unconfirmed(
-        self, reply: SwitchoverReply, sent: Instant, confidence: Confidence, lines: list[LogLine]
-    ) -> KeepPolling | None:
-        """Return the way to a second read of a final status that is ours; None where there is nothing to confirm."""
-        if self.freshness is None:
-            return None
-        state = switchover_state(reply.status)
-        if confidence is not Confidence.FRESH or state not in (SwitchoverState.DONE, SwitchoverState.FAILED):
-            self.memory.final, self._sent_final = None, None
-            return None
-        if self.memory.final is None or self.memory.final["status"] != reply.status:
-            self.memory.final = {"status": reply.status, "sent": sent.to_list()}
-            self._sent_final = sent
-            return KeepPolling(tuple(lines), CONFIRM_AFTER, stay=True)
-        first = self._sent_final or Instant.from_list(self.memory.final["sent"]) or sent
-        stood = sent.least_since(first)
-        left = CONFIRM_AFTER - stood
-        return None if left <= CONFIRM_AFTER / 4 else KeepPolling(tuple(lines), left, stay=True)
-
     def _delay(self, at: float) -> float:
         delay = self.pace.delay(self.memory.polls)
-        if self.freshness is not None and self.fast and not self.memory.started:
+        if self.freshness is not None and self.fast and not self.freshness.started:
             # A START shorter than the interval would be missed, and with it what tells a new result from an old one.
             delay = min(delay, FAST_POLL)
         return self._until_deadline(delay, at)
@@ -251,7 +229,8 @@ class SwitchoverWait(PollingWait):
         memory.observed.append({"status": reply.status, "at": utc(at)})
         if state is SwitchoverState.NOT_BEGUN:
             return [info(f"{self.subject}: no switchover yet; waiting for one")]
-        left_over = state is not SwitchoverState.RUNNING and confidence is not Confidence.FRESH
+        ours = confidence in (Confidence.FRESH, Confidence.UNCONFIRMED)
+        left_over = state is not SwitchoverState.RUNNING and not ours
         text = "still shows the result from before" if left_over else f"switchover {state.value}"
         return [info(f"{self.subject}: {text} ({reply.status})")]
 

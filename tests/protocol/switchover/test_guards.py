@@ -1,5 +1,3 @@
-"""What must hold before a switchover is asked for."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -8,56 +6,66 @@ import pytest
 
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.guards import guards
-from tests.constants import COMPLETE, FAILED, JOB, RUNNING, START, T0
+from airflow_provider_drs.protocol.switchover.guards import Guard, guards
+from tests.constants import COMPLETE, FAILED, JOB, RUNNING, START
 
-ALL = ["job_state", "lag_seconds", "switchover_status"]
-CODE = {"error_code": "DRS.M05004"}
+WELL = JobState(JOB, RUNNING)
 
 
-def _held(
-    state: dict[str, Any] | None, progress: dict[str, Any] | None, reply: str | None, *, attach: bool = False
-) -> list[str]:
-    """Return the guards that hold, with a limit of five seconds of lag."""
-    judged = guards(
-        None if state is None else JobState(JOB, **{"status": RUNNING, **state}),
-        None if progress is None else JobProgress(JOB, **{"lag": 0.0, "lag_text": "0", **progress}),
-        SwitchoverReply(JOB, reply),
-        max_lag=5.0,
-        attach=attach,
-        at=T0,
-    )
-    assert [guard.name for guard in judged] == ALL
-    return [guard.name for guard in judged if guard.ok]
+def _judge(
+    state: JobState | None = WELL,
+    progress: JobProgress | None = None,
+    status: str | None = None,
+    max_lag: float | None = None,
+    attach: bool = False,
+    lag: str | None = "0",
+) -> dict[str, Guard]:
+    if progress is None and lag is not None:
+        progress = JobProgress(JOB, None if float(lag) < 0 else float(lag), lag)
+    found = guards(state, progress, SwitchoverReply(JOB, status), max_lag=max_lag, attach=attach, at=0.0)
+    return {guard.name: guard for guard in found}
+
+
+def _broken(**given: Any) -> set[str]:
+    return {name for name, guard in _judge(**given).items() if not guard.ok}
 
 
 @pytest.mark.parametrize(
-    ("state", "progress", "reply", "fails"),
+    ("given", "broken"),
     [
-        ({}, {}, None, None),
-        ({}, {}, COMPLETE, None),
-        ({}, {}, FAILED, None),
-        ({}, {"lag": 5.0}, None, None),
-        ({}, {"transfer_status": RUNNING}, None, None),
-        ({"status": "PAUSING"}, {}, None, "job_state"),
-        ({"status": None}, {}, None, "job_state"),
-        (None, {}, None, "job_state"),
-        (CODE, {}, None, "job_state"),
-        ({}, CODE, None, "job_state"),
-        ({}, {"transfer_status": "INCRE_TRANSFER_FAILED"}, None, "job_state"),
-        ({}, {"lag": 5.5}, None, "lag_seconds"),
-        ({}, {"lag": None, "lag_text": "-1"}, None, "lag_seconds"),
-        ({}, None, None, "lag_seconds"),
-        ({}, {}, START, "switchover_status"),
-        ({}, {}, "SWITCH_VIP_PAUSED", "switchover_status"),
+        ({}, set()),
+        ({"state": None}, {"job_state"}),
+        ({"state": JobState(JOB, None)}, {"job_state"}),
+        ({"state": JobState(JOB, "INCRE_TRANSFER_FAILED")}, {"job_state"}),
+        ({"state": JobState(JOB, "FULL_TRANSFER_STARTED")}, {"job_state"}),
+        ({"state": JobState(JOB, "A_LATER_ONE")}, {"job_state"}),
+        ({"state": JobState(JOB, RUNNING, error_code="DRS.M1")}, {"job_state"}),
+        ({"lag": None}, {"lag_seconds"}),
+        ({"lag": "-1"}, {"lag_seconds"}),
+        ({"lag": "86400"}, set()),
+        ({"lag": "5", "max_lag": 5.0}, set()),
+        ({"lag": "5.1", "max_lag": 5.0}, {"lag_seconds"}),
+        ({"lag": "1", "max_lag": 0.0}, {"lag_seconds"}),
+        ({"lag": "-1", "max_lag": 5.0}, {"lag_seconds"}),
+        *(({"status": status}, set()) for status in (None, "", COMPLETE, FAILED)),
+        *(({"status": status}, {"switchover_status"}) for status in (START, "ODD")),
+        ({"status": START, "attach": True}, set()),
+        ({"status": "ODD", "attach": True}, {"switchover_status"}),
     ],
 )
-def test_each_guard(
-    state: dict[str, Any] | None, progress: dict[str, Any] | None, reply: str | None, fails: str | None
-) -> None:
-    assert _held(state, progress, reply) == [name for name in ALL if name != fails]
+def test_which_guards_do_not_hold(given: dict[str, Any], broken: set[str]) -> None:
+    assert _broken(**given) == broken
 
 
-def test_what_is_to_be_joined_may_run() -> None:
-    assert _held({}, {}, START, attach=True) == ALL
-    assert _held({}, {}, "SWITCH_VIP_PAUSED", attach=True) == ALL[:2]
+def test_a_guard_says_what_was_found_and_what_must_be() -> None:
+    found = _judge(lag="6", max_lag=5.0, status=START)
+    assert str(found["lag_seconds"]) == "lag_seconds is 6.0, must be known and at most 5 seconds"
+    assert str(found["switchover_status"]) == f"switchover_status is '{START}', must be none running"
+    assert _judge(lag="-1")["lag_seconds"].value == "-1"
+    assert found["job_state"].to_dict() == {
+        "name": "job_state",
+        "ok": True,
+        "value": RUNNING,
+        "limit": RUNNING,
+        "at": "1970-01-01T00:00:00+00:00",
+    }

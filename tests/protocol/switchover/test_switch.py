@@ -1,12 +1,11 @@
-"""How a switchover is asked for: at most once, behind guards, and only once the intent is saved.
+"""What is asked in which order before and after the one request that must not go out twice.
 
-``test_switch_properties.py`` attacks the same with random histories; here each way has its row.
+How it all ends is in ``tests/histories``, which puts whole tasks to the test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,195 +15,291 @@ from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
-from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch
-from tests.constants import COMPLETE, JOB, OTHER_JOB, RUNNING, START, T0
+from airflow_provider_drs.protocol.switchover.switch import (
+    MAX_READ_ATTEMPTS,
+    NotSwitchedError,
+    SwitchoverRequest,
+    read_and_guard,
+    switch,
+)
+from tests.constants import (
+    BATCH_PROGRESS,
+    BATCH_STATUS,
+    COMPLETE,
+    FAILED,
+    GET_STATUS,
+    JOB,
+    OTHER_JOB,
+    RUNNING,
+    START,
+    SWITCH,
+)
 from tests.protocol.scripted import ScriptedRuntime
 
-LOST = errors.DrsUnreachableError("DRS cut the connection")
-NEVER_SENT = errors.DrsUnreachableError("DRS refused the connection", never_sent=True)
-NO_CERTIFICATE = errors.DrsTlsError("the certificate does not verify", never_sent=True)
+BEFORE = [GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, GET_STATUS]
+Item = Any
 
 
-def _refused(code: str, http_status: int = 400) -> errors.DrsError:
-    return errors.DrsError(f"DRS says {code}", error_code=code, http_status=http_status)
+class Drs:
+    """DRS as values: each status or POST takes the next item of its script; the last one stays."""
 
-
-@dataclass
-class Service:
-    """DRS: the responses to the request, one after the other, and what the status says before and after it."""
-
-    responses: list[str | errors.DrsError] = field(default_factory=lambda: [JOB])
-    before: str | None = None
-    after: str | None = None
-    lag: float | None = 0.0
-    posts: int = 0
+    def __init__(self, statuses: list[Item], posts: list[Item] | None = None) -> None:
+        self.statuses, self.posts = list(statuses), list(posts or [JOB])
+        self.calls: list[str] = []
+        self.on_call: Callable[[str], None] = lambda name: None
 
     def __call__(self, call: Call[Any]) -> Any:
-        if call.name == "batch-status":
+        self.calls.append(call.name)
+        self.on_call(call.name)
+        if call.name == BATCH_STATUS:
             return {JOB: JobState(JOB, RUNNING)}
-        if call.name == "batch-progress":
-            return {JOB: JobProgress(JOB, self.lag)}
-        if call.name == "get-switch-vip-status":
-            return SwitchoverReply(JOB, self.after if self.posts else self.before)
-        assert call.name == "switch-vip"
-        self.posts += 1
-        response = self.responses.pop(0)
-        if isinstance(response, errors.DrsError):
-            raise response
-        return response
+        if call.name == BATCH_PROGRESS:
+            return {JOB: JobProgress(JOB, 0.0, "0")}
+        script = self.posts if call.name == SWITCH else self.statuses
+        item = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(item, errors.DrsError):
+            raise item
+        return item if call.name == SWITCH or isinstance(item, SwitchoverReply) else SwitchoverReply(JOB, item)
 
 
-def _ask(service: Service, saved: Record | None = None, **more: Any) -> tuple[Record, errors.DrsError | None]:
-    """Switch; return the record and the error of a try that does not."""
-    request = SwitchoverRequest(JOB, "target", **{"max_lag": 5.0, "transient_error_timeout": 60.0, **more})
+class Runtime(ScriptedRuntime):
+    """Keeps every record that is saved."""
+
+    def __init__(self, drs: Drs) -> None:
+        super().__init__(drs)
+        self.phases: list[str] = []
+        self.fails_at: tuple[str, BaseException] | None = None
+        self.takes = 0.0
+
+    def save(self, record: Record) -> None:
+        self.phases.append(f"{record.phase}!")
+        self.last = record
+        if self.fails_at and self.fails_at[0] == record.phase:
+            raise self.fails_at[1]
+        if record.phase is Phase.INTENDED:
+            self.sleep(self.takes)
+            self.takes = 0.0
+
+    def try_save(self, record: Record) -> None:
+        self.phases.append(str(record.phase))
+
+
+def _request(**more: Any) -> SwitchoverRequest:
+    return SwitchoverRequest(JOB, "target", **{"transient_error_timeout": 60.0, **more})
+
+
+def _refusal(code: str, **more: Any) -> errors.DrsError:
+    kind = errors.DrsBusyError if code == "DRS.M01504" else errors.DrsRequestError
+    return kind("no", error_code=code, http_status=400, **more)
+
+
+def _lost() -> errors.DrsError:
+    return errors.DrsUnreachableError("the connection broke off")
+
+
+def _never_sent() -> errors.DrsError:
+    return errors.DrsUnreachableError("no connection", never_sent=True)
+
+
+def _switch(drs: Drs, saved: Record | None = None, **more: Any) -> tuple[Record, Runtime, errors.DrsError | None]:
+    runtime = Runtime(drs)
     try:
-        return switch(request, saved, ScriptedRuntime(service, now=T0)), None
+        return switch(_request(**more), saved, runtime), runtime, None
     except NotSwitchedError as stopped:
-        return stopped.record, stopped.error
+        return stopped.record, runtime, stopped.error
 
 
-@dataclass(frozen=True)
-class Case:
-    """What comes, what of it: the phase, the number of requests, and the error of a try that does not switch."""
-
-    name: str
-    service: Callable[[], Service]
-    phase: Phase
-    posts: int = 1
-    error: type[errors.DrsError] | None = None
-    request: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def _says(*responses: str | errors.DrsError, **more: Any) -> Callable[[], Service]:
-    return lambda: Service(list(responses), **more)
-
-
-REFUSED = errors.DrsSwitchoverRefusedError
-CASES = [
-    Case("accepted", _says(JOB), Phase.ACCEPTED),
-    Case("a guard does not hold", _says(lag=6.0), Phase.READ, 0, errors.DrsGuardError),
-    Case("one is running", _says(before=START), Phase.READ, 0, errors.DrsGuardError),
-    Case("one is running, to be joined", _says(before=START), Phase.ACCEPTED, 0, request={"attach": True}),
-    Case("to be joined, none is running", _says(JOB), Phase.ACCEPTED, request={"attach": True}),
-    Case("another task's is open", _says(), Phase.READ, 0, errors.DrsRecordError, {"open_elsewhere": "the other task"}),
-    Case("a further try knows nothing", _says(), Phase.UNKNOWN, 0, request={"first_try": False}),
-    Case("lost", _says(LOST), Phase.LOST),
-    Case("a server that failed", _says(_refused("DRS.M00304", 500)), Phase.LOST),
-    Case("a code that says nothing", _says(_refused("DRS.M00002")), Phase.LOST),
-    Case("about another job", _says(OTHER_JOB), Phase.LOST),
-    Case("refused", _says(_refused("DRS.M00102", 403)), Phase.REFUSED, 1, REFUSED),
-    Case("refused, wrong state", _says(_refused("DRS.M00304")), Phase.REFUSED, 1, REFUSED),
-    Case("refused, yet START", _says(_refused("DRS.M00304"), after=START), Phase.LOST),
-    Case("refused, yet it has ended", _says(_refused("DRS.M00102"), after=COMPLETE), Phase.LOST),
-    Case("too frequent, then taken", _says(_refused("DRS.M01503"), JOB), Phase.ACCEPTED, 2),
-    Case("busy, yet START", _says(_refused("DRS.M01504"), after=START), Phase.LOST),
-    Case("never sent, then taken", _says(NEVER_SENT, NEVER_SENT, JOB), Phase.ACCEPTED, 3),
-    Case("never sent, for good", _says(NO_CERTIFICATE), Phase.READ, 1, errors.DrsTlsError),
-]
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_switch(case: Case) -> None:
-    service = case.service()
-    record, error = _ask(service, **case.request)
-    assert (record.phase, type(error)) == (case.phase, case.error or type(None)), error
-    assert service.posts == case.posts
-
-
-@pytest.mark.parametrize("phase", [Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN])
-def test_what_is_open_is_resumed_and_not_asked_again(phase: Phase) -> None:
-    service = Service()
-    record, error = _ask(service, Record(JOB, "target", phase=phase, posted_at=T0 - 9), first_try=False)
-    assert (record.phase, error) == (Phase.ACCEPTED if phase is Phase.ACCEPTED else Phase.LOST, None)
-    assert service.posts == 0
-
-
-@pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
-def test_what_has_ended_is_told_again(phase: Phase) -> None:
-    service, saved = Service(), Record(JOB, "target", phase=phase, posted_at=T0 - 9, finished_at=T0)
-    assert _ask(service, saved, first_try=False) == (saved, None)
-    assert service.posts == 0
-
-
-@pytest.mark.parametrize("phase", [Phase.BEGUN, Phase.READ, Phase.REFUSED])
-def test_what_changed_nothing_is_begun_anew(phase: Phase) -> None:
-    service = Service()
-    record, _ = _ask(service, Record(JOB, "target", phase=phase), first_try=False)
-    assert (record.phase, service.posts) == (Phase.ACCEPTED, 1)
-
-
-@pytest.mark.parametrize(("phase", "posts"), [(Phase.FAILED, 1), (Phase.DONE, 0), (Phase.LOST, 0)])
-def test_a_person_who_clears_the_task_asks_for_what_failed_only(phase: Phase, posts: int) -> None:
-    service, saved = Service(), Record(JOB, "target", phase=phase, posted_at=T0 - 9, finished_at=T0)
-    record, _ = _ask(service, saved, first_try=False, max_tries=1)
-    assert service.posts == posts
-    assert [each["outcome"] for each in record.earlier] == (["failed"] if posts else [])
+def test_the_order_of_all() -> None:
+    drs = Drs([COMPLETE])
+    record, runtime, _ = _switch(drs)
+    assert record.phase is Phase.ACCEPTED
+    assert drs.calls == [*BEFORE, SWITCH]
+    assert runtime.phases == ["begun!", "intended!", "accepted"]
+    assert (record.baseline, record.baseline_known) == (COMPLETE, True)
 
 
 @pytest.mark.parametrize(
-    "saved", [Record(OTHER_JOB, "target", phase=Phase.LOST), Record(JOB, "source", phase=Phase.LOST)]
+    ("statuses", "baseline", "reads"),
+    [
+        ([COMPLETE], COMPLETE, 2),
+        ([None], None, 2),
+        ([FAILED, COMPLETE], COMPLETE, 4),
+        ([FAILED, COMPLETE, FAILED, COMPLETE, COMPLETE], COMPLETE, 6),
+        ([SwitchoverReply(None, None), None], None, 4),
+    ],
 )
-def test_what_was_saved_of_another_switchover_is_not_taken_for_this_one(saved: Record) -> None:
-    service = Service()
-    _, error = _ask(service, saved, first_try=False)
-    assert isinstance(error, errors.DrsRecordError)
-    assert service.posts == 0
+def test_the_baseline_is_what_two_reads_say(statuses: list[Item], baseline: str | None, reads: int) -> None:
+    drs = Drs(statuses)
+    record, runtime, _ = _switch(drs)
+    assert (record.phase, record.baseline) == (Phase.ACCEPTED, baseline)
+    assert drs.calls.count(GET_STATUS) == reads
+    assert runtime.clock.slept == [1.0] * (reads // 2)
 
 
-def test_what_another_task_has_switched_since_is_not_told_as_done() -> None:
-    saved = Record(JOB, "target", phase=Phase.DONE, posted_at=T0 - 9, finished_at=T0)
-    _, error = _ask(Service(), saved, first_try=False, superseded_by="rollback")
-    assert isinstance(error, errors.DrsRecordError)
-    assert "'rollback' of this run has switched the job since" in str(error)
+def test_a_status_that_is_never_twice_alike_stops_it() -> None:
+    drs = Drs([FAILED, COMPLETE] * 9)
+    with pytest.raises(errors.DrsUnavailableError, match="twice alike"):
+        _switch(drs)
+    assert drs.calls.count(GET_STATUS) == 2 * MAX_READ_ATTEMPTS
+    assert SWITCH not in drs.calls
 
 
-class _Store(ScriptedRuntime):
-    """A runtime that keeps each phase it is to save, and cannot save one of them, or takes long over it."""
-
-    def __init__(self, service: Callable[[Call[Any]], Any], fails: Phase | None = None, slow: float = 0.0) -> None:
-        super().__init__(service)
-        self.fails, self.slow = fails, slow
-        self.phases: list[Phase] = []
-
-    def save(self, record: Record) -> None:
-        super().save(record)
-        self.phases.append(record.phase)
-        if record.phase is self.fails:
-            raise errors.DrsUnavailableError("the store is away")
-        if record.phase is Phase.INTENDED:
-            self.sleep(self.slow)
-            self.slow = 0.0
+def test_what_is_older_than_a_minute_is_read_again() -> None:
+    drs = Drs([COMPLETE])
+    runtime = Runtime(drs)
+    drs.on_call = lambda name: runtime.sleep(61.0 if name == BATCH_PROGRESS and drs.calls.count(name) < 3 else 0.0)
+    assert switch(_request(), None, runtime).phase is Phase.ACCEPTED
+    assert drs.calls.count(BATCH_STATUS) == 3
 
 
-def test_the_intent_is_saved_before_drs_is_asked() -> None:
-    service = Service()
-    seen: list[list[Phase]] = []
-
-    def asked(call: Call[Any]) -> Any:
-        if call.name == "switch-vip":
-            seen.append(list(store.phases))
-        return service(call)
-
-    store = _Store(asked)
-    switch(SwitchoverRequest(JOB, "target"), None, store)
-    assert seen == [[Phase.BEGUN, Phase.INTENDED]]
-    assert store.phases == [Phase.BEGUN, Phase.INTENDED, Phase.ACCEPTED]
+@pytest.mark.parametrize("first", [[START], [COMPLETE, START]])
+@pytest.mark.parametrize("attach", [True, False])
+def test_one_read_that_shows_start_is_enough_not_to_switch(first: list[Item], attach: bool) -> None:
+    drs = Drs([*first, COMPLETE])
+    record, _, error = _switch(drs, attach=attach)
+    assert SWITCH not in drs.calls
+    assert (record.attached, type(error)) == (attach, type(None) if attach else errors.DrsGuardError)
 
 
-@pytest.mark.parametrize("phase", [Phase.BEGUN, Phase.INTENDED])
-def test_what_cannot_be_saved_is_not_asked(phase: Phase) -> None:
-    service = Service()
-    with pytest.raises(errors.DrsUnavailableError):
-        switch(SwitchoverRequest(JOB, "target"), None, _Store(service, fails=phase))
-    assert service.posts == 0
+@pytest.mark.parametrize("attach", [True, False])
+@pytest.mark.parametrize("status", [None, START, COMPLETE])
+def test_a_further_try_that_finds_nothing_never_switches(attach: bool, status: str | None) -> None:
+    drs = Drs([status])
+    record, runtime, _ = _switch(drs, attach=attach, first_try=False)
+    assert SWITCH not in drs.calls
+    joined = attach and status == START
+    assert record.phase is (Phase.ACCEPTED if joined else Phase.UNKNOWN)
+    assert runtime.phases == (["accepted!"] if joined else []), "a doubt is not saved"
 
 
-def test_after_a_save_that_took_long_all_is_read_again() -> None:
-    service = Service()
-    store = _Store(service, slow=6.0)
-    record = switch(SwitchoverRequest(JOB, "target"), None, store)
-    assert (record.phase, service.posts) == (Phase.ACCEPTED, 1)
-    assert store.phases.count(Phase.INTENDED) == 2, "once in vain"
+@pytest.mark.parametrize("record_phase", [Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN])
+@pytest.mark.parametrize("cleared", [True, False])
+def test_what_is_open_is_resumed(record_phase: Phase, cleared: bool) -> None:
+    drs = Drs([COMPLETE])
+    saved = Record(JOB, "target", record_phase, posted_at=1.0)
+    record, _, _ = _switch(drs, saved, first_try=False, max_tries=int(cleared))
+    assert record.phase is (Phase.ACCEPTED if record_phase is Phase.ACCEPTED else Phase.LOST)
+    assert drs.calls == []
+    assert record.unsure is (record_phase is Phase.INTENDED)
+
+
+@pytest.mark.parametrize(
+    ("phase", "cleared", "superseded", "asks"),
+    [
+        *((Phase.BEGUN, cleared, "", True) for cleared in (True, False)),
+        *((Phase.READ, cleared, "", True) for cleared in (True, False)),
+        *((Phase.REFUSED, cleared, "", True) for cleared in (True, False)),
+        (Phase.FAILED, True, "", True),
+        (Phase.FAILED, False, "", False),
+        (Phase.DONE, True, "", False),
+        (Phase.DONE, False, "", False),
+        (Phase.DONE, True, "back", True),
+        (Phase.DONE, False, "back", False),
+        *((phase, True, "back", False) for phase in (Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN)),
+    ],
+)
+def test_which_record_lets_a_further_try_ask_again(phase: Phase, cleared: bool, superseded: str, asks: bool) -> None:
+    drs = Drs([COMPLETE])
+    saved = Record(JOB, "target", phase, posted_at=1.0, finished_at=2.0)
+    record, _, error = _switch(drs, saved, first_try=False, max_tries=int(cleared), superseded_by=superseded)
+    assert (SWITCH in drs.calls) is asks
+    closed = asks and phase in (Phase.FAILED, Phase.DONE, Phase.REFUSED)
+    assert [earlier["outcome"] for earlier in record.earlier] == ([str(phase)] if closed else [])
+    stands_against = phase is Phase.DONE and bool(superseded) and not cleared
+    assert type(error) is (errors.DrsRecordError if stands_against else type(None))
+
+
+@pytest.mark.parametrize("changed", [{"job_id": OTHER_JOB}, {"mode": "source"}])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.BEGUN, Phase.READ, Phase.REFUSED)])
+def test_the_record_of_another_switchover_stands_against_it(changed: dict[str, str], phase: Phase) -> None:
+    drs = Drs([COMPLETE])
+    saved = Record(**{"job_id": JOB, "mode": "target", "phase": phase, "posted_at": 1.0, **changed})  # type: ignore[arg-type]
+    record, _, error = _switch(drs, saved, first_try=False)
+    assert type(error) is errors.DrsRecordError
+    assert str(phase) in str(error)
+    assert (record.phase, drs.calls) == (phase, [])
+
+
+def test_nobody_switches_while_another_task_has_an_open_one() -> None:
+    drs = Drs([COMPLETE])
+    record, _, error = _switch(drs, open_elsewhere="there")
+    assert type(error) is errors.DrsRecordError
+    assert "'there' of this run is open" in str(error)
+    assert (record.phase, SWITCH in drs.calls) == (Phase.READ, False)
+
+
+@pytest.mark.parametrize(
+    ("post", "statuses", "phase", "posts"),
+    [
+        (_lost, [COMPLETE], Phase.LOST, 1),
+        (lambda: errors.DrsInvalidResponseError("html"), [COMPLETE], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00002"), [COMPLETE], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M99999"), [COMPLETE], Phase.LOST, 1),
+        (lambda: errors.DrsTokenRefusedError("401", http_status=401), [COMPLETE], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00102"), [COMPLETE], Phase.REFUSED, 1),
+        (lambda: _refusal("DRS.M00102"), [COMPLETE, COMPLETE, START], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00102"), [COMPLETE, COMPLETE, FAILED], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00102"), [COMPLETE, COMPLETE, _refusal("DRS.M00102")], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00102"), [COMPLETE, COMPLETE, SwitchoverReply(OTHER_JOB, COMPLETE)], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00304"), [COMPLETE], Phase.REFUSED, 1),
+        (lambda: _refusal("DRS.M00304"), [COMPLETE] * 11 + [START], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M00304"), [COMPLETE] * 14 + [START], Phase.REFUSED, 1),
+        (lambda: _refusal("DRS.M01504"), [COMPLETE], Phase.ACCEPTED, 2),
+        (lambda: _refusal("DRS.M01504"), [COMPLETE] * 11 + [START], Phase.LOST, 1),
+        (lambda: _refusal("DRS.M01504", retry_after=90.0), [COMPLETE], Phase.REFUSED, 1),
+        (_never_sent, [COMPLETE], Phase.ACCEPTED, 2),
+        (lambda: errors.DrsTlsError("no", never_sent=True), [COMPLETE], Phase.READ, 1),
+    ],
+)
+def test_what_becomes_of_the_request(
+    post: Callable[[], errors.DrsError], statuses: list[Item], phase: Phase, posts: int
+) -> None:
+    drs = Drs(statuses, [post(), JOB])
+    record, runtime, error = _switch(drs)
+    assert (record.phase, drs.calls.count(SWITCH)) == (phase, posts)
+    assert runtime.phases.count("intended!") == posts, "each is an intent of its own"
+    assert (error is None) == (phase in (Phase.ACCEPTED, Phase.LOST))
+    if posts == 2:
+        between = drs.calls[drs.calls.index(SWITCH) + 1 : -1]
+        assert between[-4:] == BEFORE, "the guards are read anew"
+    assert not record.started, "one read is no START"
+
+
+def test_what_was_accepted_of_another_job_is_lost() -> None:
+    record, _, _ = _switch(Drs([COMPLETE], [OTHER_JOB]))
+    assert record.phase is Phase.LOST
+    record, _, _ = _switch(Drs([COMPLETE], [OTHER_JOB]), verify_job_id=False)
+    assert record.phase is Phase.ACCEPTED
+
+
+@pytest.mark.parametrize("error", [errors.DrsUnavailableError("away"), KeyboardInterrupt()])
+def test_without_a_confirmed_write_drs_is_not_asked(error: BaseException) -> None:
+    drs = Drs([COMPLETE])
+    for phase in ("begun", "intended"):
+        runtime = Runtime(drs)
+        runtime.fails_at = phase, error
+        with pytest.raises(type(error)):
+            switch(_request(), None, runtime)
+        assert SWITCH not in drs.calls
+        assert (runtime.last.phase, runtime.last.posted_at) == (
+            Phase.READ if phase == "intended" else Phase.BEGUN,
+            None,
+        )
+
+
+def test_after_a_write_that_took_long_all_is_read_again() -> None:
+    drs = Drs([COMPLETE])
+    runtime = Runtime(drs)
+    runtime.takes = 6.0
+    assert switch(_request(), None, runtime).phase is Phase.ACCEPTED
+    assert drs.calls == [*BEFORE, *BEFORE, SWITCH]
+    assert runtime.phases == ["begun!", "intended!", "read", "intended!", "accepted"]
+
+
+def test_an_answer_about_another_job_stops_it() -> None:
+    drs = Drs([SwitchoverReply(OTHER_JOB, COMPLETE)])
+    runtime = Runtime(drs)
+    with pytest.raises(errors.DrsJobMismatchError):
+        switch(_request(), None, runtime)
+    assert SWITCH not in drs.calls
+    assert not read_and_guard(_request(verify_job_id=False), Record(JOB, "target"), runtime)

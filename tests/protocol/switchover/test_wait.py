@@ -11,7 +11,14 @@ import pytest
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.polling import GiveUp, Instant, KeepPolling, Pace, PollResult, duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverFailed, SwitchoverMemory, SwitchoverWait
+from airflow_provider_drs.protocol.switchover.freshness import Freshness
+from airflow_provider_drs.protocol.switchover.wait import (
+    Done,
+    SwitchoverFailed,
+    SwitchoverMemory,
+    SwitchoverWait,
+    Undecided,
+)
 from tests.constants import CHILD_JOB, JOB, T0
 
 START = SwitchoverReply(JOB, "SWITCH_VIP_START")
@@ -239,3 +246,67 @@ def test_durations_are_told_in_words(seconds: float, words: str) -> None:
 
 def test_moments_are_told_in_utc() -> None:
     assert datetime.fromisoformat(utc(T0)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+# Which switchover is meant.
+
+
+def meant(**more: Any) -> Freshness:
+    given = {"settle": None, "decide_within": 60.0, "empty_since": True, **more}
+    return Freshness("SWITCH_VIP_COMPLETE", T0, T0, **given)
+
+
+def delays(verdicts: list[PollResult]) -> list[tuple[float, bool]]:
+    return [(v.delay, v.stay) for v in verdicts if isinstance(v, KeepPolling)]
+
+
+def test_a_second_read_comes_a_second_later_and_in_the_same_process() -> None:
+    verdicts = play(waiting(freshness=meant()), (0, START), (1, START), (6, COMPLETE), (7, COMPLETE))
+    assert delays(verdicts) == [(1, True), (5, False), (1, True)]
+    assert isinstance(verdicts[-1], Done)
+
+
+def test_until_start_is_seen_it_polls_every_second_unless_it_lives_from_process_to_process() -> None:
+    assert delays(play(waiting(freshness=meant()), (0, COMPLETE), (1, COMPLETE))) == [(1, False)] * 2
+    assert delays(play(waiting(freshness=meant(), fast=False), (0, COMPLETE), (5, COMPLETE))) == [(5, False)] * 2
+
+
+def test_what_one_process_saw_the_next_one_knows() -> None:
+    memory = SwitchoverMemory()
+    found = []
+    for at, event in ((0, START), (1, START), (900, COMPLETE), (901, COMPLETE)):
+        memory = SwitchoverMemory.from_dict(json.loads(json.dumps(memory.to_dict())))
+        found.append(tell(waiting(freshness=meant(), memory=memory), event, T0 + at))
+    assert delays(found) == [(1, True), (5, False), (1, True)]
+    assert isinstance(found[-1], Done)
+
+
+def test_a_memory_of_version_0_2_knows_of_start() -> None:
+    memory = SwitchoverMemory.from_dict({"started": True, "final": None})
+    found = [tell(waiting(freshness=meant(), memory=memory), COMPLETE, T0 + at) for at in (900, 901)]
+    assert isinstance(found[-1], Done)
+
+
+@pytest.mark.parametrize("last", [START, DOWN])
+def test_its_time_is_up(last: Event) -> None:
+    verdicts = play(waiting(freshness=meant(), deadline=T0 + 20), (0, START), (1, START), (6, START), (20, last))
+    assert isinstance(verdicts[-1], Undecided)
+    assert "no end within the timeout" in verdicts[-1].reason
+    event = verdicts[-1].event()
+    assert (event["outcome"], event["seen"]["status"]) == ("undecided", "SWITCH_VIP_START")
+
+
+def test_it_ends_undecided_where_nothing_can_be_told_any_more() -> None:
+    verdicts = play(waiting(freshness=meant()), (0, COMPLETE), (61, COMPLETE))
+    assert isinstance(verdicts[-1], Undecided)
+    assert "as before, with no START seen in time" in verdicts[-1].reason
+
+
+def test_an_end_says_what_it_rests_on_in_order_and_last_the_end() -> None:
+    verdicts = play(waiting(freshness=meant()), (0, COMPLETE), (1, START), (2, START), (6, FAILED), (7, FAILED))
+    assert isinstance(verdicts[-1], SwitchoverFailed)
+    seen = verdicts[-1].event()["seen"]
+    assert [change["status"][11:] for change in seen["observed"]] == ["COMPLETE", "START", "FAILED"]
+    assert (seen["status"], seen["error_code"], seen["detection"]) == ("SWITCH_VIP_FAILED", "DRS.M9", 1)
+    assert lines(verdicts)[0][1].endswith("still shows the result from before (SWITCH_VIP_COMPLETE)")
+    assert lines(verdicts)[-1][1].endswith("switchover failed (SWITCH_VIP_FAILED)")

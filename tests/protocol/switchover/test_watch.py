@@ -1,39 +1,34 @@
-"""Watching a job's switchovers: never over, whatever comes."""
-
 from __future__ import annotations
 
-import pytest
-
-from airflow_provider_drs.protocol.errors import DrsError, DrsJobNotFoundError, DrsServerError
+from airflow_provider_drs.protocol.errors import DrsPermissionError, DrsUnreachableError
 from airflow_provider_drs.protocol.polling import Instant, Pace
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.watch import PAUSE_AFTER_ERROR, SwitchoverWatch
-from tests.constants import COMPLETE, FAILED, JOB, START, T0
+from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START
 
 
-@pytest.mark.parametrize("status", [None, START, COMPLETE, FAILED, "SOMETHING_ELSE"])
-def test_a_reply_is_a_snapshot_whatever_it_says(status: str | None) -> None:
-    reply = SwitchoverReply(JOB, status)
-    seen = SwitchoverWatch(JOB, Pace(7.0)).take([reply], T0 + 1, Instant(T0))
-    assert (seen.reply, seen.error, seen.at, seen.asked_at, seen.delay) == (reply, None, T0 + 1, T0, 7.0)
-
-
-def test_trouble_is_polled_more_slowly_and_forgotten_when_it_is_over() -> None:
+def test_each_poll_is_a_snapshot_and_none_is_the_end() -> None:
     watch = SwitchoverWatch(JOB, Pace(5.0))
-    error = DrsServerError("HTTP 503")
-    delays = [watch.failed(error, T0 + 5 * n).delay for n in range(40)]
-    assert delays[0] > 5.0
-    assert max(delays) <= 60.0
-    assert watch.take([SwitchoverReply(JOB, None)], T0 + 900, Instant(T0 + 899)).delay == 5.0
+    for number, status in enumerate((None, START, COMPLETE, COMPLETE, FAILED, "ODD")):
+        reply = SwitchoverReply(JOB, status)
+        snapshot = watch.take([reply], 100.0 + number, Instant(99.0 + number))
+        assert (snapshot.reply, snapshot.error, snapshot.delay) == (reply, None, 5.0)
+        assert (snapshot.asked_at, snapshot.at) == (99.0 + number, 100.0 + number)
 
 
-@pytest.mark.parametrize("error", [DrsJobNotFoundError("gone"), DrsError("wrong")])
-def test_what_ends_other_waits_is_asked_again_once_a_minute(error: DrsError) -> None:
-    seen = SwitchoverWatch(JOB, Pace(5.0)).failed(error, T0)
-    assert (seen.reply, seen.error, seen.at, seen.delay) == (None, error, T0, PAUSE_AFTER_ERROR)
+def test_it_asks_for_the_status_of_the_job() -> None:
+    assert [call.name for call in SwitchoverWatch(JOB, Pace()).query().calls()] == [GET_STATUS]
 
 
-def test_it_asks_the_same_each_time_and_shares_it() -> None:
-    watch = SwitchoverWatch(JOB, Pace())
-    assert watch.query() is watch.query()
-    assert [call.name for call in watch.query().calls()] == ["get-switch-vip-status"]
+def test_an_error_is_a_snapshot_too() -> None:
+    watch = SwitchoverWatch(JOB, Pace(5.0))
+    passing, lasting = DrsUnreachableError("no"), DrsPermissionError("no")
+    found = watch.failed(passing, 100.0)
+    assert (found.error, found.reply, found.at) == (passing, None, 100.0)
+    assert 5.0 <= found.delay < PAUSE_AFTER_ERROR
+    assert (watch.failed(lasting, 101.0).error, watch.failed(lasting, 102.0).delay) == (lasting, PAUSE_AFTER_ERROR)
+
+
+def test_it_never_gives_up() -> None:
+    watch = SwitchoverWatch(JOB, Pace(5.0))
+    assert all(watch.failed(DrsUnreachableError("no"), at * 3600.0).delay <= 60.0 for at in range(100))

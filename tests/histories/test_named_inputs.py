@@ -1,0 +1,251 @@
+"""Histories that once ended wrongly, each with its right end, and their siblings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.constants import COMPLETE, FAILED
+from tests.histories.histories import play
+from tests.histories.world import (
+    BOXES,
+    CUT_OFF,
+    LIKE_A_REPEAT,
+    End,
+    Fault,
+    History,
+    Plan,
+    Stranger,
+    Try,
+    World,
+    run_try,
+)
+
+DAY = 86400.0
+WELL = Plan(1.0, 20.0)
+ILL = Plan(1.0, 20.0, FAILED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A history, and how its last try ends.
+
+    :param ours: how many of our switchovers the service has taken.
+    :param says: in the message of the error.
+    """
+
+    name: str
+    history: History
+    outcome: str
+    ours: int = 1
+    says: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _post(name: str, when: str, outcome: str, ours: int = 1, own: Plan = WELL, **more: Any) -> Row:
+    label = f"POST: {name} {when}, {own.start_after:g} s"
+    return Row(label, History((own,), COMPLETE, posts=(Fault(name, when),), **more), outcome, ours)
+
+
+def _reads(name: str, *places: int, own: Plan = WELL, outcome: str = "done", **more: Any) -> History:
+    return History((own,), tries=(Try(faults=tuple((place, Fault(name)) for place in places)),), **more)
+
+
+R1 = [
+    # A box answers after DRS took the request, or in place of DRS: lost, not asked again, the status decides.
+    *(_post(box, "after", "done") for box in (*CUT_OFF, *BOXES)),
+    *(_post(box, "before", "unknown", 0) for box in (*CUT_OFF, *BOXES)),
+    # A gateway repeats our POST, so that DRS refuses the second; START may come late.
+    *(_post(code, "after", "done", own=Plan(late, 5.0)) for code in LIKE_A_REPEAT for late in (0.0, 4.0, 9.0)),
+    # DRS itself refuses.
+    *(_post(code, "before", "refused", 0) for code in ("wrong state", "forbidden")),
+    # What passes is asked again, as a new intent.
+    *(_post(code, "before", "done") for code in ("too frequent", "busy", "token")),
+    # The request never left: asked again where that may pass, and never unknown.
+    _post("no connection", "before", "done"),
+    *(_post(fault, "before", "read", 0) for fault in ("no certificate", "no token")),
+]
+
+LATER = Stranger(4000.0, ILL)
+R2 = [
+    Row(
+        "a worker dies between intent and POST, another run has switched since, the task is cleared a day later",
+        History((WELL,), tries=(Try(dies=17), Try(cleared=True, pause=DAY)), strangers=(Stranger(4000.0, WELL),)),
+        "unknown",
+        0,
+        "about to ask DRS",
+    ),
+    Row(
+        "a retry four hours later sees a stranger's START",
+        History(
+            (WELL,),
+            COMPLETE,
+            posts=(Fault("lost"),),
+            tries=(Try(dies=40), Try(pause=14400.0)),
+            strangers=(Stranger(14400.0, Plan(0.0, 600.0)),),
+        ),
+        "unknown",
+        0,
+    ),
+    Row(
+        "a START that is ours is lost from sight for longer than the time-out",
+        History(
+            (Plan(1.0, 90.0),), COMPLETE, tries=(Try(dies=31), Try(pause=4000.0)), strangers=(Stranger(900.0, ILL),)
+        ),
+        "unknown",
+        says="nobody watched",
+    ),
+]
+
+R3 = [
+    Row(
+        "left-over FAILED, START after 40 s",
+        History((Plan(40.0, 10.0),), FAILED, settle=30.0),
+        "done",
+    ),
+    Row(
+        "a clock that goes 31 s forward",
+        History((Plan(20.0, 10.0, FAILED),), COMPLETE, settle=30.0, clock_steps=((5.0, 31.0),)),
+        "failed",
+    ),
+    Row(
+        "one look after 31 s of no responses",
+        History(
+            (Plan(43.0, 10.0, FAILED),),
+            COMPLETE,
+            settle=30.0,
+            tries=(Try(faults=((6, Fault("lost", "before", there=30.0)),)),),
+        ),
+        "failed",
+    ),
+    Row("an unchanged COMPLETE that stands", History((Plan(0.0, 0.0),), COMPLETE, settle=30.0), "done"),
+    Row("an unchanged COMPLETE, and no guess", History((Plan(0.0, 0.0),), COMPLETE), "unknown"),
+    Row("an unchanged FAILED", History((Plan(0.0, 0.0, FAILED),), FAILED, settle=30.0), "unknown"),
+]
+
+EARLIER = (Stranger(0.0, Plan(0.0, 3.0)),)
+R4 = [
+    # The first four requests are those before the POST.
+    Row("START, old COMPLETE, START, FAILED", _reads("stale", 9, own=ILL, leftover=COMPLETE), "failed"),
+    Row(
+        "nothing, left-over COMPLETE, START, FAILED",
+        _reads("nothing", 1, 4, own=Plan(3.0, 20.0, FAILED), leftover=COMPLETE),
+        "failed",
+    ),
+    Row(
+        "empty, left-over COMPLETE, START, FAILED",
+        _reads("empty result", 1, 4, own=Plan(3.0, 20.0, FAILED), leftover=COMPLETE),
+        "failed",
+    ),
+    Row(
+        "a stale START of the switchover before",
+        History((Plan(9.0, 20.0, FAILED),), tries=(Try(pause=30.0, faults=((6, Fault("stale")),)),), strangers=EARLIER),
+        "failed",
+    ),
+    *(
+        Row(
+            f"a stale baseline, read {number}",
+            History(
+                (Plan(9.0, 20.0, FAILED),),
+                FAILED,
+                tries=(Try(pause=30.0, faults=((number, Fault("stale")),)),),
+                strangers=(Stranger(0.0, Plan(0.0, 3.0, COMPLETE)),),
+            ),
+            outcome,
+            ours,
+        )
+        # A START that is stale is a switchover that is running, for all that a guard can know.
+        for number, outcome, ours in ((1, "read", 0), (4, "read", 0), (5, "failed", 1))
+    ),
+]
+
+R5 = [
+    Row("nothing is written down", History((WELL,), tries=(Try(dies=0), Try())), "unknown", 0, "Start a new DAG run"),
+    Row("the store is emptied", History((WELL,), tries=(Try(), Try(store="lost", cleared=True))), "unknown"),
+    Row("a store that cannot be read", History((WELL,), tries=(Try(), Try(store="unreadable"))), "unknown"),
+    Row("no store on the first try", History((WELL,), tries=(Try(store="unreadable"),)), "begun", 0, "cannot be read"),
+]
+
+
+def _saves(places: range, how: str, **more: Any) -> tuple[Try, ...]:
+    return (Try(saves=tuple(how if place in places else "ok" for place in range(max(places) + 1)), **more),)
+
+
+# The writes in their order: evidence (two keys) and record of "begun", then those of the intent, of the acceptance ...
+BEGUN, INTENT, ACCEPTED, LATER_ON = range(0, 3), range(3, 6), range(6, 9), range(9, 12)
+R6 = [
+    *(
+        Row(f"Airflow is away at {name}: {how}", History((WELL,), tries=_saves(places, how)), "done")
+        for how in ("not written", "written")
+        for name, places in (("begun", BEGUN), ("the intent", INTENT), ("the end", LATER_ON))
+    ),
+    Row(
+        "the acceptance is written later, and a worker that dies then has not lost it",
+        History((Plan(40.0, 20.0),), FAILED, tries=(*_saves(ACCEPTED, "not written", dies=60), Try())),
+        "done",
+    ),
+    Row(
+        "Airflow is away for good before the intent",
+        History((WELL,), tries=_saves(range(3, 60), "not written")),
+        "begun",
+        0,
+        "DRS is not asked",
+    ),
+    Row("a retry after that", History((WELL,), tries=(*_saves(range(3, 60), "not written"), Try())), "done"),
+    Row(
+        "a doubt is not kept", History((WELL,), tries=(Try(dies=0), Try(), Try())), "unknown", 0, "Start a new DAG run"
+    ),
+    Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the timeout"),
+]
+
+BACK = Try("back")
+R8 = [
+    Row("there and back", History((WELL,), tries=(Try(), BACK)), "done", 2),
+    Row("there is retried", History((WELL,), tries=(Try(), BACK, Try())), "done", 2, "'back' of this run has switched"),
+    Row("there is cleared", History((WELL,), tries=(Try(), BACK, Try(cleared=True))), "done", 3),
+    Row("there failed, back, there cleared", History((ILL, WELL), tries=(Try(), BACK, Try(cleared=True))), "done", 3),
+    Row(
+        "there failed, back, there is cleared, back is retried",
+        History((ILL, WELL), tries=(Try(), BACK, Try(cleared=True), BACK)),
+        "done",
+        3,
+        "'there' of this run has switched",
+    ),
+    Row(
+        "a clock that goes back between both",
+        History((WELL,), tries=(Try(), BACK, Try()), clock_steps=((24.0, -7200.0),), dates=False),
+        "done",
+        2,
+        "'back' of this run has switched",
+    ),
+    Row("there is open", History((WELL,), tries=(Try(dies=20), BACK)), "read", 1, "'there' of this run is open"),
+    Row(
+        "nothing tells what back has done",
+        History((WELL,), tries=(Try(), Try("back", dies=0), BACK, Try())),
+        "done",
+        1,
+        "'back' of this run has switched the job since, or may have",
+    ),
+    Row("a clear after done reads and does not switch", History((WELL,), tries=(Try(), Try(cleared=True))), "done", 1),
+    Row("a retry after FAILED", History((ILL,), tries=(Try(), Try())), "failed", 1),
+    Row("a clear after FAILED", History((ILL, WELL), tries=(Try(), Try(cleared=True))), "done", 2),
+]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
+@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8], ids=str)
+def test_its_end(row: Row, deferrable: bool) -> None:
+    history = replace(row.history, tries=tuple(replace(this, deferrable=deferrable) for this in row.history.tries))
+    play(history)
+    world = World(history)
+    end = End("", None, {})
+    for this in history.tries:
+        world.pass_(this.pause)
+        end = run_try(world, this)
+    assert (end.outcome, sum(bool(one.task) for one in world.taken)) == (row.outcome, row.ours), end.error
+    assert row.says in str(end.error)
+    assert (end.error is None) == (row.outcome == "done" and not row.says)
