@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Evidence: TypeAlias = dict[str, Any]
 
 _KEYS = (EVIDENCE_KEY, "return_value")
+_FAR = {"lost": 1, "accepted": 2, "unknown": 3, "failed": 3, "done": 3}
 _MAPPED = re.compile(r"(.+)_\d+")
 
 
@@ -42,10 +43,11 @@ def evidence_of(context: Context, task_id: str, map_index: int = -1) -> Evidence
 
     The task publishes it under two keys. Where one of both is older (a push failed), the newer is returned.
     """
-
-    pulled = (context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index) for key in _KEYS)
-    found = [evidence for evidence in pulled if _is_evidence(evidence)]
-    return max(found, key=_age, default={})
+    found: Evidence = {}
+    for key in _KEYS:
+        pulled = context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+        found = _newer(found, pulled) if _is_evidence(pulled) else found
+    return found
 
 
 def switchovers_of_run(context: Context, job_id: str) -> list[Evidence]:
@@ -86,13 +88,22 @@ def _pull_all(context: Context, task_id: str) -> list[Evidence]:
         for one in several:
             if _is_evidence(one) and one.get("task_id", task_id) == task_id:
                 index = one.get("map_index", -1)
-                newest[index] = max(newest.get(index, one), one, key=_age)
+                newest[index] = _newer(newest.get(index, {}), one)
     return list(newest.values())
 
 
-def _age(evidence: Evidence) -> tuple[float, bool, str]:
-    order, at = protocol.order_of(evidence)
-    return order, evidence.get("finished_at") is not None, at
+def _newer(published: Evidence, returned: Evidence) -> Evidence:
+    """Return the newer of what a task has under its two keys.
+
+    It writes the first before the second, so that the second is newer only where Airflow itself has written it: what a
+    task has returned that could not publish how far it had come.
+    """
+    return returned if not published or _progress(returned) > _progress(published) else published
+
+
+def _progress(evidence: Evidence) -> tuple[float, int]:
+    """Return how far a switchover had come. Before DRS has taken it, it may come to the same phase again."""
+    return protocol.order_of(evidence)[0], _FAR.get(evidence["outcome"], 0)
 
 
 def _switchover_tasks(context: Context) -> list[str]:

@@ -115,7 +115,7 @@ def play(history: History, count: Counter[str] | None = None) -> None:
     for this in history.tries:
         world.pass_(this.pause)
         task = world.tasks[this.task]
-        latest_before = _latest(world)
+        latest_before = _latest(world, task)
         posts_before = world.posts
         before = task.saved
         end = run_try(world, this)
@@ -156,12 +156,16 @@ def _check_story(task: TaskState, latest_before: str, *, asked: bool, before: di
         raise BrokenPromiseError(f"done, it says, but {latest_before!r} has switched since")
 
 
-def _latest(world: World) -> str:
-    """Return which task was the last to ask DRS, as far as the evidence of the run shows it."""
+def _latest(world: World, own: TaskState) -> str:
+    """Return which task was the last to ask DRS, as far as the evidence of the run, or its own record, shows it."""
     shown = [
         (max(at for asked in task.asked.values() for at in asked), task.task_id)
         for task in world.tasks.values()
-        if task.asked and (task.xcom.get("switchover") or {}).get("outcome") not in (None, *UNCHANGED)
+        if task.asked
+        and (
+            (task.xcom.get("switchover") or {}).get("outcome") not in (None, *UNCHANGED)
+            or (task is own and (task.saved or {}).get("phase") not in (None, *UNCHANGED))
+        )
     ]
     return max(shown)[1] if shown else ""
 

@@ -372,8 +372,8 @@ AROUND = [
     Mutant(
         "a doubt is saved",
         TASK_STATE,
-        "if self._store is None or record.is_doubt:",
-        "if self._store is None:",
+        "if record.is_doubt:",
+        "if False:",
         (NAMED,),
     ),
     Mutant(
@@ -386,11 +386,11 @@ AROUND = [
     Mutant(
         "a store that cannot be read had nothing in it",
         OPERATOR,
-        "if not isinstance(error, protocol.DrsRecordError) and is_first_try(context):",
+        "if not isinstance(error, protocol.DrsRecordError) and runtime.is_first_try:",
         "if not isinstance(error, protocol.DrsRecordError):",
         (NAMED,),
     ),
-    Mutant("every try is the first", OPERATOR, 'return bool(context["ti"].try_number <= 1)', "return True", (NAMED,)),
+    Mutant("every try is the first", TASK_STATE, "self._ti.try_number <= 1", "True", (NAMED,)),
     Mutant(
         "other tasks of the run are not looked at",
         OPERATOR,

@@ -186,7 +186,7 @@ def test_the_empty_result_says_nothing_either_way() -> None:
     [
         ({}, COMPLETE, "DRS accepted it, and the status stands at SWITCH_VIP_COMPLETE as before", "lost"),
         ({}, FAILED, "stands at SWITCH_VIP_FAILED, with no START", "as before"),
-        ({"accepted": False}, COMPLETE, "DRS's answer to it was lost", "accepted"),
+        ({"accepted": False}, COMPLETE, "DRS's response to it was lost", "accepted"),
         (
             {"accepted": False, "request_state": "an earlier try was about to ask"},
             COMPLETE,
