@@ -8,6 +8,7 @@ KEYSTONE_VENV := .venv-keystone
 CLIENTS_VENV := .venv-clients
 BENCH_VENV := .venv-bench
 DIST_VENV := .venv-dist
+DOCS_VENV := .venv-docs
 PY := $(VENV)/bin/python
 
 # A new one for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
@@ -51,6 +52,11 @@ matrix-ci: $(VENV)/.installed ## Run the part of the matrix that CI runs
 dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check them, and use both
 	.ci/dist
 
+.PHONY: docs
+docs: $(DOCS_VENV)/.installed ## Make the site of the docs in build/docs; a warning is an error
+	AIRFLOW_HOME='$(CURDIR)/build/airflow' AIRFLOW__CORE__LOAD_EXAMPLES=False \
+		$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
+
 .PHONY: bench
 bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")
 	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_ARGS)
@@ -70,7 +76,7 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml .ci/venv
@@ -87,6 +93,10 @@ $(CLIENTS_VENV)/.installed: tests/real_clients/requirements.txt .ci/venv
 
 $(DIST_VENV)/.installed: .ci/venv
 	@.ci/venv $(DIST_VENV) build hatchling twine check-wheel-contents cyclonedx-bom
+	@touch $@
+
+$(DOCS_VENV)/.installed: pyproject.toml tests/matrix/pins/3.3.2.txt .ci/venv
+	@.ci/venv $(DOCS_VENV) 'sphinx>=8' myst-parser furo sphinxcontrib-mermaid --requirement tests/matrix/pins/3.3.2.txt --editable .
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml .ci/venv

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,22 +12,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
-from tests.airflow.standalone import AIRFLOW, Standalone
-from tests.constants import COMPLETE, FAILED, GET_STATUS, START, SWITCH
+from tests.airflow.standalone import Standalone
+from tests.constants import COMPLETE, FAILED, GET_STATUS, START, SWITCH, numbered_job
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
-WATCHED = "260e27fd-4976-44dc-9948-e1265e4jb299"
+WATCHED = numbered_job(299)
 AT_ONCE = 2
 # How long a switchover takes: a deferred task that is due again within seconds can meet Airflow's scheduler before that
 # has seen the end of the process that deferred it, which Airflow takes for a lost task.
 LASTS = 20
 
 
-def _id(number: int) -> str:
-    return f"260e27fd-4976-44dc-9948-e1265e4jb{number:03}"
-
-
-FLEET = [_id(number) for number in range(20, 25)]
+FLEET = [numbered_job(number) for number in range(20, 25)]
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +53,14 @@ def _gated(cloud: Simulator, airflow: Standalone, job_id: str, refused: str | No
     """Bring a cutover to its approval; return the run's id."""
     cloud.add_job(Job(job_id, start_lasts=LASTS, compare_seconds=0, compare_refused=refused))
     run = airflow.start("gated_cutover", job_id=job_id)
-    airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval", seconds=300)
+    airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
 
     def worker_is_over() -> bool:
-        lines = airflow.log.read_text(errors="replace").splitlines()
+        lines = airflow.log_text().splitlines()
         return any("Received executor event" in line and run in line and "cutover.approval" in line for line in lines)
 
     # Airflow fails a task that is answered before the scheduler has seen the end of the process that asks.
-    airflow.until(worker_is_over, 120, "the scheduler to see the end of the process that asks")
+    airflow.until(worker_is_over, "the scheduler to see the end of the process that asks")
     return run
 
 
@@ -90,30 +82,30 @@ def nobody() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def runs(cloud: Simulator, airflow: Standalone, database: int, nobody: int) -> dict[str, str]:
     """All that needs nobody's answer, started at once."""
-    cloud.add_job(Job(_id(1), start_lasts=LASTS, running=True))
-    cloud.add_job(Job(_id(2), start_after=1, start_lasts=LASTS, leftover=COMPLETE))
+    cloud.add_job(Job(numbered_job(1), start_lasts=LASTS, running=True))
+    cloud.add_job(Job(numbered_job(2), start_after=1, start_lasts=LASTS, leftover=COMPLETE))
     for job in FLEET:
         cloud.add_job(Job(job, start_lasts=LASTS, final=FAILED if job == FLEET[0] else COMPLETE))
     for number in (30, 31):
-        cloud.add_job(Job(_id(number), start_lasts=LASTS))
+        cloud.add_job(Job(numbered_job(number), start_lasts=LASTS))
     there: dict[str, Any] = {"host": "127.0.0.1", "rollback_mode": "source"}
     return {
-        "wait": airflow.start("wait_for_switchover", job_id=_id(1)),
-        "switch": airflow.start("switch_and_wait", job_id=_id(2), mode="source"),
+        "wait": airflow.start("wait_for_switchover", job_id=numbered_job(1)),
+        "switch": airflow.start("switch_and_wait", job_id=numbered_job(2), mode="source"),
         "fleet": airflow.start("fleet_cutover", job_ids=FLEET),
-        "answers": airflow.start("verified_cutover", job_id=_id(30), port=database, **there),
-        "silent": airflow.start("verified_cutover", job_id=_id(31), port=nobody, **there),
+        "answers": airflow.start("verified_cutover", job_id=numbered_job(30), port=database, **there),
+        "silent": airflow.start("verified_cutover", job_id=numbered_job(31), port=nobody, **there),
     }
 
 
-def _ends(airflow: Standalone, dag_id: str, run_id: str, seconds: float = 300) -> dict[str, str]:
+def _ends(airflow: Standalone, dag_id: str, run_id: str) -> dict[str, str]:
     """Wait for the end of a run; return the state of each of its tasks, and that of the run as ``run``."""
 
     def ended() -> str | None:
         state = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
         return state if state in ("success", "failed") else None
 
-    state = airflow.until(ended, seconds, f"the end of {dag_id} {run_id}")
+    state = airflow.until(ended, f"the end of {dag_id} {run_id}")
     tasks = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
     return {"run": state, **{task["task_id"].removeprefix("cutover."): task["state"] for task in tasks}}
 
@@ -130,7 +122,7 @@ def _posts(cloud: Simulator, job_id: str) -> int:
 def test_each_example_is_short_and_loads(airflow: Standalone) -> None:
     files = {path.stem: path for path in EXAMPLES.glob("*.py") if path.stem != "run_demo"}
     assert all(len(path.read_text().splitlines()) < 60 for path in files.values())
-    airflow.until(lambda: airflow.get("/dags")["total_entries"] == len(files), 120, "all examples to be read")
+    airflow.until(lambda: airflow.get("/dags")["total_entries"] == len(files), "all examples to be read")
     assert {dag["dag_id"] for dag in airflow.get("/dags")["dags"]} == set(files)
     assert airflow.get("/importErrors")["import_errors"] == []
 
@@ -150,26 +142,26 @@ def test_wait_for_switchover(airflow: Standalone, runs: dict[str, str]) -> None:
 
 def test_switch_and_wait(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> None:
     assert set(_ends(airflow, "switch_and_wait", runs["switch"]).values()) == {"success"}
-    assert cloud.switched(_id(2)) == ["source"]
+    assert cloud.switched(numbered_job(2)) == ["source"]
     assert airflow.xcom("switch_and_wait", runs["switch"], task_id="switch")["outcome"] == "accepted"
 
 
 def test_approved(cloud: Simulator, airflow: Standalone) -> None:
-    run = _gated(cloud, airflow, _id(10), refused="DRS.M00304")  # the others are compared
-    assert cloud.switched(_id(10)) == []
+    run = _gated(cloud, airflow, numbered_job(10), refused="DRS.M00304")  # the others are compared
+    assert cloud.switched(numbered_job(10)) == []
     details = airflow.get(f"/dags/gated_cutover/dagRuns/{run}/taskInstances/cutover.approval/-1/hitlDetails")
-    assert details["subject"] == f"Switch DRS job {_id(10)} (target)?"
+    assert details["subject"] == f"Switch DRS job {numbered_job(10)} (target)?"
     assert "'lag': 0.0" in details["body"]
     _answer(airflow, run, "Approve")
     assert _ends(airflow, "gated_cutover", run) == {
         "run": "success", "ready": "success", "comparison": "skipped", "approval": "success", "switchover": "success",
     }  # fmt: skip
-    assert cloud.switched(_id(10)) == ["target"]
+    assert cloud.switched(numbered_job(10)) == ["target"]
 
 
 def test_the_guards_are_read_again_after_the_approval(cloud: Simulator, airflow: Standalone) -> None:
-    run = _gated(cloud, airflow, _id(11))
-    cloud.add_job(Job(_id(11), lag_script=["900"]))
+    run = _gated(cloud, airflow, numbered_job(11))
+    cloud.add_job(Job(numbered_job(11), lag_script=["900"]))
     _answer(airflow, run, "Approve")
     assert _ends(airflow, "gated_cutover", run) == {
         "run": "failed", "ready": "success", "comparison": "success", "approval": "success", "switchover": "failed",
@@ -177,15 +169,15 @@ def test_the_guards_are_read_again_after_the_approval(cloud: Simulator, airflow:
     evidence = airflow.xcom("gated_cutover", run, "switchover", task_id="cutover.switchover")
     assert [(g["name"], g["value"]) for g in evidence["guards"] if not g["ok"]] == [("lag_seconds", 900.0)]
     assert "DrsGuardError" in airflow.task_log("gated_cutover", run)
-    assert _posts(cloud, _id(11)) == 0
+    assert _posts(cloud, numbered_job(11)) == 0
 
 
 def test_rejected(cloud: Simulator, airflow: Standalone) -> None:
-    run = _gated(cloud, airflow, _id(12))
+    run = _gated(cloud, airflow, numbered_job(12))
     _answer(airflow, run, "Reject")
     ended = _ends(airflow, "gated_cutover", run)
     assert (ended["run"], ended["approval"], ended["switchover"]) == ("failed", "failed", "upstream_failed")
-    assert _posts(cloud, _id(12)) == 0
+    assert _posts(cloud, numbered_job(12)) == 0
 
 
 def test_fleet(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> None:
@@ -200,7 +192,9 @@ def test_fleet(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> N
     assert max(at_once) == AT_ONCE
 
 
-@pytest.mark.parametrize(("job", "name", "verified"), [(_id(30), "answers", True), (_id(31), "silent", False)])
+@pytest.mark.parametrize(
+    ("job", "name", "verified"), [(numbered_job(30), "answers", True), (numbered_job(31), "silent", False)]
+)
 def test_verified_cutover(
     job: str, name: str, verified: bool, cloud: Simulator, airflow: Standalone, runs: dict[str, str]
 ) -> None:
@@ -230,12 +224,11 @@ def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
         seen = len([entry for entry in cloud.calls(GET_STATUS) if entry.job_id == WATCHED])
         airflow.until(
             lambda: len([entry for entry in cloud.calls(GET_STATUS) if entry.job_id == WATCHED]) >= seen + more,
-            120,
             "polls",
         )
 
     def until_told(count: int) -> list[dict[str, Any]]:
-        airflow.until(lambda: [run["state"] for run in runs()] == ["success"] * count, 120, f"{count} runs")
+        airflow.until(lambda: [run["state"] for run in runs()] == ["success"] * count, f"{count} runs")
         return told()
 
     polls(2)
@@ -245,39 +238,13 @@ def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
     assert (end["job_id"], end["outcome"], end["error_code"]) == (WATCHED, "failed", "DRS.M9")
 
     polls(2)  # by now it is written down
-    _kill_triggerer(airflow)
+    airflow.kill("triggerer")
     # What it last saw is known only from the asset's state store: without it, this would be left over.
     cloud.add_job(Job(WATCHED, status_script=[COMPLETE]))
-    with _triggerer(airflow):
-        ends = until_told(2)
-        polls(2)
+    airflow.begin("triggerer")
+    ends = until_told(2)
+    polls(2)
     assert [end["outcome"] for end in ends] == ["failed", "done"]
     assert len(runs()) == 2, "each was told once"
-    written = airflow.log_text() + (airflow.home / "triggerer.log").read_text()
+    written = airflow.log_text()
     assert not [secret for secret in (cloud.password, *cloud.issued_tokens()) if secret in written]
-
-
-def _kill_triggerer(airflow: Standalone) -> None:
-    """Kill the triggerer as a crash would."""
-    killed = 0
-    for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            ours = os.getpgid(int(place.name)) == airflow.group
-            if ours and b"triggerer" in (place / "cmdline").read_bytes():
-                os.kill(int(place.name), signal.SIGKILL)
-                killed += 1
-    assert killed, "there was a triggerer"
-
-
-@contextlib.contextmanager
-def _triggerer(airflow: Standalone) -> Iterator[None]:
-    """Run another triggerer while entered."""
-    with (airflow.home / "triggerer.log").open("wb") as log:
-        other = subprocess.Popen(
-            [AIRFLOW, "triggerer"], env=airflow.environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield
-        finally:
-            os.killpg(other.pid, signal.SIGKILL)
-            other.wait()

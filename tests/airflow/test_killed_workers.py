@@ -15,12 +15,11 @@ import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
-from tests.constants import COMPLETE, FAILED, SWITCH, numbered_job
+from tests.constants import COMPLETE, FAILED, START, SWITCH, numbered_job
 
-# Seconds until START, and from START to the end. The first is long enough for every retry to be deferred well before
-# the end: a trigger that fires within seconds of the deferral can meet Airflow's scheduler before that has seen the
-# deferring process end. The others have begun, or are over, at the first poll, which a worker makes before it defers.
-LONG, BEGUN, OVER = (0.5, 45), (0, 45), (0, 0)
+# What DRS says poll by poll once it has taken the switchover, before it says the end. Where a worker defers, the end
+# comes once the scheduler has seen that worker end, see ``Standalone.deferred``.
+LONG, BEGUN, OVER = (None, START), (START,), ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,12 @@ class Kill:
     final: str = COMPLETE
     posts: int = 1
     outcome: str = "done"
-    times: tuple[float, float] = LONG
+    before_end: tuple[str | None, ...] = LONG
+
+    @property
+    def decide_within(self) -> float:
+        """Seconds after which a switchover that has not shown itself is nobody's: any, where DRS was not asked."""
+        return 3600 if self.posts else 5
 
 
 KILLS = [
@@ -46,11 +50,11 @@ KILLS = [
     Kill("before accepted is saved", final=FAILED, outcome="failed"),
     Kill("after accepted is saved"),
     Kill("after accepted is saved", final=FAILED, outcome="failed"),
-    Kill("before START is saved", times=BEGUN),
-    Kill("after START is saved", times=BEGUN),
-    Kill("after START is saved", final=FAILED, outcome="failed", times=BEGUN),
-    Kill("before the end is read again", times=OVER),
-    Kill("before the end is read again", final=FAILED, outcome="failed", times=OVER),
+    Kill("before START is saved", before_end=BEGUN),
+    Kill("after START is saved", before_end=BEGUN),
+    Kill("after START is saved", final=FAILED, outcome="failed", before_end=BEGUN),
+    Kill("before the end is read again", before_end=OVER),
+    Kill("before the end is read again", final=FAILED, outcome="failed", before_end=OVER),
     Kill("before done is saved"),
     # In the store and in XCom, but Airflow has not been told of the success.
     Kill("after done is saved"),
@@ -68,6 +72,11 @@ class KilledCutover:
     verification: str = "passes"
     modes: tuple[str, ...] = ("target",)
     done: str = "success"
+
+    @property
+    def decide_within(self) -> float:
+        """As for a single switchover."""
+        return 3600 if self.modes else 5
 
 
 ROLLED_BACK: Any = {"modes": ("target", "source"), "done": "upstream_failed"}
@@ -95,28 +104,38 @@ def _job(case: tuple[str, Kill]) -> str:
 @pytest.fixture(scope="session")
 def runs(cloud: Simulator, airflow: Standalone, kill_place: Path) -> dict[str, str]:
     """Start all runs, and kill each worker when it has come to its step; return the run of each job."""
-    started = {}
-    for case in CASES:
-        after, lasts = case[1].times
-        job = Job(_job(case), no_switchover="null", start_after=after, start_lasts=lasts, final=case[1].final)
-        cloud.add_job(job)
-        started[job.job_id] = airflow.start(f"killed_{case[0]}", job_id=job.job_id, stop_at=case[1].stop_at)
+    started, deferred = {}, {}
+    for way, kill in CASES:
+        job_id = _job((way, kill))
+        script = [*kill.before_end] if way == "deferrable" else [*kill.before_end, START, START, kill.final]
+        if way == "deferrable" and kill.posts and kill.before_end is not OVER:
+            deferred[job_id] = script, kill.final
+        cloud.add_job(Job(job_id, no_switchover="null", status_after_switch=script or [kill.final]))
+        conf = {"job_id": job_id, "stop_at": kill.stop_at, "decide_within": kill.decide_within}
+        started[job_id] = airflow.start(f"killed_{way}", **conf)
     for number, killed in enumerate(CUTOVERS):
-        job = Job(numbered_job(300 + number), no_switchover="null", start_lasts=1, final=killed.final)
-        cloud.add_job(job)
-        conf = {"job_id": job.job_id, "stop_at": killed.stop_at, "verification": killed.verification}
-        started[job.job_id] = airflow.start("killed_cutover", **conf)
+        job_id = numbered_job(300 + number)
+        cloud.add_job(Job(job_id, no_switchover="null", status_after_switch=[START, START, killed.final]))
+        conf = {"job_id": job_id, "stop_at": killed.stop_at, "decide_within": killed.decide_within}
+        started[job_id] = airflow.start("killed_cutover", verification=killed.verification, **conf)
     waiting = set(started)
 
-    def kill_who_has_come() -> bool:
-        for job_id in list(waiting):
-            found = kill_place / f"{job_id}.pid"
-            if found.exists():
-                os.kill(int(found.read_text()), signal.SIGKILL)
-                waiting.discard(job_id)
-        return not waiting
+    def come() -> set[str]:
+        return {job_id for job_id in waiting if (kill_place / f"{job_id}.pid").exists()}
 
-    airflow.until(kill_who_has_come, 300, "every worker to come to its step")
+    def over() -> set[str]:
+        seen = airflow.deferred()
+        return {job_id for job_id in deferred if started[job_id] in seen}
+
+    while waiting or deferred:
+        names = f"workers to come to their step: {sorted(waiting)}, or waits to be deferred: {sorted(deferred)}"
+        airflow.until(lambda: come() or over(), names)
+        for job_id in come():
+            os.kill(int((kill_place / f"{job_id}.pid").read_text()), signal.SIGKILL)
+            waiting.remove(job_id)
+        for job_id in over():
+            script, final = deferred.pop(job_id)
+            script.append(final)
     return started
 
 
@@ -131,7 +150,7 @@ def test_one_switchover_and_the_right_end(
 ) -> None:
     (way, kill), job = case, _job(case)
     run = runs[job]
-    state = airflow.state(f"killed_{way}", run, "success", "failed", task_id="switch", seconds=240)
+    state = airflow.state(f"killed_{way}", run, "success", "failed", task_id="switch")
 
     posts = [entry for entry in cloud.calls(SWITCH) if entry.job_id == job]
     assert len(posts) == kill.posts, airflow.task_log(f"killed_{way}", run)
@@ -151,7 +170,7 @@ def test_one_cutover_and_one_rollback_at_most(
     run = runs[job]
     # Where the switchover fails, ``done`` has its state before the rollback begins.
     over = lambda: airflow.get(f"/dags/killed_cutover/dagRuns/{run}")["state"] in ("success", "failed")  # noqa: E731
-    airflow.until(over, 240, "the end of the run")
+    airflow.until(over, "the end of the run")
     assert airflow.task("killed_cutover", run, "cutover.done")["state"] == killed.done
     assert cloud.switched(job) == list(killed.modes), airflow.task_log("killed_cutover", run)
     back = airflow.task("killed_cutover", run, "back")["state"]
@@ -169,17 +188,17 @@ def test_one_cutover_and_one_rollback_at_most(
 def test_clearing_the_task(final: str, state: str, posts: int, cloud: Simulator, airflow: Standalone) -> None:
     """What is complete is not switched again; what failed is, because a person has asked for it."""
     job = numbered_job(500 + posts)
-    cloud.add_job(Job(job, no_switchover="null", start_lasts=3, final=final))
+    cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START, START, final]))
     run = airflow.start("killed_poke", job_id=job, stop_at="never")
     assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state
     assert cloud.switched(job) == ["target"]
 
     # Airflow may end a run with the states from before a clear that comes in between; then nothing would start.
     over = lambda: airflow.get(f"/dags/killed_poke/dagRuns/{run}")["state"] == state  # noqa: E731
-    airflow.until(over, 60, "the end of the run")
+    airflow.until(over, "the end of the run")
     chosen = {"dry_run": False, "dag_run_id": run, "task_ids": ["switch"], "only_failed": False, "reset_dag_runs": True}
     airflow.send("POST", "/dags/killed_poke/clearTaskInstances", chosen)
-    airflow.until(lambda: airflow.task("killed_poke", run, "switch")["try_number"] == 2, 60, "the second try")
+    airflow.until(lambda: airflow.task("killed_poke", run, "switch")["try_number"] == 2, "the second try")
     assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state
     assert cloud.switched(job) == ["target"] * posts
     key = "return_value" if final == COMPLETE else "switchover"

@@ -86,7 +86,7 @@ class Cluster:
         plain = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "PYTHON"))}
         sections: dict[str, dict[str, object]] = {
             "CORE": {
-                "DAGS_FOLDER": str(HERE / "dags"), "LOAD_EXAMPLES": "False", "PARALLELISM": "16",
+                "DAGS_FOLDER": str(HERE / "dags"), "LOAD_EXAMPLES": "False", "PARALLELISM": "8",
                 "EXECUTOR": "LocalExecutor", "SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
                 "EXECUTION_API_SERVER_URL": f"{self.url}/execution/", "MAX_ACTIVE_TASKS_PER_DAG": "64",
                 "DAGBAG_IMPORT_TIMEOUT": "240",

@@ -2,46 +2,52 @@
 
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
-from airflow.sdk import DAG, Param, get_current_context
+from airflow.sdk import DAG, BaseOperator, Param, get_current_context
 
 import airflow_provider_drs.cutover as cutover_module
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.cutover_results import CutoverResultOperator, RollbackGate
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.task_state import RecordingRuntime
+from airflow_provider_drs.protocol.switchover.record import Record
 
 
 class StoppingRuntime(RecordingRuntime):
     """Calls ``stop`` with the name of each step it comes to."""
 
-    def save(self, record):
+    stop: Callable[[str], None]
+
+    def save(self, record: Record) -> None:
         self.stop(f"before {record.phase} is saved")
         super().save(record)
         self.stop(f"after {record.phase} is saved")
 
-    def try_save(self, record):
+    def try_save(self, record: Record) -> None:
         started = any(change["status"] == "SWITCH_VIP_START" for change in record.observed)
         self.stop("before START is saved" if started else f"before {record.phase} is saved")
         super().try_save(record)
         self.stop("after START is saved" if started else f"after {record.phase} is saved")
 
-    def sleep(self, seconds):
-        last = self.record.observed[-1]["status"] if self.record.observed else None
-        if self.record.posted_at and last in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"):
+    def sleep(self, seconds: float) -> None:
+        record = self.record
+        last = record.observed[-1]["status"] if record and record.observed else None
+        if record and record.posted_at and last in ("SWITCH_VIP_COMPLETE", "SWITCH_VIP_FAILED"):
             self.stop("before the end is read again")
         super().sleep(seconds)
 
-    def finish(self, record, within):
+    def finish(self, record: Record, within: float) -> bool:
         self.stop(f"before {record.phase} is saved")
         told = super().finish(record, within)
         self.stop(f"after {record.phase} is saved")
         return told
 
 
-def stop(step, context):
+def stop(step: str, context: Any) -> None:
     """Stop where the run's ``stop_at`` says, after leaving the process id in a file; wait there to be killed."""
     ti, conf = context["ti"], context["params"]
     if conf["stop_at"] == step and ti.try_number == 1:
@@ -54,17 +60,19 @@ def stop(step, context):
 class StoppingOperator(DrsSwitchoverOperator):
     """Stops at the steps of its record."""
 
-    def _recording(self, context):
+    def _recording(self, context: Any) -> RecordingRuntime:
+        self.decide_within = context["params"]["decide_within"]
         runtime = super()._recording(context)
         runtime.__class__ = StoppingRuntime
-        runtime.stop = lambda step: stop(step, context)
-        return runtime
+        stopping = cast(StoppingRuntime, runtime)
+        stopping.stop = lambda step: stop(step, context)
+        return stopping
 
 
-class Stopping:
+class Stopping(BaseOperator):
     """Stops before it has looked, and once its result is in XCom and Airflow has not been told of the success."""
 
-    def execute(self, context):
+    def execute(self, context: Any) -> Any:
         name = self.task_id.removeprefix("cutover.")
         stop(f"before {name}", context)
         evidence = super().execute(context)
@@ -81,11 +89,14 @@ class StoppingDone(Stopping, CutoverResultOperator):
     """A last task that can be stopped."""
 
 
+# Longer than a retry may wait for one of the few workers: what is seen later than this is nobody's.
+DECIDE_WITHIN = Param(3600, type="number")
+
 for way in ("poke", "deferrable"):
     with DAG(
         f"killed_{way}",
         schedule=None,
-        params={"job_id": Param(type="string"), "stop_at": Param(type="string")},
+        params={"job_id": Param(type="string"), "stop_at": Param(type="string"), "decide_within": DECIDE_WITHIN},
         is_paused_upon_creation=False,
         max_active_runs=50,
     ):
@@ -95,15 +106,13 @@ for way in ("poke", "deferrable"):
             mode="target",
             deferrable=way == "deferrable",
             poll_interval=1,
-            # Longer than a retry may wait for one of the few workers: what is seen later than this is nobody's.
-            decide_within=120,
             settle=None,
             retries=1,
             retry_delay=timedelta(seconds=1),
         )
 
 
-def verify(evidence):
+def verify(evidence: Any) -> None:
     context = get_current_context()
     stop("in verify", context)
     if context["params"]["verification"] != "passes":
@@ -111,12 +120,16 @@ def verify(evidence):
 
 
 # Airflow reads each file in a process of its own: no other DAG gets these.
-cutover_module.DrsSwitchoverOperator = StoppingOperator
-cutover_module.RollbackGate, cutover_module.CutoverResultOperator = StoppingGate, StoppingDone
+vars(cutover_module).update(
+    DrsSwitchoverOperator=StoppingOperator, RollbackGate=StoppingGate, CutoverResultOperator=StoppingDone
+)
 with DAG(
     "killed_cutover",
     schedule=None,
-    params={name: Param(type="string") for name in ("job_id", "stop_at", "verification")},
+    params={
+        **{name: Param(type="string") for name in ("job_id", "stop_at", "verification")},
+        "decide_within": DECIDE_WITHIN,
+    },
     default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
     is_paused_upon_creation=False,
     max_active_runs=50,
@@ -134,7 +147,7 @@ with DAG(
             deferrable=False,
             poll_interval=1,
             settle=None,
-            decide_within=120,
+            decide_within=3600,
         ),
-        switchover_kwargs={"poll_interval": 1, "decide_within": 120, "settle": None},
+        switchover_kwargs={"poll_interval": 1, "settle": None},
     )

@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "poked": {"poke_interval": 0.5},
     # Airflow takes a task that is due again before its scheduler has seen the last process end for a lost one.
-    "rescheduled": {"mode": "reschedule", "poke_interval": 10},
+    "rescheduled": {"mode": "reschedule", "poke_interval": 15},
     "timed_out": {"deferrable": True, "timeout": timedelta(seconds=15), "retries": 2},
     "timed_out_softly": {"deferrable": True, "timeout": timedelta(seconds=15), "soft_fail": True},
     "started_timed_out": {"start_from_trigger": True, "timeout": timedelta(seconds=15), "retries": 2},

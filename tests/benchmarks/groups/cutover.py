@@ -59,9 +59,9 @@ def cutover(session: Session) -> list[Row]:
 
 def _end(airflow: Standalone) -> None:
     """End an Airflow whose start was cut short, and which therefore was not ended by its own context."""
-    process = getattr(airflow, "_process", None)
-    if process is not None and process.returncode is None:
-        end_group(process)
+    for process in airflow.processes.values():
+        if process.returncode is None:
+            end_group(process)
 
 
 def _run(session: Session, airflow: Standalone, way: str) -> dict[str, float]:
@@ -79,7 +79,7 @@ def _run(session: Session, airflow: Standalone, way: str) -> dict[str, float]:
 
 def _measured(session: Session, airflow: Standalone, job: str, dag_id: str, run_id: str) -> dict[str, float]:
     control = session.stub.control
-    airflow.until(lambda: control.polls(job) >= 2, 60, "two polls")
+    airflow.until(lambda: control.polls(job) >= 2, "two polls")
     time.sleep(random.random())  # anywhere between two polls
     complete_at = time.time()
     control.finish({job: complete_at})
