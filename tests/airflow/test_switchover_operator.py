@@ -241,8 +241,8 @@ def test_trouble_after_the_acceptance_leaves_it_open_and_a_retry_takes_it_up(
     mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(after=[START, COMPLETE]))
-    # The baseline's poll is good; then DRS is away for longer than the first try is willing to wait.
-    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    # The two reads of the baseline are good; then DRS is away for longer than the first try is willing to wait.
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}), times=2)
     drs.fault(GET_STATUS, Fault.status(503), times=4)
     ended = _switch(mode, clock, transient_error_timeout=20, retries=1, retry_delay=timedelta(0))
     assert (ended.state, ended.tries) == ("success", 2)
@@ -310,7 +310,7 @@ def test_no_message_says_that_nothing_was_changed_once_it_was_asked_for(
     mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job())
-    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}), times=2)
     drs.fault(GET_STATUS, Fault.status(503), times=None)
     ended = _switch(mode, clock, transient_error_timeout=30)
     assert type(ended.error) is exceptions.DrsUnavailableError
@@ -324,7 +324,7 @@ def test_retry_after_does_not_outlast_the_time_out(
     mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     drs.add_job(_job(after=[START]))
-    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}))
+    drs.fault(GET_STATUS, Fault.json({"id": JOB, "status": None}), times=2)
     drs.fault(GET_STATUS, Fault.too_many(retry_after=3000), times=None)
     ended = _switch(mode, clock, timeout=90)
     assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
