@@ -73,7 +73,6 @@ class TokenSource:
         self._session = session.Session(session=self._http, timeout=settings.timeout, redirect=False)
         self._key = _key_of(settings)
         self._plugin = None if settings.token or self._key else plugin_of(settings)
-        self._secrets = secrets_of(settings)
         #: Whether a key has never been seen to work: then requests go out one by one.
         self.unproven = self._key is not None
 
@@ -234,13 +233,13 @@ class TokenSource:
             )
         if isinstance(error, (exceptions.AuthorizationFailure, exceptions.AuthPluginException)):
             # What the way itself finds before it asks.
-            text = redact(f"{field_name('auth')} cannot be used: {one_line(error, 200)}", self._secrets)
+            text = redact(f"{field_name('auth')} cannot be used: {one_line(error, 200)}", secrets_of(self._settings))
             return DrsConfigError(text)
         response = error.response if isinstance(error, (exceptions.HttpError, exceptions.InvalidResponse)) else None
         if response is None:
             return DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
         received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
-        return iam_error(received.redacted(*self._secrets))
+        return iam_error(received.redacted(*secrets_of(self._settings)))
 
 
 @lru_cache(maxsize=64)
