@@ -80,7 +80,8 @@ ROWS = [
         "no connection while it runs: a person decides",
         "success failed upstream_failed skipped skipped upstream_failed",
         job={"after": [START]},
-        faults=((GET_STATUS, Fault.json({"id": JOB})), (GET_STATUS, Fault.no_permission())),
+        # The baseline is read twice.
+        faults=(*[(GET_STATUS, Fault.json({"id": JOB}))] * 2, (GET_STATUS, Fault.no_permission())),
         says="a person",
     ),
     Cutover(

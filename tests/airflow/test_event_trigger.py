@@ -72,7 +72,8 @@ pytestmark = pytest.mark.usefixtures("clock")
         (["EMPTY", START, START, COMPLETE], ["done"]),
         ([None, FAILED], ["failed"]),
         ([START, COMPLETE], ["done"]),
-        ([COMPLETE, START, COMPLETE], ["done"]),
+        ([COMPLETE, START, START, COMPLETE], ["done"]),
+        ([COMPLETE, START, COMPLETE], []),  # so may one read of a start
         ([COMPLETE, FAILED, FAILED, COMPLETE, COMPLETE], ["failed", "done"]),
         ([COMPLETE, FAILED, COMPLETE], []),  # one read that no second one confirms may be stale
         ([COMPLETE, None, COMPLETE], []),

@@ -109,7 +109,7 @@ ROWS = [
         STOP,
         {"transition": ["RELEASE_RESOURCE_STARTED"], "transition_seconds": 0},
         options={"timeout": 120},
-        error=exceptions.DrsError,
+        error=exceptions.DrsTimeoutError,
         says=("RELEASE_RESOURCE_COMPLETE", "timeout", "RELEASE_RESOURCE_STARTED"),
     ),
     _row(
