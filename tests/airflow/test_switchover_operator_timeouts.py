@@ -31,7 +31,8 @@ def _ring_once_start_is_seen(drs: Simulator, then: Callable[[], None] = lambda: 
     """Ring the alarm clock that Airflow has set for the task, as if its hour were over."""
 
     def ring() -> None:
-        drs.wait_for(GET_STATUS, 3, timeout=PATIENCE)  # what the second has shown is written down by then
+        # Two reads of the baseline, two of START: what the fourth has shown is written down when the fifth comes.
+        drs.wait_for(GET_STATUS, 5, timeout=PATIENCE)
         os.kill(os.getpid(), signal.SIGALRM)
         then()
 

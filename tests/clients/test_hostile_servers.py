@@ -175,7 +175,7 @@ def test_no_cookies_are_kept_and_no_compression_is_asked_for(connect: Connect, s
         for _ in range(3):
             with pytest.raises(DrsTransientError):
                 client.call(ASK)
-    assert len(heard) >= 3
+    assert len(heard) >= (1 if iam else 3), "an IAM in trouble is asked once per pause"
     assert all(b"\r\naccept-encoding: identity\r\n" in request for request in heard if b"accept-encoding" in request)
     assert b"accept-encoding" in heard[0]
     assert not any(b"\r\ncookie:" in request for request in heard)
