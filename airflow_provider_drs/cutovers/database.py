@@ -80,7 +80,7 @@ def _records(session: Session, *limits: Any) -> dict[_Key, dict[str, Any]]:
     for one in _limited(session.query(model).filter(model.key == RECORD_KEY), model, *limits):
         try:
             evidence = protocol.Record.from_dict(json.loads(one.value)).evidence()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             # A person must look: it is there, and it cannot be read.
             evidence = {"outcome": "unknown", "reason": f"the record cannot be understood: {type(error).__name__}"}
         found[one.dag_id, one.run_id, one.task_id, one.map_index] = evidence

@@ -51,13 +51,14 @@ def test_a_task_that_is_cleared_and_has_no_xcom_is_read_from_its_record(session:
         ("switchover", json.dumps(protocol.Record(JOB, "target", phase=protocol.Phase.LOST).to_dict())),
         ("broken", json.dumps({"phase": "newer"})),
         ("no_json", "{"),
+        ("no_time", json.dumps(protocol.Record(JOB, "target", posted_at=1e300).to_dict())),
     ):
         add_task(session, ORDERS, "cleared", None, task_id)
         where = {"dag_id": ORDERS, "run_id": "cleared", "task_id": task_id, "map_index": -1, "dag_run_id": number}
         session.add(TaskStateStoreModel(key="drs_switchover", value=value, **where))
     session.commit()
     rows = {one["task_id"]: one["outcome"] for one in ours(session, run_id="cleared")}
-    assert rows == {"switchover": "lost", "broken": "unknown", "no_json": "unknown"}
+    assert rows == {"switchover": "lost", "broken": "unknown", "no_json": "unknown", "no_time": "unknown"}
 
 
 def test_what_a_gate_hands_on_is_no_switchover_of_its_own(session: Any) -> None:
