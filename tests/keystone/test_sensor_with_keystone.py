@@ -78,7 +78,8 @@ def test_a_token_revoked_in_the_middle_of_a_wait(
     from airflow_provider_drs.hooks.drs import DrsHook
 
     _connect(monkeypatch, drs, keystone_user, project_id=keystone_project.id)
-    sleep, revoked = clock.sleep, []
+    sleep = clock.sleep
+    revoked: list[bool] = []
 
     def revoke_then_sleep(seconds: float) -> None:
         if len(drs.calls(STATUS)) == 1 and not revoked:
