@@ -123,6 +123,9 @@ def _masked_secrets() -> Iterator[None]:
         masks = sys.modules.get(f"{name}.secrets_masker.secrets_masker")
         if masks is not None:
             masks.reset_secrets_masker()
+    hooks = sys.modules.get("airflow_provider_drs.hooks.drs")
+    if hooks is not None:
+        hooks._masked_tokens = 0  # type: ignore[attr-defined]  # a process masks only so many
 
 
 @pytest.fixture
