@@ -13,6 +13,7 @@ from airflow.utils.session import create_session
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.cutovers.rows import Row, newest_first, row
+from airflow_provider_drs.operators.task_state import EVIDENCE_KEY, RECORD_KEY
 
 try:
     from airflow.models.task_state_store import TaskStateStoreModel
@@ -21,9 +22,6 @@ except ImportError:  # before Airflow 3.3
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-EVIDENCE_KEY = "switchover"
-RECORD_KEY = "drs_switchover"
 
 _Key = tuple[str, str, str, int]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypeAlias
+
+from airflow_provider_drs import protocol
 
 Row: TypeAlias = dict[str, Any]
 
@@ -39,7 +40,7 @@ CERTAIN: dict[str, str] = {
 # A person must look: nobody else can tell how these have ended.
 NEEDS_PERSON = frozenset({"unknown", "disputed"})
 # With these the switchover may go on at DRS although the task has ended.
-OPEN = frozenset({"intended", "accepted", "lost"})
+OPEN = protocol.OPEN - NEEDS_PERSON
 # Of a task in one of these states nothing more will be written.
 ENDED_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -244,10 +245,3 @@ def _escape(value: Any) -> str:
     for mark in ("\\", "|", "`", "*", "_", "[", "]", "<", ">", "#"):
         text = text.replace(mark, f"\\{mark}")
     return text
-
-
-def duration(one: Row) -> float | None:
-    """Return the seconds from the request to the end, None where one of both is not known."""
-    if not one["posted_at"] or not one["finished_at"]:
-        return None
-    return (datetime.fromisoformat(one["finished_at"]) - datetime.fromisoformat(one["posted_at"])).total_seconds()
