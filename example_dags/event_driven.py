@@ -21,12 +21,14 @@ if AIRFLOW_V_3_0_PLUS:
         watchers=[AssetWatcher(name="drs", trigger=DrsSwitchoverEventTrigger(job_id=JOB_ID))],
     )
 
-    with DAG(dag_id="event_driven", schedule=[switchover], tags=["drs"]) as dag:
+    with DAG(dag_id="event_driven", schedule=[switchover], doc_md=__doc__, tags=["drs"]) as dag:
 
         @task
         def tell(triggering_asset_events=None):
             """Stand in for your own next step."""
-            ended = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+            extras = [event.extra or {} for events in triggering_asset_events.values() for event in events]
+            # An event that a person made by hand has no payload: it says nothing about a switchover.
+            ended = [extra["payload"] for extra in extras if "payload" in extra]
             for end in ended:
                 print(f"Job {end['job_id']}: switchover {end['outcome']}, seen at {end['seen_at']}")
             return ended

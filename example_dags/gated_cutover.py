@@ -5,10 +5,11 @@ The guards are read again after the approval, right before the switchover: hours
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.params import job_id_param, max_lag_param, mode_param
 
 # Approvals came with Airflow 3.1. Before it there is no such DAG: better none than one without its gate.
 if AIRFLOW_V_3_1_PLUS:
@@ -17,10 +18,11 @@ if AIRFLOW_V_3_1_PLUS:
         schedule=None,
         max_active_runs=1,  # two runs could ask DRS at the same moment
         params={
-            "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
-            "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
-            "max_lag": Param(0, type="number", minimum=0, title="Seconds the job may lag behind"),
+            "job_id": job_id_param(),
+            "mode": mode_param(),
+            "max_lag": max_lag_param(),
         },
+        doc_md=__doc__,
         tags=["drs"],
     ) as dag:
         cutover(

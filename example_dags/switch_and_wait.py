@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 # Here so that the example runs on Airflow 2.11 as well; on Airflow 3 alone, "from airflow.sdk import ..." does.
-from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
 with DAG(
@@ -13,10 +14,12 @@ with DAG(
     schedule=None,
     max_active_runs=1,  # two runs could ask DRS at the same moment
     params={
-        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
-        "mode": Param("target", enum=["source", "target"], title="Database whose virtual IP address to switch"),
-        "max_lag": Param(5, type="number", minimum=0, title="Seconds the job may lag behind"),
+        "job_id": job_id_param(),
+        "mode": mode_param(),
+        "max_lag": max_lag_param(),
+        "dry_run": dry_run_param(),
     },
+    doc_md=__doc__,
     tags=["drs"],
 ) as dag:
     switch = DrsSwitchoverOperator(
@@ -24,6 +27,7 @@ with DAG(
         job_id="{{ params.job_id }}",
         mode="{{ params.mode }}",
         max_lag="{{ params.max_lag }}",
+        dry_run="{{ params.dry_run }}",
         wait_for_completion=False,
     )
 

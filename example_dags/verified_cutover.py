@@ -12,21 +12,21 @@ from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-
-MODES = ["source", "target"]
+from airflow_provider_drs.params import job_id_param, max_lag_param, mode_param
 
 with DAG(
     dag_id="verified_cutover",
     schedule=None,
     max_active_runs=1,  # two runs could ask DRS at the same moment
     params={
-        "job_id": Param(type="string", title="DRS job", description="Of a cross-AZ job, the parent's id."),
-        "mode": Param("target", enum=MODES, title="Database whose virtual IP address to switch"),
-        "rollback_mode": Param(type="string", enum=MODES, title="Mode of the rollback, as you know it for this job"),
-        "max_lag": Param(0, type="number", minimum=0, title="Seconds the job may lag behind"),
+        "job_id": job_id_param(),
+        "mode": mode_param(),
+        "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job (required)"),
+        "max_lag": max_lag_param(),
         "host": Param(type="string", title="Virtual IP address", description="Where the database is to be reached."),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),
     },
+    doc_md=__doc__,
     tags=["drs"],
 ) as dag:
 

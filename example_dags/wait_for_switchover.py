@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 # Here so that the example runs on Airflow 2.11 as well; on Airflow 3 alone, "from airflow.sdk import ..." does.
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, task
 
+from airflow_provider_drs.params import job_id_param
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 
 with DAG(
     dag_id="wait_for_switchover",
     schedule=None,
-    params={
-        "job_id": Param(
-            type="string",
-            title="DRS job",
-            description="Id of the job (in the DRS console: task) whose switchover to wait for, as in "
-            "260e27fd-4976-44dc-9948-e1265e4jb201; of a cross-AZ job, the parent's.",
-        )
-    },
+    params={"job_id": job_id_param()},
+    doc_md=__doc__,
     tags=["drs"],
 ) as dag:
     wait = DrsSwitchoverSensor(task_id="wait", job_id="{{ params.job_id }}", deferrable=True)

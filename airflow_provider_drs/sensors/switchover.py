@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, Param
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Param
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs import protocol, triggers
@@ -43,7 +43,8 @@ class DrsSwitchoverSensor(DrsSensor):
 
     :param job_id: the job (templated); of a cross-AZ job, the parent's. May be left out with ``switchover``.
     :param switchover: the XCom of a ``DrsSwitchoverOperator`` with ``wait_for_completion=False`` (templated): wait for
-        that switchover, so that a result left over from an earlier one is not taken for it.
+        that switchover, so that a result left over from an earlier one is not taken for it. After a dry run the wait
+        is skipped.
     :param verify_job_id: fail when the response is about another job; False for a cross-AZ parent that responds with a
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
@@ -93,6 +94,8 @@ class DrsSwitchoverSensor(DrsSensor):
             self.switchover = protocol.mapping("switchover", self.switchover)
             if self.switchover is None:
                 raise protocol.DrsArgumentError("switchover is None: the task it comes from left no record of one")
+            if self.switchover.get("dry_run") is True:
+                raise AirflowSkipException("The switchover was a dry run: nothing was asked, there is nothing to wait for")
             meant: Any = self.switchover.get("job_id")
             self.job_id = protocol.optional_id("job_id", self.job_id) or meant
             self._freshness()

@@ -52,7 +52,7 @@ def airflow(cloud: Simulator, airflow_db: Path, tmp_path_factory: pytest.TempPat
 def _gated(cloud: Simulator, airflow: Standalone, job_id: str, refused: str | None = None) -> str:
     """Bring a cutover to its approval; return the run's id."""
     cloud.add_job(Job(job_id, start_lasts=LASTS, compare_seconds=0, compare_refused=refused))
-    run = airflow.start("gated_cutover", job_id=job_id)
+    run = airflow.start("gated_cutover", job_id=job_id, mode="target")
     airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
 
     def worker_is_over() -> bool:
@@ -88,7 +88,7 @@ def runs(cloud: Simulator, airflow: Standalone, database: int, nobody: int) -> d
         cloud.add_job(Job(job, start_lasts=LASTS, final=FAILED if job == FLEET[0] else COMPLETE))
     for number in (30, 31):
         cloud.add_job(Job(numbered_job(number), start_lasts=LASTS))
-    there: dict[str, Any] = {"host": "127.0.0.1", "rollback_mode": "source"}
+    there: dict[str, Any] = {"host": "127.0.0.1", "mode": "target", "rollback_mode": "source"}
     return {
         "wait": airflow.start("wait_for_switchover", job_id=numbered_job(1)),
         "switch": airflow.start("switch_and_wait", job_id=numbered_job(2), mode="source"),

@@ -46,6 +46,16 @@ def test_failing_softly(
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)
+def test_after_a_dry_run_there_is_nothing_to_wait_for(
+    mode: str, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, status_script=[COMPLETE]))
+    plan = {"dry_run": True, "job_id": JOB, "mode": "target", "ready": True, "guards": [], "call": None}
+    ended = run_wait(mode, clock, switchover=plan)
+    assert (ended.state, drs.calls(GET_STATUS)) == ("skipped", [])
+
+
+@pytest.mark.parametrize("mode", SENSOR_MODES)
 @pytest.mark.parametrize(
     ("statuses", "fault", "tries", "state"),
     [([FAILED], None, 1, "failed"), ([COMPLETE], Fault.no_permission(), 2, "success")],
