@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Evidence: TypeAlias = dict[str, Any]
 
 _KEYS = (EVIDENCE_KEY, "return_value")
-_FAR = {"lost": 1, "accepted": 2, "unknown": 3, "failed": 3, "done": 3}
+_FAR = {"lost": 1, "accepted": 2, "unknown": 3, "disputed": 3, "failed": 3, "done": 3}
 _MAPPED = re.compile(r"(.+)_\d+")
 
 

@@ -38,7 +38,7 @@ CERTAIN: dict[str, str] = {
     "unknown": "Nothing. DRS may or may not have switched.",
 }
 # A person must look: nobody else can tell how these have ended.
-NEEDS_PERSON = frozenset({"unknown", "disputed"})
+NEEDS_PERSON = protocol.NEEDS_PERSON
 # With these the switchover may go on at DRS although the task has ended.
 OPEN = protocol.OPEN - NEEDS_PERSON
 # Of a task in one of these states nothing more will be written.
@@ -82,7 +82,7 @@ def row(evidence: Mapping[str, Any], *, state: str | None = None, downtime: Mapp
     """
     outcome = str(evidence.get("outcome"))
     running = state not in ENDED_STATES and state is not None
-    by_person = state == "success" and outcome not in ("done", "already")
+    by_person = state == "success" and outcome not in protocol.SUCCEEDED
     measured = downtime or evidence.get("downtime") or {}
     return {
         **{key: evidence.get(key) for key in COLUMNS},

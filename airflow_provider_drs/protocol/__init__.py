@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switchover.switch import *
     from airflow_provider_drs.protocol.switchover.wait import *
     from airflow_provider_drs.protocol.switchover.watch import *
+    from airflow_provider_drs.protocol.switchover.witness import *
 
 # The names by the module that has them.
 __getattr__ = lazy_names(
@@ -61,11 +62,12 @@ __getattr__ = lazy_names(
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
-        "switchover.record": "freshness_of OPEN Phase Record UNCHANGED",
+        "switchover.record": "freshness_of NEEDS_PERSON OPEN Phase Record SUCCEEDED UNCHANGED",
         "switchover.same_run": "may_have_switched order_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
+        "switchover.witness": "DEFAULT_WITNESS_TIMEOUT end_with_witness Look Side",
     },
 )

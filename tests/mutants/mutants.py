@@ -156,7 +156,7 @@ RECORD = _core(
         "UNCHANGED = frozenset({Phase.BEGUN,",
         "UNCHANGED = frozenset({Phase.LOST, Phase.BEGUN,",
     ),
-    ("an unknown outcome is not open", "Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN})", "Phase.ACCEPTED, Phase.LOST})"),
+    ("an unknown outcome is not open", "Phase.LOST, Phase.DISPUTED, Phase.UNKNOWN})", "Phase.LOST, Phase.DISPUTED})"),
     ("what is observed is told twice", "known = 1 + max(", "known = 0 * max("),
     (
         "what never left was asked",
@@ -340,6 +340,37 @@ SAME_RUN = _core(
     ("its numbers begin anew", "numbers = [0 if saved is None else saved.order, *", "numbers = [0, *"),
 )
 
+WITNESS = _core(
+    "witness",
+    ("one look at the address is enough", "alike = look.side is last.side", "alike = True"),
+    ("looks come at once", "        runtime.sleep(CONFIRM_AFTER)\n        look", "        look"),
+    ("two looks that differ are the last", "    if alike:\n        return look\n", "    return look\n"),
+    ("the side before ends the looking", "ENDS_AT_END = frozenset({Side.AFTER})", "ENDS_AT_END = frozenset(Side)"),
+    ("traffic there already is no reason to stop", '"traffic is at {value} already"', "None"),
+    ("silence is where traffic is to be", 'Side.NOBODY: "{look}"', "Side.NOBODY: None"),
+    (
+        "DRS has the last word",
+        "(Outcome.DONE, Side.BEFORE): (Step.DISPUTE, _MOVED_NOT)",
+        '(Outcome.DONE, Side.BEFORE): (Step.COMPLETE, "")',
+    ),
+    (
+        "silence bears DRS out",
+        "(Outcome.DONE, Side.NOBODY): (Step.DISPUTE, _MOVED_NOT)",
+        '(Outcome.DONE, Side.NOBODY): (Step.COMPLETE, "")',
+    ),
+    (
+        "silence bears a failure out",
+        "(Outcome.FAILED, Side.NOBODY): (Step.DISPUTE, _FAILED_AND_SILENT)",
+        '(Outcome.FAILED, Side.NOBODY): (Step.FAIL, "")',
+    ),
+    (
+        "traffic that has not moved decides",
+        "(Outcome.UNDECIDED, Side.BEFORE): (Step.GIVE_UP, _NOW)",
+        "(Outcome.UNDECIDED, Side.BEFORE): (Step.FAIL, _NOW)",
+    ),
+    ("what the witness saw is not kept", '    record.tell("at_end", look.to_dict())\n', ""),
+)
+
 WAIT = _core(
     "wait",
     (
@@ -425,4 +456,4 @@ AROUND = [
     Mutant("no evidence is no switchover", RESULTS, "    if state in NEVER_STARTED:\n", "    if True:\n", (DECIDE,)),
 ]
 
-MUTANTS = [*FRESHNESS, *CLOCKS, *RECORD, *SWITCH, *REFUSAL, *GUARDS, *STATUS, *SAME_RUN, *WAIT, *AROUND]
+MUTANTS = [*FRESHNESS, *CLOCKS, *RECORD, *SWITCH, *REFUSAL, *GUARDS, *STATUS, *SAME_RUN, *WITNESS, *WAIT, *AROUND]

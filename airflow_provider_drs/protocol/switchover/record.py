@@ -33,7 +33,9 @@ class Phase(StrEnum):
     LOST = "lost"
     REFUSED = "refused"
     DONE = "done"
+    ALREADY = "already"
     FAILED = "failed"
+    DISPUTED = "disputed"
     UNKNOWN = "unknown"
 
 
@@ -44,14 +46,16 @@ class Step(Enum):
     INTEND = "the guards hold; DRS is about to be asked"
     UNSEND = "the request never left this machine"
     JOIN = "a switchover that runs already is joined"
+    FIND = "the witness sees traffic where it is to go, so that nothing is asked"
     DOUBT = "a further try finds no record, so that nobody knows what the first one did"
     ACCEPT = "DRS has accepted"
     LOSE = "the response was lost"
     REFUSE = "DRS has refused"
     RESUME = "a further try reads what an earlier one saved"
     SHOW = "the status shows that DRS has taken it"
-    COMPLETE = "DRS says that it is complete"
+    COMPLETE = "DRS says that it is complete, or the witness where DRS does not tell"
     FAIL = "DRS says that it failed"
+    DISPUTE = "DRS says one thing, the witness another"
     GIVE_UP = "nothing settles the outcome"
 
 
@@ -62,6 +66,7 @@ TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
     (Phase.READ, Step.DOUBT): Phase.UNKNOWN,
     (Phase.READ, Step.INTEND): Phase.INTENDED,
     (Phase.READ, Step.JOIN): Phase.ACCEPTED,
+    (Phase.READ, Step.FIND): Phase.ALREADY,
     (Phase.REFUSED, Step.READ): Phase.READ,
     (Phase.INTENDED, Step.UNSEND): Phase.READ,
     (Phase.INTENDED, Step.ACCEPT): Phase.ACCEPTED,
@@ -71,24 +76,32 @@ TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
     (Phase.ACCEPTED, Step.RESUME): Phase.ACCEPTED,
     (Phase.LOST, Step.RESUME): Phase.LOST,
     (Phase.UNKNOWN, Step.RESUME): Phase.LOST,
+    (Phase.DISPUTED, Step.RESUME): Phase.LOST,
     (Phase.ACCEPTED, Step.SHOW): Phase.ACCEPTED,
     (Phase.LOST, Step.SHOW): Phase.ACCEPTED,
     (Phase.ACCEPTED, Step.COMPLETE): Phase.DONE,
     (Phase.LOST, Step.COMPLETE): Phase.DONE,
     (Phase.ACCEPTED, Step.FAIL): Phase.FAILED,
     (Phase.LOST, Step.FAIL): Phase.FAILED,
+    (Phase.ACCEPTED, Step.DISPUTE): Phase.DISPUTED,
+    (Phase.LOST, Step.DISPUTE): Phase.DISPUTED,
     (Phase.ACCEPTED, Step.GIVE_UP): Phase.UNKNOWN,
     (Phase.LOST, Step.GIVE_UP): Phase.UNKNOWN,
 }
 
 _ENDS = {Outcome.DONE: Step.COMPLETE, Outcome.FAILED: Step.FAIL, Outcome.UNDECIDED: Step.GIVE_UP}
+_NOT_TOLD: Json = {"at_start": None, "at_end": None, "decided": False}
 _ACTOR = ("dag_id", "run_id", "task_id", "map_index", "try_number", "user")
 
 
 # DRS may be switching, or may have switched.
-OPEN = frozenset({Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN})
+OPEN = frozenset({Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.DISPUTED, Phase.UNKNOWN})
+# Nobody but a person can tell how these have ended.
+NEEDS_PERSON = frozenset({Phase.DISPUTED, Phase.UNKNOWN})
 # Nothing was asked of DRS, or DRS itself has refused: nothing was changed.
-UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.REFUSED})
+UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.ALREADY, Phase.REFUSED})
+# What is to be is: the tasks after a switchover may go on.
+SUCCEEDED = frozenset({Phase.DONE, Phase.ALREADY})
 
 
 class IllegalTransitionError(Exception):
@@ -119,6 +132,8 @@ class Record:
     :param order: the number of this switchover among those of the job in this run; 0 in records up to 0.2.
     :param max_tries: Airflow's number of tries granted when it began; it grows when a person clears the task.
     :param actor: dag_id, run_id, task_id, map_index, try_number, user.
+    :param witness: who answered at the address before DRS was asked, and at the end, each ``{"side", "value", "at"}``
+        or None, and whether that has decided the outcome; None: no witness was asked.
     """
 
     job_id: str
@@ -152,6 +167,7 @@ class Record:
     order: int = 0
     max_tries: int = 0
     actor: Json = field(default_factory=dict)
+    witness: Json | None = None
 
     def apply(self, step: Step) -> None:
         """Move to the phase that follows from ``step``.
@@ -208,6 +224,20 @@ class Record:
         self.error_code, self.error_msg, self.reason = error.error_code, error.error_msg, error.message
         self.finished_at = at
 
+    def find(self, at: float) -> None:
+        """Note that traffic is where it is to go already, so that DRS is not asked."""
+        self.apply(Step.FIND)
+        self.finished_at = at
+        self.witness = {**(self.witness or _NOT_TOLD), "decided": True}
+
+    def tell(self, when: str, look: Json) -> None:
+        """Note who answered at the address.
+
+        :param when: ``at_start`` or ``at_end``.
+        :param look: ``{"side", "value", "at"}``.
+        """
+        self.witness = {**(self.witness or _NOT_TOLD), when: look}
+
     def resume(self, max_tries: int) -> None:
         """Note that a further try resumes it."""
         self.unsure = self.unsure or self.phase is Phase.INTENDED
@@ -218,16 +248,22 @@ class Record:
         """Note that the status shows that DRS has taken it."""
         self.apply(Step.SHOW)
 
-    def end(self, event: Json) -> None:
-        """Take the end of the wait as its event has it; an error leaves the switchover open."""
-        step = _ENDS.get(event["outcome"])
-        if step is None:
+    def end(self, event: Json, step: Step | None = None, says: str = "") -> None:
+        """Take the end of the wait as its event has it; an error leaves the switchover open.
+
+        :param step: what follows where a witness was asked; None: none was.
+        :param says: what that adds to the reason.
+        """
+        by_drs = _ENDS.get(event["outcome"])
+        if by_drs is None:
             self.observe(event.get("observed", []))
             return
         seen = event["seen"]
-        self.apply(step)
+        self.apply(step or by_drs)
+        if step is Step.COMPLETE and by_drs is not step:
+            self.witness = {**(self.witness or _NOT_TOLD), "decided": True}
         self.status, self.error_code, self.error_msg = seen["status"], seen["error_code"], seen["error_msg"]
-        self.reason = event.get("reason")
+        self.reason = "; ".join(text for text in (event.get("reason"), says) if text) or None
         self.finished_at, self.detection = seen["at"], seen["detection"]
         self.take_progress(seen.get("progress"))
         self.observe(seen["observed"])
@@ -299,7 +335,8 @@ class Record:
             "started": self.attached or self.started,
             "watched": self.watched,
             "order": self.order,
-            "decided_by": "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None,
+            "decided_by": self._decided_by(),
+            "witness": self.witness,
             "earlier": self.earlier,
             "approvals": self.approvals,
             "seconds": {
@@ -308,6 +345,11 @@ class Record:
                 "detection": None if self.detection is None else round(self.detection, 3),
             },
         }
+
+    def _decided_by(self) -> str | None:
+        if self.witness is not None and self.witness["decided"]:
+            return "witness"
+        return "drs" if self.phase in (Phase.DONE, Phase.FAILED) else None
 
     def to_dict(self) -> Json:
         """Return the record as plain JSON, to be saved."""
@@ -328,7 +370,7 @@ def freshness_of(evidence: Any) -> Freshness:
     :raises DrsArgumentError: it is not the evidence of a switchover that was asked for.
     """
     try:
-        if evidence["outcome"] not in (Phase.ACCEPTED, Phase.LOST, Phase.DONE, Phase.FAILED, Phase.UNKNOWN):
+        if evidence["outcome"] not in (Phase.ACCEPTED, Phase.LOST, Phase.DONE, Phase.FAILED, *NEEDS_PERSON):
             raise ValueError(f"its outcome is {evidence['outcome']!r}")
         posted, accepted = evidence["posted_at"], evidence["accepted_at"]
         if posted is None and not evidence["attached"]:

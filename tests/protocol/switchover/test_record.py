@@ -10,6 +10,7 @@ from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsRequestErr
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.record import (
     OPEN,
+    SUCCEEDED,
     TRANSITIONS,
     UNCHANGED,
     IllegalTransitionError,
@@ -20,7 +21,7 @@ from airflow_provider_drs.protocol.switchover.record import (
 )
 from tests.constants import COMPLETE, FAILED, JOB, START, T0
 
-NOT_ASKED = {Phase.BEGUN, Phase.READ, Phase.REFUSED}
+NOT_ASKED = {Phase.BEGUN, Phase.READ, Phase.ALREADY, Phase.REFUSED}
 
 
 @pytest.mark.parametrize(("phase", "step"), list(product(Phase, Step)))
@@ -40,11 +41,15 @@ def test_what_follows_what() -> None:
     assert reached[Phase.INTENDED] == {Phase.READ}, "guards are read before each intent"
     assert reached[Phase.READ] == {Phase.BEGUN, Phase.READ, Phase.REFUSED, Phase.INTENDED}
     assert reached[Phase.DONE] == reached[Phase.FAILED] == {Phase.ACCEPTED, Phase.LOST}
-    assert {before for before, _ in TRANSITIONS} & {Phase.DONE, Phase.FAILED} == set(), "an end is an end"
+    ends = {Phase.DONE, Phase.ALREADY, Phase.FAILED}
+    assert {before for before, _ in TRANSITIONS} & ends == set(), "an end is an end"
+    assert reached[Phase.ALREADY] == {Phase.READ}, "nothing was asked"
+    assert {after for (before, _), after in TRANSITIONS.items() if before is Phase.DISPUTED} == {Phase.LOST}
     unasked = {step for (before, step), after in TRANSITIONS.items() if before is Phase.INTENDED and after in UNCHANGED}
     assert unasked == {Step.UNSEND, Step.REFUSE}
     assert UNCHANGED == NOT_ASKED
     assert set(Phase) - NOT_ASKED - {Phase.DONE, Phase.FAILED} == OPEN
+    assert {Phase.DONE, Phase.ALREADY} == SUCCEEDED
 
 
 def _accepted(baseline: str | None = None, known: bool = True) -> Record:
@@ -137,6 +142,7 @@ def test_a_refusal_has_its_code_and_what_is_read_anew_has_not() -> None:
         (Phase.INTENDED, Phase.LOST, True),
         (Phase.LOST, Phase.LOST, False),
         (Phase.UNKNOWN, Phase.LOST, False),
+        (Phase.DISPUTED, Phase.LOST, False),
         (Phase.ACCEPTED, Phase.ACCEPTED, False),
     ],
 )

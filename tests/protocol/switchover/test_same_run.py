@@ -66,7 +66,9 @@ def test_it_does_not_look_at_itself() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_what_has_not_switched_for_certain(phase: Phase) -> None:
-    assert may_have_switched(Record(JOB, "target", phase).evidence()) is (phase not in ("begun", "read", "refused"))
+    assert may_have_switched(Record(JOB, "target", phase).evidence()) is (
+        phase not in ("begun", "read", "already", "refused")
+    )
     assert may_have_switched({})
 
 
