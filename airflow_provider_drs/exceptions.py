@@ -21,7 +21,7 @@ _ERRORS = (
     "DrsInvalidResponseError DrsJobMismatchError DrsJobNotFoundError DrsNoSuchCallError DrsPermissionError "
     "DrsRecordError DrsRedirectError DrsRequestError DrsServerError DrsSwitchoverRefusedError DrsThrottledError "
     "DrsTimeoutError DrsTlsError DrsTokenRefusedError DrsTransientError DrsUnavailableError DrsUnknownStatusError "
-    "DrsUnreachableError DrsWrongStateError"
+    "DrsUnreachableError DrsWitnessError DrsWrongStateError"
 )
 __getattr__ = lazy_names("airflow_provider_drs.protocol", {"errors": _ERRORS})
 __all__ = [

@@ -25,6 +25,7 @@
     ├── DrsGuardError              a guard does not hold; nothing was changed
     ├── DrsRecordError             this run's record stands against it; DRS was not asked again
     ├── DrsSwitchoverRefusedError  DRS refuses to switch; nothing was changed
+    ├── DrsWitnessError            who answers at the virtual IP address cannot be asked, or is neither side
     ├── DrsUnknownStatusError      a status the documentation does not name
     └── DrsJobMismatchError       the response is about another job
 
@@ -264,6 +265,12 @@ class DrsSwitchoverRefusedError(DrsError):
     """DRS refuses to switch; nothing was changed."""
 
     hint = "Nothing was changed. Look at the job in the DRS console; clearing this task asks again"
+
+
+class DrsWitnessError(DrsError):
+    """Who answers at the virtual IP address is neither ``before`` nor ``after``, or the question cannot be asked."""
+
+    hint = "Asking changed nothing. Compare 'before' and 'after' with what the query returns on each database"
 
 
 class DrsUnknownStatusError(DrsError):

@@ -95,7 +95,9 @@ class DrsSwitchoverSensor(DrsSensor):
             if self.switchover is None:
                 raise protocol.DrsArgumentError("switchover is None: the task it comes from left no record of one")
             if self.switchover.get("dry_run") is True:
-                raise AirflowSkipException("The switchover was a dry run: nothing was asked, there is nothing to wait for")
+                raise AirflowSkipException(
+                    "The switchover was a dry run: nothing was asked, there is nothing to wait for"
+                )
             meant: Any = self.switchover.get("job_id")
             self.job_id = protocol.optional_id("job_id", self.job_id) or meant
             self._freshness()
