@@ -7,9 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_drs import protocol
+from airflow_provider_drs import pages, protocol
 from airflow_provider_drs.cutovers.rows import COLUMNS, markdown, matches
 
 if TYPE_CHECKING:
@@ -75,6 +77,9 @@ def add_commands(commands: Any) -> None:
     status.add_argument(
         "--interval", type=_positive, default=WATCH_EVERY, help="seconds between two reads (default: 5)"
     )
+    listed = command("jobs", _jobs, "The jobs of the project. What they are for and their engine can be chosen.")
+    listed.add_argument("--use", choices=protocol.USES, help="default: all three")
+    listed.add_argument("--engine", help="such as postgresql (default: DRS's own, mysql at Open Telekom Cloud)")
     ready = command("ready", _ready, "Whether jobs could be switched now. Exit code 1: not all.")
     ready.add_argument("job", nargs="+")
     ready.add_argument("--max-lag", type=_not_negative, default=0.0, help="seconds (default: 0)")
@@ -100,6 +105,9 @@ def add_commands(commands: Any) -> None:
         "doctor", _doctor, "Checks connection, network, IAM, permissions, clock and settings. Exit code 1: one fails."
     )
     doctor.add_argument("--job", help="a job to read, which shows the permission to do so")
+    docs = command("docs", _docs, "The pages of the documentation, or one of them.", asks_drs=False)
+    docs.add_argument("page", nargs="?", help="such as runbook (default: the list of pages)")
+    docs.add_argument("--section", help="only what is below the first heading with these words")
 
 
 def airflow_commands() -> list[Any]:
@@ -168,12 +176,17 @@ def show(rows: Sequence[dict[str, Any]], output: str) -> None:
         for row in rows:
             print("\t".join(_text(value) for value in row.values()))
     else:
-        from rich import console, markup, table  # Airflow brings it, but not to every command
-
-        shown = table.Table(*(rows[0] if rows else ["nothing"]))
+        rich = _rich()
+        shown = rich.table.Table(*(rows[0] if rows else ["nothing"]))
         for row in rows:
-            shown.add_row(*(markup.escape(_text(value)) for value in row.values()))
-        console.Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(shown)
+            shown.add_row(*(rich.markup.escape(_text(value)) for value in row.values()))
+        rich.console.Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE).print(shown)
+
+
+def _rich() -> Any:
+    from rich import console, markdown, markup, table  # Airflow brings it, but not to every command
+
+    return SimpleNamespace(console=console, markdown=markdown, markup=markup, table=table)
 
 
 def _text(value: Any) -> str:
@@ -222,6 +235,13 @@ def _progress(line: str) -> None:
 def _end_progress() -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    hook = _hook(options)
+    uses = [options.use] if options.use else protocol.USES
+    show([{"use": use, **asdict(job)} for use in uses for job in hook.list_jobs(use, options.engine)], options.output)
+    return OK
 
 
 def _ready(options: argparse.Namespace) -> int:
@@ -310,6 +330,29 @@ def _doctor(options: argparse.Namespace) -> int:
     rows = check(_hook(options), options.job)
     show(rows, options.output)
     return OK if all(row["ok"] is not False for row in rows) else NOT_SO
+
+
+def _docs(options: argparse.Namespace) -> int:
+    known = pages.pages()
+    if options.page is None:
+        titles = {name: path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ") for name, path in known.items()}
+        show([{"page": name, "title": title} for name, title in titles.items()], options.output)
+        return OK
+    if options.page not in known:
+        print(f"airflow-drs: no page {options.page!r}; there are {', '.join(known)}", file=sys.stderr)
+        return USAGE
+    text = known[options.page].read_text(encoding="utf-8")
+    if options.section is not None:
+        found = pages.section(text, options.section)
+        if found is None:
+            print(f"airflow-drs: the page has no heading with {options.section!r}", file=sys.stderr)
+            return NOT_SO
+        text = found
+    if options.output == "table" and sys.stdout.isatty():
+        _rich().console.Console().print(_rich().markdown.Markdown(text))
+    else:
+        print(text, end="")
+    return OK
 
 
 if __name__ == "__main__":

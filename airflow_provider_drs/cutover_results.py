@@ -19,12 +19,14 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import Evidence, evidence_of, states_of, switchovers_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-PERSON = "a person decides, see docs/runbook.md"
+LOOK_UP = f"see the runbook ({see('runbook')})"
+PERSON = f"a person decides, {LOOK_UP}"
 
 # Neither says that the task has started.
 NEVER_STARTED = (None, "upstream_failed")
@@ -101,9 +103,9 @@ def _without_evidence(task_id: str, state: str | None) -> str:
     if state == "skipped":
         return (
             f"{task_id} was skipped and left no evidence; if it was skipped after its start "
-            "(its log tells), a person must look, see docs/runbook.md"
+            f"(its log tells), a person must look, {LOOK_UP}"
         )
-    return f"{task_id} is {state} and left no evidence: a person must look, see docs/runbook.md"
+    return f"{task_id} is {state} and left no evidence: a person must look, {LOOK_UP}"
 
 
 def _named(evidence: Mapping[str, Any]) -> str:
@@ -218,8 +220,7 @@ class CutoverResultOperator(SwitchoverResultOperator):
             )
         if outcome != protocol.Phase.DONE and not found.by_person():
             raise AirflowFailException(
-                f"{self.switchover} is {found.state} with the outcome {outcome!r}: a person must look, "
-                "see docs/runbook.md"
+                f"{self.switchover} is {found.state} with the outcome {outcome!r}: a person must look, {LOOK_UP}"
             )
         if found.by_person():
             self.log.warning(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_drs.lazy import lazy_names
+from airflow_provider_drs.pages import see
 
 if TYPE_CHECKING:
     from airflow_provider_drs.protocol.errors import *
@@ -66,7 +67,7 @@ class DrsSwitchoverUnknownError(AirflowFailException):
         super().__init__(
             f"The outcome of the switchover of job {job_id} is not known: {reason.rstrip('.。')}. "
             "Look in the DRS console and at the databases which side holds the virtual IP address, and follow "
-            "docs/runbook.md; clearing this task reads the status again and does not switch"
+            f"{see('runbook')}; clearing this task reads the status again and does not switch"
         )
         self.job_id = job_id
         self.reason = reason

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_drs.cutovers.rows import CERTAIN, Row, row
+from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import evidence_of
 
 _HEADLINES = {
@@ -26,7 +27,7 @@ _HEADLINES = {
 class DrsCutoverMessage:
     """The text of a message about one switchover, from its evidence.
 
-    Use it in a callback of the switchover's task or of the DAG; ``docs/notifications.md`` has examples.
+    Use it in a callback of the switchover's task or of the DAG; ``docs/watching.md`` has examples.
 
     :param evidence: what the switchover left behind (XCom key ``switchover``).
     :param waiting_minutes: minutes an approval has been waited for; then the message is about that.
@@ -80,7 +81,7 @@ class DrsCutoverMessage:
             ("Who serves, by the witness", one["serves"]),
             ("Approved by", one["approved_by"]),
             ("Run", " / ".join(str(x) for x in (one["dag_id"], one["run_id"], one["task_id"]) if x)),
-            ("What to do", f"docs/runbook.md#{one['runbook']}" if one["runbook"] else None),
+            ("What to do", see("runbook", one["runbook"]) if one["runbook"] else None),
         ]
         return [(name, " ".join(str(value).split())) for name, value in facts if value]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
@@ -10,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_drs import clients, protocol
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_drs.metrics import metrics
+from airflow_provider_drs.pages import see
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -186,6 +188,22 @@ class DrsHook(BaseHook):
         """
         return self.get_conn().call(protocol.list_one_job())
 
+    def list_jobs(self, use: str = "sync", engine: str | None = None) -> list[protocol.JobSummary]:
+        """Return all jobs of one use. DRS API, "Querying the Task List".
+
+        :param use: ``migration``, ``sync`` or ``cloudDataGuard``.
+        :param engine: such as ``mysql``; None: DRS's own default, which is ``mysql`` at Open Telekom Cloud.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        found: dict[str, protocol.JobSummary] = {}
+        for page in count(1):
+            jobs = self.get_conn().call(protocol.list_jobs(use, page, engine))
+            new = {job.job_id: job for job in jobs if job.job_id not in found}
+            found |= new
+            if not new:  # the pages are over, or come again for ever
+                break
+        return list(found.values())
+
     def test_connection(self) -> tuple[bool, str]:
         """Get a token and make one cheap DRS call that needs it; for the "Test" button.
 
@@ -255,7 +273,7 @@ def tokens_of(settings: protocol.Settings) -> clients.TokenSource:
 def no_connection(conn_id: str) -> Exception:
     """Return the error for a connection that is not defined."""
     return protocol.DrsConfigError(
-        "it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; docs/connection.md has its fields",
+        f"it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; its fields: {see('connection')}",
         error_context=protocol.error_context(conn_id),
     )
 

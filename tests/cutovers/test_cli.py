@@ -34,6 +34,36 @@ def test_watching_ends_with_the_switchover(drs: Simulator, capsys: pytest.Captur
     assert (code, FAILED in lines[-1], "DRS.M01501" in lines[-1]) == (1, True, True)
 
 
+def test_jobs(drs: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    drs.add_job(Job(JOB))
+    drs.add_job(Job(OTHER_JOB, engine_type="postgresql", db_use_type="migration"))
+
+    def listed(*arguments: str) -> list[tuple[str, str]]:
+        code, rows = out(capsys, "jobs", *arguments)
+        assert code == 0
+        return [(row["use"], row["job_id"]) for row in rows]
+
+    assert listed() == [("sync", JOB)], "DRS lists those of MySQL unless an engine is named"
+    assert listed("--engine", "postgresql") == [("migration", OTHER_JOB)]
+    assert listed("--use", "sync", "--engine", "postgresql") == []
+
+
+def test_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, rows = out(capsys, "docs")
+    assert (code, {"runbook", "connection", "switchover"} <= {row["page"] for row in rows}) == (0, True)
+    code, text = out(capsys, "docs", "runbook", "--section", "closing-an-unknown-outcome", output="plain")
+    assert (code, text.startswith("### Closing an unknown outcome")) == (0, True)
+    assert out(capsys, "docs", "runbook", output="plain")[1].startswith("# Runbook")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["docs", "nothing"], 2), (["docs", "runbook", "--section", "x y z"], 1)]
+)
+def test_a_page_that_is_not_there(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("lag", "max_lag", "code"), [(0, "0", 0), (7, "5", 1), (7, "10", 0)])
 def test_ready(drs: Simulator, capsys: pytest.CaptureFixture[str], lag: int, max_lag: str, code: int) -> None:
     drs.add_job(Job(JOB, lag_script=[lag]))

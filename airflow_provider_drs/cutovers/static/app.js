@@ -79,7 +79,7 @@
         h(Box, { as: "button", type: "button", onClick: close, ...INPUT, minWidth: "auto" }, "Close")),
       h(Pairs, { rows: [
         ["What is certain", row.certain],
-        ["Runbook", row.runbook ? `docs/runbook.md#${row.runbook}` : "nothing to do"],
+        ["Runbook", row.runbook ? `airflow-drs docs runbook --section ${row.runbook}` : "nothing to do"],
         ["Who serves, by the witness", told(row.serves)],
         ["Decided by", told(row.decided_by)],
         ["Approved by", told(row.approved_by)],

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from airflow_provider_drs.protocol.arguments import given, items
+from airflow_provider_drs.protocol.arguments import choice, given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.jobs import replies as job_replies
-from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState, JobSummary
 
 MAX_JOBS = 100
 PAUSE_MODES = ("target", "all")
+# What a job is for, as DRS writes it.
+USES = ("migration", "sync", "cloudDataGuard")
 
 
 def batch_status(job_ids: Sequence[str]) -> Call[dict[str, JobState]]:
@@ -87,6 +89,22 @@ def list_one_job() -> Call[int]:
     """
     body = {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}
     return Call("list jobs", "job list", "POST", "", job_replies.number_of_jobs, body, safe=True)
+
+
+def list_jobs(use: str, page: int, engine: str | None = None) -> Call[list[JobSummary]]:
+    """Ask for one page of the job list, up to 100 jobs.
+
+    DRS API, "Querying the Task List": ``POST /v3/{project_id}/jobs``.
+
+    :param use: one of :data:`USES`.
+    :param page: from 1 on.
+    :param engine: such as ``mysql`` or ``postgresql``; None: DRS's default, at Open Telekom Cloud ``mysql``.
+    :raises DrsArgumentError: no such use.
+    """
+    body: dict[str, object] = {"cur_page": page, "per_page": MAX_JOBS, "db_use_type": choice("use", use, USES)}
+    if engine:
+        body["engine_type"] = engine
+    return Call("list jobs", "job list", "POST", "", job_replies.listed_jobs, body, safe=True)
 
 
 def describe_jobs(job_ids: Sequence[str]) -> str:

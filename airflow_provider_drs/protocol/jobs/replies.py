@@ -38,6 +38,24 @@ class JobState:
 
 
 @dataclass(frozen=True)
+class JobSummary:
+    """What the job list says about one job.
+
+    :param name: as a person gave it.
+    :param status: as in :class:`JobState`.
+    :param direction: ``up``, ``down`` or ``non-dbs``, as sent.
+    :param children: how many jobs it has below it; the id of this one, the parent's, is what a switchover takes.
+    """
+
+    job_id: str
+    name: str | None
+    status: str | None
+    engine: str | None = None
+    direction: str | None = None
+    children: int = 0
+
+
+@dataclass(frozen=True)
 class JobProgress:
     """What ``batch-progress`` says about one job.
 
@@ -101,6 +119,33 @@ def number_of_jobs(body: JsonObject) -> int:
     if isinstance(total, bool) or not isinstance(total, int):
         raise DrsInvalidResponseError("DRS responded without 'total_record' to the query of the job list")
     return total
+
+
+def listed_jobs(body: JsonObject) -> list[JobSummary]:
+    """Read the response of the job list: a page of jobs, in its order.
+
+    :raises DrsInvalidResponseError: the response is not what DRS would write.
+    """
+    jobs = body.get("jobs")
+    if not isinstance(jobs, list):
+        raise DrsInvalidResponseError("DRS responded without 'jobs' to the query of the job list")
+    found = []
+    for item in jobs:
+        job_id = compare_text(item.get("id")) if isinstance(item, Mapping) else None
+        if not job_id:
+            raise DrsInvalidResponseError("DRS responded with a job that has no id to the query of the job list")
+        children = item.get("children")
+        found.append(
+            JobSummary(
+                job_id,
+                display_text(item.get("name")),
+                _state(job_id, item).status,
+                display_text(item.get("engine_type")),
+                display_text(item.get("job_direction")),
+                len(children) if isinstance(children, list) else 0,
+            )
+        )
+    return found
 
 
 def lag_seconds(value: object) -> float | None:

@@ -16,6 +16,7 @@ from airflow_provider_drs.protocol.jobs.calls import (
     checked_job_ids,
     describe_jobs,
     in_batches,
+    list_jobs,
     list_one_job,
     pause_jobs,
     resume_jobs,
@@ -45,6 +46,14 @@ def _each(**more: str) -> dict[str, Any]:
         (stop_jobs(BOTH), "DELETE", "/batch-jobs", _each(delete_type="terminate"), False),
         (stop_jobs(BOTH, force=True), "DELETE", "/batch-jobs", _each(delete_type="force_terminate"), False),
         (list_one_job(), "POST", "", {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}, True),
+        (list_jobs("migration", 2), "POST", "", {"cur_page": 2, "per_page": 100, "db_use_type": "migration"}, True),
+        (
+            list_jobs("sync", 1, "postgresql"),
+            "POST",
+            "",
+            {"cur_page": 1, "per_page": 100, "db_use_type": "sync", "engine_type": "postgresql"},
+            True,
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, Call) else None,
 )  # fmt: skip

@@ -22,7 +22,14 @@ from airflow_provider_drs.protocol.jobs.calls import (
     pause_jobs,
     stop_jobs,
 )
-from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState, number_of_jobs
+from airflow_provider_drs.protocol.jobs.replies import (
+    JobProgress,
+    JobResult,
+    JobState,
+    JobSummary,
+    listed_jobs,
+    number_of_jobs,
+)
 from tests.protocol.strategies import JOB, any_text, as_json, json_values, outcome, thorough
 
 
@@ -207,3 +214,24 @@ def test_a_task_list_without_a_number_of_tasks_is_garbled(total: object) -> None
 
 def test_a_task_list_says_how_many_there_are() -> None:
     assert number_of_jobs({"total_record": 12, "jobs": []}) == 12
+
+
+@pytest.mark.parametrize("jobs", [None, {}, "none", [None], [{"name": "no id"}], [{"id": ""}]])
+def test_a_garbled_task_list(jobs: object) -> None:
+    with pytest.raises(errors.DrsInvalidResponseError):
+        listed_jobs({"total_record": 1, "jobs": jobs})
+
+
+def test_a_task_list() -> None:
+    full = {
+        "id": JOB,
+        "name": "orders",
+        "status": "INCRE_TRANSFER_STARTED",
+        "engine_type": "mysql",
+        "job_direction": "up",
+        "children": [{"id": "child"}],
+    }
+    assert listed_jobs({"total_record": 2, "jobs": [full, {"id": "other"}]}) == [
+        JobSummary(JOB, "orders", "INCRE_TRANSFER_STARTED", "mysql", "up", 1),
+        JobSummary("other", None, None),
+    ]
