@@ -21,6 +21,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
 N ?= 100000
+# Airflow is many processes: without bytecode, each of them compiles it all for itself, which takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
 export PYTHON
 
@@ -31,8 +33,9 @@ help: ## List the commands
 .PHONY: test
 test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
-	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup \
-		--cov=airflow_provider_drs --cov-report= $(PYTEST_ARGS)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
+		SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=airflow_provider_drs \
+		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## Check style and types

@@ -37,7 +37,7 @@ class Folder:
         """
         # No bytecode: of two mutants of a second, and of equal length, the first one's would be taken for the other's.
         env = {**os.environ, "AIRFLOW_HOME": str(self.root / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", *tests]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode not in (0, 1, 2):
             raise RuntimeError(f"pytest ends with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
