@@ -12,5 +12,6 @@ from airflow_provider_drs.simulator.faults import Fault
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.journal import Entry
 from airflow_provider_drs.simulator.server import Simulator
+from airflow_provider_drs.simulator.vips import Vip
 
-__all__ = ["Entry", "Fault", "Job", "Simulator"]
+__all__ = ["Entry", "Fault", "Job", "Simulator", "Vip"]

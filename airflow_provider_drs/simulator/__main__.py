@@ -20,6 +20,7 @@ from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.server import Simulator
 from airflow_provider_drs.simulator.serving.certificates import MissingTrustmeError, is_loopback
 from airflow_provider_drs.simulator.short_form import values_of
+from airflow_provider_drs.simulator.vips import Vip
 
 _PROGRAM = "drs-simulator"
 _BAD_INPUT = 2
@@ -62,6 +63,7 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
         language=arguments.language,
         jobs=jobs,
         contradictions=arguments.contradiction,
+        vips=arguments.vip,
         **{name: getattr(arguments, name) for name in _ACCOUNT if getattr(arguments, name) is not None},
     )
     for planned in faults:
@@ -89,6 +91,8 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
         print(f"IAM      {simulator.auth_url}")
         if simulator.ca_file:
             print(f"CA file  {simulator.ca_file}")
+        for vip in simulator.vips:
+            print(f"VIP      127.0.0.1:{vip.port}")
         print(f"export AIRFLOW_CONN_DRS_DEFAULT={shlex.quote(connection)}", flush=True)
         ended.wait()
     return 0
@@ -112,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="let a call go wrong, with times=2 twice, with times=null for ever")  # fmt: skip
     parser.add_argument("--contradiction", action="append", default=[], choices=list(Contradiction),
                         help="where to read the documentation of DRS the other way; may be given often")  # fmt: skip
+    parser.add_argument("--vip", action="append", default=[], type=_vip, metavar="PORT=SOURCE,TARGET[,KEY=VALUE...]",
+                        help="a port of loopback that leads to SOURCE (HOST:PORT) until a switchover moves it to "
+                        "TARGET, with moves=never although DRS says COMPLETE; 0 takes a free one")  # fmt: skip
     parser.add_argument("--iam", metavar="URL", help="validate tokens against this Keystone (address up to /v3)")
     parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
     parser.add_argument("--token-lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")
@@ -132,6 +139,16 @@ def _port(text: str) -> int:
 def _job(text: str) -> Job:
     try:
         return Job.from_dict(values_of(text, "job_id"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _vip(text: str) -> Vip:
+    try:
+        port, _, places = text.partition("=")
+        if not port.isdecimal():
+            raise ValueError(f"it begins with PORT=SOURCE,TARGET, not {text!r}")
+        return Vip.from_dict({"port": int(port), **values_of(places, "source", "target")})
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

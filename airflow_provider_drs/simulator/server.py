@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from airflow_provider_drs.simulator.drs.address import Address
 from airflow_provider_drs.simulator.drs.service import Drs
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
@@ -22,7 +23,9 @@ from airflow_provider_drs.simulator.journal import Entry, Journal
 from airflow_provider_drs.simulator.serving import certificates
 from airflow_provider_drs.simulator.serving.app import HttpApp
 from airflow_provider_drs.simulator.serving.control import Control
+from airflow_provider_drs.simulator.serving.forwarder import Forwarder
 from airflow_provider_drs.simulator.serving.thread import ServingThread
+from airflow_provider_drs.simulator.vips import Vip
 
 _CONNECTION_FIELDS: Final = ("conn_type", "host", "login", "password", "port", "schema", "description", "extra")
 
@@ -42,6 +45,7 @@ class Simulator:
     :param contradictions: where to read the documentation the other way: ``success_code`` (200 for 202 and the
         reverse), ``error_field`` (error_message for error_msg and the reverse), ``refused_batch`` (HTTP 400 for a batch
         of which every job is refused), ``PAUSEING``, ``STARTJOB_FAILED``
+    :param vips: virtual IP addresses that the switchovers of jobs move
     :param totp_secret: in Base32; with it a log-in needs a passcode beside the password, as with multi-factor
         authentication
     :param access_key: with ``secret_key``, what requests may be signed with (SDK-HMAC-SHA256) in place of a token
@@ -62,6 +66,7 @@ class Simulator:
         language: str = "en-us",
         jobs: Iterable[Job] = (),
         contradictions: Iterable[str] = (),
+        vips: Iterable[Vip] = (),
         user: str = "drs-demo",
         password: str = "demo-password",
         domain: str = "OTC-DEMO",
@@ -78,6 +83,8 @@ class Simulator:
         self.project_name, self.project_id = project_name, project_id
         self.access_key, self.secret_key, self.security_token = access_key, secret_key, security_token
         self.ca_file: str | None = None
+        self.vips = tuple(vips)
+        self._clock = clock
         self._directory = directory
         self._outside_iam = iam.rstrip("/") if iam else None
         self._jobs, self._faults, self._journal = JobStore(clock), FaultQueue(), Journal()
@@ -227,10 +234,16 @@ class Simulator:
             self._serving = ServingThread(self._app.application(), (self.host, self.port), context)
             self.port = self._serving.port
             started.callback(self._serving.stop)
+            for vip in self.vips:
+                started.callback(Forwarder(vip, self._side_of(vip)).stop)
             self._cleanup = started.pop_all()
 
+    def _side_of(self, vip: Vip) -> Callable[[], str | None]:
+        address = Address(vip, lambda mode, before: mode)
+        return lambda: address.side(*self._jobs.traffic(vip.job_id), self._clock())
+
     def stop(self) -> None:
-        """End every connection and the thread; the journal stays. Does nothing when not running."""
+        """End every connection and the threads; the journal stays. Does nothing when not running."""
         self._cleanup.close()
         self._serving = None
 

@@ -84,9 +84,14 @@ def test_jobs_and_faults_come_from_a_file_and_other_addresses_are_warned_of(tmp_
     content = {"jobs": [{"job_id": "a"}], "faults": [{"call": "*", "name": "html", "code": 502}]}
     file = tmp_path / "jobs.json"
     file.write_text(json.dumps(content))
-    with running("--no-tls", "--host", "0.0.0.0", "--jobs", str(file)) as printed, requests.Session() as session:
+    vip = "0=127.0.0.1:5432,5433,moves=never,silent=2.5"
+    with (
+        running("--no-tls", "--host", "0.0.0.0", "--jobs", str(file), "--vip", vip) as printed,
+        requests.Session() as session,
+    ):
         session.trust_env = False
         assert "CA file" not in printed
+        assert printed["VIP"].startswith("127.0.0.1:")
         assert [job["job_id"] for job in session.get(f"{printed['DRS']}/_sim/jobs", timeout=10).json()["jobs"]] == ["a"]
         assert session.get(f"{printed['DRS']}/v3/p/jobs/a/get-switch-vip-status", timeout=10).status_code == 502
     assert "can be reached from other machines" in printed["stderr"]
@@ -104,6 +109,7 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(tmp_path: Path, caps
             (["--jobs", str(broken)], "broken.json: "),
             (["--jobs", str(odd)], "odd.json: a job has no colour"),
             (["--directory", str(broken)], "broken.json: "),
+            (["--vip", f"{port}=5432,5433"], f"127.0.0.1:{port}: "),
             (["--iam", "https://127.0.0.1:9/v3", "--iam-ca", str(tmp_path / "none.pem")], "none.pem"),
         ):
             assert main(arguments) == 2
@@ -124,6 +130,9 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(tmp_path: Path, caps
         ["--job", "a,b"],
         ["--fault", "tokens,nothing"],
         ["--fault", "nothing,reset"],
+        ["--vip", "5432"],
+        ["--vip", "0=5432"],
+        ["--vip", "0=5432,5433,moves=sometimes"],
     ],
 )
 def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,16 @@ class JobStore:
         with self._lock:
             return self._states[job_id].switchovers.next_status(self.clock())
 
+    def traffic(self, job_id: str | None) -> tuple[list[str], str | None]:
+        """The modes of the switchovers that were accepted, and the status of the last, see `Switchovers.shown`.
+
+        :param job_id: None: of the job that was added first; where there is none, no switchover was accepted
+        """
+        now = self.clock()
+        with self._lock:
+            state = next(iter(self._states.values()), None) if job_id is None else self._states.get(job_id)
+            return ([], None) if state is None else (list(state.switchovers.modes), state.switchovers.shown(now))
+
     def switch(self, job_id: str, mode: str) -> SwitchResult:
         """Ask for a switchover."""
         now = self.clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from airflow_provider_drs.simulator.jobs import Job
-from airflow_provider_drs.simulator.statuses import BEFORE_ANY_SWITCHOVER, SwitchoverStatus
+from airflow_provider_drs.simulator.statuses import BEFORE_ANY_SWITCHOVER, ScriptItem, SwitchoverStatus
 
 
 class SwitchResult(Enum):
@@ -56,6 +56,22 @@ class Switchovers:
         self._script_after_at = 0
         self.modes.append(mode)
         return SwitchResult.ACCEPTED
+
+    def shown(self, now: float) -> str | None:
+        """The status of the switchover that counts now, None before it has begun; uses up no item of a script.
+
+        In a script it is what the status call has said last.
+        """
+        if self._accepted_at is None:
+            return None
+        for script, place in (
+            (self._job.status_after_switch, self._script_after_at),
+            (self._job.status_script, self._script_at),
+        ):
+            if script is not None:
+                said = script[min(place, len(script)) - 1] if place else None
+                return None if said in (ScriptItem.ABSENT, ScriptItem.EMPTY) else said
+        return self._timed_status(now) if now - self._accepted_at >= self._job.start_after else None
 
     def _under_way(self, now: float) -> bool:
         job = self._job

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
@@ -23,8 +21,7 @@ from airflow_provider_drs.simulator.responses import Response, json_response
 from airflow_provider_drs.simulator.serving import control
 from airflow_provider_drs.simulator.serving.certificates import is_loopback
 from airflow_provider_drs.simulator.serving.control import Control
-
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+from airflow_provider_drs.simulator.serving.resets import reset
 
 
 class HttpApp:
@@ -144,10 +141,8 @@ def _to_aiohttp(response: Response) -> web.Response:
 
 
 def _reset(request: web.Request) -> web.StreamResponse:
-    transport = request.transport
-    if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
+    if request.transport is not None:
+        reset(request.transport)
     return web.Response()
 
 
