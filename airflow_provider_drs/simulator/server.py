@@ -18,7 +18,7 @@ from airflow_provider_drs.simulator.iam.account import Account
 from airflow_provider_drs.simulator.iam.service import Iam
 from airflow_provider_drs.simulator.iam.signatures import AccessKey, Signatures
 from airflow_provider_drs.simulator.iam.token_check import OutsideIam
-from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.jobs import Job, Lag
 from airflow_provider_drs.simulator.journal import Entry, Journal
 from airflow_provider_drs.simulator.serving import certificates
 from airflow_provider_drs.simulator.serving.app import HttpApp
@@ -149,9 +149,13 @@ class Simulator:
     def token_lifetime(self, seconds: float) -> None:
         self._own_iam().token_lifetime = seconds
 
-    def add_job(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id, which starts from the beginning."""
-        self._jobs.add(job)
+    def add_job(self, job: Job, lag: Callable[[], Lag] | None = None) -> None:
+        """Add a job, or replace the one with the same id, which starts from the beginning.
+
+        :param lag: returns what ``batch-progress`` shows as the lag while the job replicates, in place of the job's
+            own; it is called in a thread for each such request, and may take its time to measure
+        """
+        self._jobs.add(job, lag)
 
     def switched(self, job_id: str) -> list[str]:
         """The modes of the switchovers that were accepted for a job, in order; raises KeyError for no such job."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from airflow_provider_drs.simulator import Job, Simulator
@@ -175,3 +178,26 @@ def test_the_lag_can_follow_the_clock(simulator: Simulator, api: Api, clock: Fak
         seen.append(api.lag())
         clock.now += 1
     assert seen == ["0", "30", "-1", "0"]
+
+
+def test_a_lag_may_be_measured_while_other_calls_go_on(simulator: Simulator, api: Api) -> None:
+    measured: list[int | None] = [7, None, 0]
+    asked, go_on = threading.Event(), threading.Event()
+
+    def measure() -> int | None:
+        asked.set()
+        assert go_on.wait(30)
+        return measured.pop(0)
+
+    simulator.add_job(Job(JOB), lag=measure)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(api.lag)
+        assert asked.wait(30)
+        with Api(simulator, api.token).session as session:
+            address = f"{simulator.url}{api.jobs}/{JOB}/get-switch-vip-status"
+            assert session.get(address, headers={"X-Auth-Token": api.token}, timeout=10).status_code == 422
+        go_on.set()
+        assert first.result(30) == "7"
+    assert [api.lag(), api.lag()] == [None, "0"]
+    api.call("batch-pause-task", {"jobs": [{"job_id": JOB, "pause_mode": "target"}]})
+    assert api.lag() == "-1"  # it does not replicate: nothing is measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -93,7 +94,13 @@ class Drs:
         if refuse_with is not None:
             return _refused_inside(request, refuse_with, language)
         if route.call in self._collection:
-            return self._collection[route.call](_body(request), language)
+            call, body = self._collection[route.call], _body(request)
+            # A lag may be measured, which takes its time.
+            return (
+                await asyncio.to_thread(call, body, language)
+                if route.call == Call.BATCH_PROGRESS
+                else call(body, language)
+            )
         job = self._jobs.get(route.job_id or "")
         if job is None:
             raise RefusedError(self._jobs.gone(route.job_id or ""))

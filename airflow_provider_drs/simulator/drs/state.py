@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_provider_drs.simulator.drs.lifecycle import JobLifecycle
 from airflow_provider_drs.simulator.drs.switchovers import Switchovers, SwitchResult
-from airflow_provider_drs.simulator.jobs import Job
+from airflow_provider_drs.simulator.jobs import Job, Lag
 from airflow_provider_drs.simulator.statuses import JobStatus
 
 
@@ -17,6 +17,7 @@ class _JobState:
     job: Job
     switchovers: Switchovers
     lifecycle: JobLifecycle
+    measured: Callable[[], Lag] | None = None
 
 
 class JobStore:
@@ -27,11 +28,14 @@ class JobStore:
         self._states: dict[str, _JobState] = {}
         self._lock = threading.Lock()
 
-    def add(self, job: Job) -> None:
-        """Add a job, or replace the one with the same id, which starts from the beginning."""
+    def add(self, job: Job, lag: Callable[[], Lag] | None = None) -> None:
+        """Add a job, or replace the one with the same id, which starts from the beginning.
+
+        :param lag: measures the lag, in place of the job's own; may take a while
+        """
         now = self.clock()
         with self._lock:
-            self._states[job.job_id] = _JobState(job, Switchovers(job, now), JobLifecycle(job, now))
+            self._states[job.job_id] = _JobState(job, Switchovers(job, now), JobLifecycle(job, now), lag)
 
     def get(self, job_id: str) -> Job | None:
         """The job with this id, or None when there is none or it was deleted."""
@@ -90,9 +94,14 @@ class JobStore:
             return self._states[job_id].lifecycle.next_status(self.clock())
 
     def next_lag(self, job_id: str) -> str | None:
-        """What ``batch-progress`` shows as the lag now, see `JobLifecycle.next_lag`."""
+        """What ``batch-progress`` shows as the lag now, measured or by `JobLifecycle.next_lag`."""
         with self._lock:
-            return self._states[job_id].lifecycle.next_lag(self.clock())
+            state = self._states[job_id]
+            now = self.clock()
+            if state.measured is None or state.lifecycle.status(now) != JobStatus.REPLICATING:
+                return state.lifecycle.next_lag(now)
+        lag = state.measured()  # not while all others wait
+        return None if lag is None else str(lag)
 
     def control(self, job_id: str, name: str, not_before: float = 0.0) -> str | None:
         """Start, pause, retry, terminate, force_terminate or delete a job; returns None or an error code."""
