@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -120,6 +121,17 @@ class Cluster:
         with self._connection.cursor() as cursor:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> dict[str, Any]:
+        """Return what a task left under a key; {} for nothing."""
+        rows = self.rows(
+            "select value from xcom where dag_id = %s and run_id like %s and task_id = %s and key = %s",
+            dag_id, run_id, task_id, key,
+        )  # fmt: skip
+        value: Any = rows[0][0] if rows else {}
+        while isinstance(value, (bytes, memoryview, str)):
+            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+        return dict(value)
 
     def dead(self) -> list[str]:
         """Return the components that have ended by themselves."""

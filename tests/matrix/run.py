@@ -213,7 +213,7 @@ class Run:
         if len(posts) != case.posts:
             found.append(f"{len(posts)} requests to switch, not {case.posts}")
         if case.outcome:
-            said = self._evidence(case)
+            said = self.cluster.xcom(case.name, "%", case.evidence_of, "switchover")
             if said.get("outcome") != case.outcome:
                 found.append(f"the evidence says {said.get('outcome')!r}, not {case.outcome!r}")
             if not case.posts and said.get("posted_at") is not None:
@@ -221,17 +221,6 @@ class Run:
         if case.logs and not any(f"{case.name}/" in str(path) and re.search(case.logs, text) for path, text in logs):
             found.append(f"no log says {case.logs!r}")
         return found
-
-    def _evidence(self, case: Case) -> dict[str, Any]:
-        rows = self.cluster.rows(
-            "select value from xcom where dag_id = %s and task_id = %s and key = 'switchover'",
-            case.name,
-            case.evidence_of,
-        )
-        value: Any = rows[0][0] if rows else {}
-        while isinstance(value, (bytes, memoryview, str)):
-            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
-        return dict(value)
 
 
 if __name__ == "__main__":

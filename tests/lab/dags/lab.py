@@ -1,0 +1,89 @@
+"""The cutover of the lab. Its runs are told by their conf which place of the lab they are to switch."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.sensors.drs import DrsJobReadySensor
+from airflow_provider_drs.witness import SqlWitness
+from tests.lab.application import WHO
+
+FREEZE_SECONDS = 60
+
+witness = SqlWitness("database_{{ params.place }}", WHO, before="source", after="target", timeout=2)
+
+
+def folder_of(params):
+    """Return where the files are that the application is steered by."""
+    return Path(os.environ["LAB_FOLDER"], params["place"])
+
+
+def freeze(params=None):
+    """Let the application stop to write, and wait until it has."""
+    folder = folder_of(params)
+    (folder / "frozen").touch()
+    until = time.monotonic() + FREEZE_SECONDS
+    while (folder / "state").read_text() != "frozen":
+        if time.monotonic() > until:
+            raise TimeoutError("the application goes on writing")
+        time.sleep(0.05)
+
+
+def verify(switchover, params=None):
+    """Ask through the address, as the application is about to."""
+    found = DbApiHook.get_hook(f"database_{params['place']}").get_first(WHO)
+    if found != ("target",):
+        raise ValueError(f"{found} answers at the address")
+
+
+def thaw(params=None):
+    """Let the application write again."""
+    (folder_of(params) / "frozen").unlink(missing_ok=True)
+
+
+def leave_pid(context):
+    """Tell whom to kill, on the first try."""
+    if context["ti"].try_number == 1:
+        place = folder_of(context["params"]) / "switchover.pid"
+        place.with_suffix(".new").write_text(str(os.getpid()))
+        place.with_suffix(".new").rename(place)
+
+
+for way in ("poke", "deferrable"):
+    with DAG(
+        f"lab_{way}",
+        schedule=None,
+        is_paused_upon_creation=False,
+        max_active_runs=16,
+        max_active_tasks=64,
+        params={"place": Param("lab", type="string"), "job_id": Param("", type="string")},
+    ):
+        common: dict[str, Any] = {
+            "job_id": "{{ params.job_id }}",
+            "drs_conn_id": "drs_{{ params.place }}",
+            "deferrable": way == "deferrable",
+        }
+        stopped = task(freeze)()
+        # All that was written has arrived.
+        caught_up = DrsJobReadySensor(task_id="caught_up", max_lag=0, stable_samples=1, poke_interval=1, **common)
+        group = cutover(
+            mode="target",
+            verify=verify,
+            ready_kwargs={"stable_samples": 1, "poke_interval": 1},
+            switchover_kwargs={
+                "poll_interval": 1,
+                "settle": None,
+                "decide_within": 10,
+                "pre_execute": leave_pid,
+                "retries": 2,
+                "retry_delay": timedelta(seconds=1),
+            },
+            **common,
+        )
+        stopped >> caught_up >> group >> task(trigger_rule="all_done")(thaw)()
