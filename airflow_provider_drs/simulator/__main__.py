@@ -75,7 +75,8 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
             file=sys.stderr,
         )
     with _ended_by_signal() as ended, simulator:
-        connection = json.dumps(simulator.connection())
+        shown = simulator.connection(console_url=f"{simulator.url}/?job={{job_id}}")
+        connection = json.dumps(shown)
         _write_private(directory / "connection.json", connection + "\n")
         if arguments.ready_file:
             ready = {
@@ -83,12 +84,13 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
                 "auth_url": simulator.auth_url,
                 "ca_file": simulator.ca_file,
                 "project_id": simulator.project_id,
-                "connection": simulator.connection(),
+                "connection": shown,
                 "pid": os.getpid(),
             }
             _write_private(Path(arguments.ready_file), json.dumps(ready) + "\n")
         print(f"DRS      {simulator.url}")
         print(f"IAM      {simulator.auth_url}")
+        print(f"Page     {simulator.url}/")
         if simulator.ca_file:
             print(f"CA file  {simulator.ca_file}")
         for vip in simulator.vips:

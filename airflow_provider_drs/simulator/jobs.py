@@ -109,9 +109,7 @@ class Job:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Job:
         """A job from its JSON form; raises ValueError for an unknown or missing key and a wrong type."""
-        unknown = set(values) - {known.name for known in fields(cls)}
-        if unknown:
-            raise ValueError(f"a job has no {', '.join(sorted(unknown))}")
+        kinds.only_known("a job", values, [known.name for known in fields(cls)])
         if "job_id" not in values:
             raise ValueError("a job needs a job_id")
         return cls(**values)
@@ -124,7 +122,8 @@ class Job:
 #: Every field of a job, by the kind of value it takes.
 FIELDS: Final[tuple[tuple[Kind, tuple[str, ...]], ...]] = (
     (kinds.NONEMPTY_TEXT, ("job_id",)),
-    (kinds.TEXT, ("final", "status", "compare_final")),
+    (kinds.SWITCHOVER_STATUS, ("final",)),
+    (kinds.TEXT, ("status", "compare_final")),
     (kinds.TEXT, ("db_use_type", "task_type", "engine_type", "job_direction", "net_type")),
     (kinds.OPTIONAL_TEXT, ("error_code", "error_msg", "task_error_code", "task_error_msg", "control_refused")),
     (kinds.OPTIONAL_TEXT, ("leftover", "answers_as", "compare_refused", "compare_refused_msg", "name")),

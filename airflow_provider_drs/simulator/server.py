@@ -24,6 +24,7 @@ from airflow_provider_drs.simulator.serving import certificates
 from airflow_provider_drs.simulator.serving.app import HttpApp
 from airflow_provider_drs.simulator.serving.control import Control
 from airflow_provider_drs.simulator.serving.forwarder import Forwarder
+from airflow_provider_drs.simulator.serving.page import page
 from airflow_provider_drs.simulator.serving.thread import ServingThread
 from airflow_provider_drs.simulator.vips import Vip
 
@@ -101,6 +102,7 @@ class Simulator:
             controls=Control(self._jobs, self._faults, self._journal, self.revoke_tokens),
             clock=clock,
             base_url=lambda: self.url,
+            page=lambda chosen: page(self._jobs, self._journal, chosen),
         )
         self._cleanup = contextlib.ExitStack()
         self._serving: ServingThread | None = None

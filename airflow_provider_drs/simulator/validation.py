@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +20,15 @@ class Kind:
         """Raise ValueError, naming the field, for a value of another kind."""
         if not self.accepts(value):
             raise ValueError(f"{name} is {self.description}, not {value!r}")
+
+
+def only_known(what: str, keys: Iterable[str], known: Sequence[str]) -> None:
+    """Raise ValueError for keys that ``what`` does not have; it names them, what may be meant, and all there are."""
+    unknown = sorted(set(keys) - set(known))
+    if unknown:
+        meant = [close for key in unknown for close in get_close_matches(key, known, 1)]
+        hint = f" ({' and '.join(meant)} may be meant)" if meant else ""
+        raise ValueError(f"{what} has no {', '.join(unknown)}{hint}; it has {', '.join(known)}")
 
 
 def one_of(*values: str) -> Kind:
@@ -59,6 +69,11 @@ _SERIES: Final = "a list of pairs of seconds, rising from 0 on, and"
 
 TEXT: Final = Kind(_is_text, "a string")
 NONEMPTY_TEXT: Final = Kind(lambda value: _is_text(value) and value != "", "a string that is not empty")
+# Any other text is a status that the documentation does not name.
+SWITCHOVER_STATUS: Final = Kind(
+    lambda value: isinstance(value, str) and value not in ("", "START", "COMPLETE", "FAILED"),
+    "a status as DRS writes it, such as SWITCH_VIP_COMPLETE or SWITCH_VIP_FAILED",
+)
 OPTIONAL_TEXT: Final = Kind(_is_text_or_none, "a string or None")
 FLAG: Final = Kind(lambda value: isinstance(value, bool), "true or false")
 SECONDS: Final = Kind(lambda value: isinstance(value, (int, float)) and _is_number(value) and value >= 0,

@@ -53,9 +53,7 @@ class Vip:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Vip:
         """A virtual IP address from its JSON form; raises ValueError for an unknown or missing key and a wrong type."""
-        unknown = set(values) - {known.name for known in fields(cls)}
-        if unknown:
-            raise ValueError(f"a virtual IP address has no {', '.join(sorted(unknown))}")
+        kinds.only_known("a virtual IP address", values, [known.name for known in fields(cls)])
         if not {"port", "source", "target"} <= set(values):
             raise ValueError("a virtual IP address needs port, source and target")
         return cls(**values)

@@ -100,3 +100,40 @@ def test_only_loopback_peers_are_answered() -> None:
         session.trust_env = False
         assert session.get(f"{simulator.url}/_sim/jobs", timeout=10).status_code == 200
         assert session.get(f"http://{address}:{simulator.port}/_sim/jobs", timeout=10).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "OWN"}, 200),
+        ({"Host": "localhost:PORT"}, 200),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "elsewhere.example:PORT"}, 403),
+    ],
+)
+@pytest.mark.parametrize(("path", "accept"), [("/_sim/jobs", "*/*"), ("/", "text/html")])
+def test_pages_of_other_sites_cannot_use_it(
+    simulator: Simulator, api: Api, headers: dict[str, str], status: int, path: str, accept: str
+) -> None:
+    def filled(value: str) -> str:
+        return value.replace("OWN", simulator.url).replace("PORT", str(simulator.port))
+
+    sent = {name: filled(value) for name, value in headers.items()}
+    assert api.request("GET", path, headers={"Accept": accept, **sent}).status_code == status
+
+
+def test_the_page_for_a_browser_shows_jobs_and_requests(simulator: Simulator, api: Api) -> None:
+    simulator.add_job(Job("<script>alert(1)</script>"))
+    api.switch(JOB, "target")
+    page = api.request("GET", f"/?job={JOB}", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert f'<tr class="chosen"><td>{JOB}</td>' in page.text
+    assert ("<td>target</td>" in page.text, "<td>switch-vip</td>" in page.text) == (True, True)
+    assert ("<script>" in page.text, "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text) == (False, True)
+    assert simulator.password not in page.text
+    assert not [token for token in simulator.issued_tokens() if token in page.text]
+    versions = api.request("GET", "/", headers={"Accept": "application/json"})
+    assert (versions.status_code, "versions" in versions.json()) == (300, True), "a client of IAM still finds it"

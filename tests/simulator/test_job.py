@@ -37,6 +37,7 @@ def test_every_field_of_a_job_is_checked_once() -> None:
         {"job_id": "a", "on_switch": "maybe"},
         {"job_id": "a", "running": "yes"},
         {"job_id": "a", "final": None},
+        {"job_id": "a", "final": "COMPLETE"},
         {"job_id": "a", "colour": "red"},
         {},
     ],
@@ -44,3 +45,14 @@ def test_every_field_of_a_job_is_checked_once() -> None:
 def test_a_job_that_makes_no_sense_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Job.from_dict(values)
+
+
+def test_an_unknown_key_is_told_with_what_may_be_meant_and_what_there_is() -> None:
+    with pytest.raises(
+        ValueError, match=r"a job has no lag_scrpt \(lag_script may be meant\); it has job_id, .*, net_type"
+    ):
+        Job.from_dict({"job_id": "a", "lag_scrpt": [1]})
+
+
+def test_a_status_the_documentation_does_not_name_can_be_scripted() -> None:
+    assert Job("a", final="ODD").final == "ODD"

@@ -21,6 +21,7 @@ from airflow_provider_drs.simulator.responses import Response, json_response
 from airflow_provider_drs.simulator.serving import control
 from airflow_provider_drs.simulator.serving.certificates import is_loopback
 from airflow_provider_drs.simulator.serving.control import Control
+from airflow_provider_drs.simulator.serving.page import is_for_a_browser
 from airflow_provider_drs.simulator.serving.resets import reset
 
 
@@ -29,6 +30,7 @@ class HttpApp:
 
     :param iam: None when tokens come from an outside IAM; the calls of IAM are then not there
     :param base_url: gives the address under which clients reach the simulator
+    :param page: makes the page at ``/``; it is told which job was chosen
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class HttpApp:
         controls: Control,
         clock: Callable[[], float],
         base_url: Callable[[], str],
+        page: Callable[[str | None], Response],
     ) -> None:
         self._drs = drs
         self._iam = iam
@@ -49,6 +52,7 @@ class HttpApp:
         self._controls = controls
         self._clock = clock
         self._base_url = base_url
+        self._page = page
 
     def application(self) -> web.Application:
         """The application to serve."""
@@ -60,10 +64,11 @@ class HttpApp:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         body = await request.read()
+        if is_for_a_browser(request.method, path, request.headers):
+            return _to_aiohttp(_refusal(request) or self._page(request.query.get("job")))
         if path.startswith(control.PREFIX):
-            if not is_loopback(request.remote):
-                return _to_aiohttp(json_response({"error": "the control API serves this machine only"}, 403))
-            return _to_aiohttp(self._controls.respond(request.method, path, request.query, body))
+            refusal = _refusal(request)
+            return _to_aiohttp(refusal or self._controls.respond(request.method, path, request.query, body))
 
         found = route(request.method, path)
         number = self._journal.add_request(self._entry(request, path, found, body))
@@ -127,6 +132,19 @@ class HttpApp:
             token_id=token_id(request.headers.get("X-Auth-Token")),
             headers=masked({name.lower(): value for name, value in request.headers.items()}),
         )
+
+
+def _refusal(request: web.Request) -> Response | None:
+    """Refuse what is not a program or a browser of this machine, or what another site's page has a browser send."""
+    if not is_loopback(request.remote):
+        return json_response({"error": "the control API serves this machine only"}, 403)
+    # A name that leads here by another's DNS would make that site's pages ours.
+    if not is_loopback(request.url.host):
+        return json_response({"error": f"the control API is not at {request.host}; take the address of loopback"}, 403)
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"{request.scheme}://{request.host}":
+        return json_response({"error": "the control API takes nothing from pages of other sites"}, 403)
+    return None
 
 
 def _json(body: bytes) -> Any:
