@@ -11,10 +11,11 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     TaskGroup,
     TriggerRule,
+    XComArg,
     conf,
 )
 
-from airflow_provider_drs.cutover_results import CutoverResultOperator, RollbackGate
+from airflow_provider_drs.cutover_results import CutoverResultOperator, DryRunGate, RollbackGate, SwitchedOperator
 from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
@@ -45,7 +46,8 @@ def cutover(
     """Add a cutover to the DAG: ready, comparison, approval, switchover, verification, and on failure a rollback.
 
     The tasks are ``ready``, ``comparison``, ``approval``, ``switchover``, with ``on_failure`` also ``rollback_gate``,
-    and with ``verify`` or ``on_failure`` also ``done``. The switchover reads its guards again itself, right before it
+    and with ``verify`` or ``on_failure`` also ``done``; with ``dry_run`` also ``dry_run``, ``for_real``, ``done`` and
+    ``switched``. The switchover reads its guards again itself, right before it
     asks DRS, so that an approval given hours later cannot switch a job that is no longer ready. The rollback runs only
     after a switchover that DRS says has failed, or one that is complete and whose verification failed; never where
     nothing was changed, nor where the outcome is unknown. A cutover that failed, or was rejected, fails the group,
@@ -70,7 +72,8 @@ def cutover(
     :param on_failure: what to do when the switchover or the verification failed, in the same forms.
     :param ready_kwargs: more arguments for ``DrsJobReadySensor``, such as ``timeout`` and ``stable_samples``.
     :param compare_kwargs: more arguments for ``DrsCompareOperator``, such as ``tables``.
-    :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle`` and ``dry_run``.
+    :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle``. With ``dry_run``
+        (templated), ``ready`` and the comparison run, the switchover returns its plan, and all else is skipped.
     :return: the group; what is downstream of it runs when the cutover is done.
     :raises ValueError: arguments that contradict each other, or a trigger rule by which a task of ``verify`` or
         ``on_failure`` would not wait for the task before it.
@@ -78,8 +81,6 @@ def cutover(
     :raises AirflowOptionalProviderFeatureException: ``approve`` before Airflow 3.1.
     """
     more = dict(switchover_kwargs or {})
-    if more.get("dry_run") and (verify is not None or on_failure is not None):
-        raise ValueError("dry_run changes nothing, so that there is nothing to verify or to roll back")
     common: dict[str, Any] = {
         "job_id": job_id,
         "drs_conn_id": drs_conn_id,
@@ -103,34 +104,56 @@ def cutover(
                 )
             ]
             gates[0] >> gates[1]
+        ready = gates[0].task_id
+        defaults = {**(group.dag.default_args if group.dag else {}), **group.default_args}
+        dry_run = more.pop("dry_run", defaults.get("dry_run", False))
+        plans: list[DryRunGate] = []
+        planned: dict[str, Any] = {}
+        if dry_run is not False:
+            # It is read once: whatever a template makes of it later, no task takes it otherwise.
+            plans = [DryRunGate(task_id="dry_run", dry_run=dry_run, wanted=True, **passed)]
+            dry_run = XComArg(plans[0], key=DryRunGate.key)
+            for_real = DryRunGate(task_id="for_real", dry_run=dry_run, wanted=False, **passed)
+            planned = {"dry_run": plans[0].task_id}
+            gates >> plans[0]
+            [*gates, plans[0]] >> for_real
+            gates = [for_real]
         approval = None
         if approve is not False:
             asked = {} if approve is True else dict(approve)
-            approval = _approval(job_id, mode, gates[0].task_id, asked, passed, gates)
+            approval = _approval(job_id, mode, ready, asked, passed, gates)
             gates = [approval]
-        switchover = DrsSwitchoverOperator(task_id="switchover", mode=mode, max_lag=max_lag, **common, **passed, **more)
+        switchover = DrsSwitchoverOperator(
+            task_id="switchover", mode=mode, max_lag=max_lag, dry_run=dry_run, **common, **passed, **more
+        )
         switchover.approval_task_id = approval.task_id if approval else None
         _check(switchover, result_is_used=verify is not None or on_failure is not None)
-        gates >> switchover
+        [*gates, *plans] >> switchover
         verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None
+        if verification and plans:
+            for_real >> verification.roots
+            verification.check_that_a_skipped_gate_skips_them()
         gate, rollback = None, None
         if on_failure is not None:
             gate = RollbackGate(
                 task_id="rollback_gate",
                 switchover=switchover.task_id,
                 verification=verification.ids_that_count() if verification else [],
+                **planned,
                 trigger_rule=TriggerRule.ALL_DONE,
             )
             # Of all its tasks: the last one can end early where another still runs.
             [switchover, *(verification.all_but_setups() if verification else [])] >> gate
             rollback = GivenTasks("on_failure", on_failure, after=gate)
             rollback.check_that_a_skipped_gate_skips_them()
-        if verification or rollback:
-            done = CutoverResultOperator(task_id="done", switchover=switchover.task_id, **passed)
+        if verification or rollback or plans:
+            done = CutoverResultOperator(task_id="done", switchover=switchover.task_id, **planned, **passed)
             before = [switchover, *(verification.that_count() if verification else [])]
             # All of these, so that nothing else is at the end of the group: what comes after it waits for ``done``.
             before += [gate, *rollback.all_but_setups()] if gate and rollback else []
             before >> done
+            if plans:
+                [done, for_real] >> SwitchedOperator(task_id="switched")
     return group
 
 

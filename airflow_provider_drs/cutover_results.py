@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_drs import protocol
 from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import Evidence, evidence_of, states_of, switchovers_of_run
+from airflow_provider_drs.task import check_unless_templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -135,21 +136,75 @@ def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
     return informed
 
 
+class DryRunGate(BaseOperator):
+    """One of the two ways that a cutover can go: ``dry_run`` or ``for_real``. That of the other kind is skipped.
+
+    What it has read is in its XCom :attr:`key` in both cases.
+
+    :param dry_run: whether to change nothing (templated).
+    :param wanted: the way that this one stands for.
+    """
+
+    key = "dry_run"
+    template_fields: Sequence[str] = ("plan_only",)
+    ui_color = "#f4dfd0"
+
+    def __init__(self, *, dry_run: Any, wanted: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_unless_templated(protocol.flag, "dry_run", dry_run)
+        self.plan_only = dry_run
+        self.wanted = wanted
+
+    def execute(self, context: Context) -> bool:
+        """Return what it stands for.
+
+        :raises AirflowSkipException: the cutover goes the other way.
+        :raises DrsArgumentError: nobody says which.
+        """
+        dry_run = protocol.flag("dry_run", self.plan_only)
+        context["ti"].xcom_push(key=self.key, value=dry_run)
+        if dry_run is not self.wanted:
+            raise AirflowSkipException("This is a dry run" if dry_run else "This is no dry run")
+        return dry_run
+
+
+class SwitchedOperator(BaseOperator):
+    """Is skipped after a dry run, and with it what waits for the cutover."""
+
+    ui_color = "#f4dfd0"
+
+    def execute(self, context: Context) -> None:
+        """Do nothing: that it runs says that the cutover took place."""
+
+
 class SwitchoverResultOperator(BaseOperator):
     """Base of the tasks that look at what a switchover left behind.
 
     They only read, so that Airflow may try again where it cannot be asked.
 
     :param switchover: id of its task in this DAG.
+    :param dry_run: id of the ``DryRunGate`` that tells whether it only plans, None for none.
     """
 
     ui_color = "#f4dfd0"
 
     def __init__(
-        self, *, switchover: str, retries: int = 3, retry_delay: timedelta = timedelta(seconds=20), **kwargs: Any
+        self,
+        *,
+        switchover: str,
+        dry_run: str | None = None,
+        retries: int = 3,
+        retry_delay: timedelta = timedelta(seconds=20),
+        **kwargs: Any,
     ) -> None:
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.switchover = switchover
+        self.dry_run_gate = dry_run
+
+    def planned(self, context: Context) -> bool:
+        """Tell whether the switchover only planned. Where the gate has not decided, it has done neither."""
+        pull, gate = context["ti"].xcom_pull, self.dry_run_gate
+        return bool(gate) and pull(task_ids=gate, key=DryRunGate.key, map_indexes=_map_index(context)) is True
 
     def situation(self, context: Context, verification: Sequence[str] = ()) -> Situation:
         """Return what this run knows of the switchover.
@@ -190,6 +245,8 @@ class RollbackGate(SwitchoverResultOperator):
 
         :raises AirflowSkipException: all is well, nothing was changed, or it is not known what was.
         """
+        if self.planned(context):
+            raise AirflowSkipException("Not rolling back: this was a dry run")
         found = self.situation(context, self.verification)
         roll_back, reason = decide(found)
         if not roll_back:
@@ -205,11 +262,15 @@ class CutoverResultOperator(SwitchoverResultOperator):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the evidence.
+        """Return the evidence; of a dry run, the plan.
 
         :raises AirflowFailException: another task of this run has switched the job since, or nobody says that it is
             done.
         """
+        if self.planned(context):
+            plan: dict[str, Any] = context["ti"].xcom_pull(task_ids=self.switchover, map_indexes=_map_index(context))
+            self.log.info("This was a dry run, nothing was changed. The plan: %s", plan)
+            return plan
         found = self.situation(context)
         outcome = found.evidence.get("outcome")
         if later := found.later():

@@ -233,7 +233,6 @@ def _step(switchover: Any) -> None: ...
     ("options", "error", "says"),
     [
         ({"switchover_kwargs": {"wait_for_completion": False}}, ValueError, "wait_for_completion"),
-        ({"switchover_kwargs": {"dry_run": True}, "verify": print}, ValueError, "dry_run"),
         ({"switchover_kwargs": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
         ({"approve": {"trigger_rule": "all_done"}}, TypeError, "trigger_rule"),
         ({"switchover_kwargs": {"on_running": "attach"}, "verify": _step}, ValueError, "on_running='attach'"),
@@ -284,14 +283,6 @@ def test_an_approval_where_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "airflow.providers.standard.operators.hitl", None)
     with DAG("d", schedule=None), pytest.raises(AirflowOptionalProviderFeatureException, match=r"Airflow 3\.1"):
         cutover(job_id=JOB, mode="target", approve=True)
-
-
-def test_dry_run_changes_nothing(drs: Simulator, airflow_db: None) -> None:
-    drs.add_job(job())
-    ended = run(lambda: cutover(job_id=JOB, mode="target", switchover_kwargs={"dry_run": True}))
-    assert ended.state == "success"
-    assert ended.pull("cutover.switchover")["ready"] is True
-    assert drs.calls(SWITCH) == []
 
 
 def test_a_dag_file_with_a_cutover_loads_nothing_that_needs_the_network() -> None:
