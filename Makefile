@@ -8,6 +8,7 @@ KEYSTONE_VENV := .venv-keystone
 CLIENTS_VENV := .venv-clients
 BENCH_VENV := .venv-bench
 DIST_VENV := .venv-dist
+AUDIT_VENV := .venv-audit
 DOCS_VENV := .venv-docs
 PY := $(VENV)/bin/python
 
@@ -38,10 +39,12 @@ test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every c
 		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.installed ## Check style and types
+lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and what is known of unsafe code and dependencies
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+	$(AUDIT_VENV)/bin/python -m bandit --quiet --severity-level medium --recursive airflow_provider_drs
+	$(AUDIT_VENV)/bin/python .ci/audit.py "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 .PHONY: matrix
 matrix: $(VENV)/.installed ## Run every case on every Airflow that README names (MATRIX_ARGS="3.0.6 --only cutover --keep")
@@ -79,7 +82,7 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml .ci/venv
@@ -92,6 +95,10 @@ $(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv
 
 $(CLIENTS_VENV)/.installed: tests/real_clients/requirements.txt .ci/venv
 	@.ci/venv $(CLIENTS_VENV) --requirement tests/real_clients/requirements.txt
+	@touch $@
+
+$(AUDIT_VENV)/.installed: .ci/venv
+	@.ci/venv $(AUDIT_VENV) 'bandit>=1.8' 'pip-audit>=2.8'
 	@touch $@
 
 $(DIST_VENV)/.installed: .ci/venv
