@@ -24,6 +24,7 @@ from tests.waiting import PATIENCE, until
 T = TypeVar("T")
 
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+SETTINGS = Path(__file__).parent / "settings"
 
 # Airflow gives up on its own parts after these seconds: on a busy machine they are slow, and there is no other.
 NEVER_GIVEN_UP = {
@@ -40,6 +41,18 @@ NEVER_GIVEN_UP = {
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
     "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "30",
 }
+# What each task would import for itself.
+PRELOADED = (
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.providers.standard.operators.python",
+    "airflow_provider_drs.cutover",
+    "airflow_provider_drs.operators.drs",
+    "airflow_provider_drs.sensors.drs",
+    "airflow_provider_drs.triggers.drs",
+    "airflow_provider_drs.clients.async_client",
+    "airflow_provider_drs.clients.sync_client",
+)
 DEFERRED = re.compile(
     r"TaskInstance Finished: dag_id=(\S+), task_id=(\S+), run_id=(\S+), .* state=deferred, .*executor_state=success"
 )
@@ -87,6 +100,8 @@ class Standalone:
         self.environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(Path(AIRFLOW).parent), os.environ.get("PATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(SETTINGS), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PRELOADED": " ".join(PRELOADED),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
