@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_drs.cutover_freeze import THAW_RETRIES, THAW_RETRY_DELAY, Stopped
 from airflow_provider_drs.cutover_results import CutoverResultOperator, DryRunGate, RollbackGate, SwitchedOperator
 from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.hooks.drs import DrsHook
@@ -39,6 +40,10 @@ def cutover(
     approve: bool | Mapping[str, Any] = False,
     verify: Any = None,
     on_failure: Any = None,
+    freeze: Any = None,
+    thaw: Any = None,
+    catch_up_timeout: timedelta | float = timedelta(minutes=5),
+    thaw_on_unknown: bool | str = False,
     ready_kwargs: Mapping[str, Any] | None = None,
     compare_kwargs: Mapping[str, Any] | None = None,
     switchover_kwargs: Mapping[str, Any] | None = None,
@@ -70,16 +75,26 @@ def cutover(
         ``@task_group`` or not, that takes the switchover's evidence and raises; an operator; a task group; or a list of
         these. All of its tasks run after the switchover, also those that do not use the evidence.
     :param on_failure: what to do when the switchover or the verification failed, in the same forms.
+    :param freeze: what stops the writers once all is ready and approved, in the same forms; it takes what ``ready`` has
+        found. Then ``caught_up`` waits for a lag of 0, and the switchover's guard wants no less.
+    :param thaw: what lets the writers go again, in the same forms; needed with ``freeze``. It runs whenever ``freeze``
+        has begun, however the cutover ended, and takes the evidence of the last switchover of the job in this run. Its
+        tasks have three retries unless they have retries of their own.
+    :param catch_up_timeout: seconds or timedelta that ``caught_up`` waits, nobody writing; default 5 minutes.
+    :param thaw_on_unknown: True: let the writers go also where nobody knows which side serves (templated); by default
+        they stay stopped until a person has looked.
     :param ready_kwargs: more arguments for ``DrsJobReadySensor``, such as ``timeout`` and ``stable_samples``.
     :param compare_kwargs: more arguments for ``DrsCompareOperator``, such as ``tables``.
     :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle``. With ``dry_run``
         (templated), ``ready`` and the comparison run, the switchover returns its plan, and all else is skipped.
     :return: the group; what is downstream of it runs when the cutover is done.
-    :raises ValueError: arguments that contradict each other, or a trigger rule by which a task of ``verify`` or
-        ``on_failure`` would not wait for the task before it.
-    :raises TypeError: ``verify`` or ``on_failure`` is nothing that can be made a task.
+    :raises ValueError: arguments that contradict each other, a DAG with ``dagrun_timeout`` that would skip ``thaw``, or
+        a trigger rule by which a given task would not wait for the task before it.
+    :raises TypeError: what was given is nothing that can be made a task.
     :raises AirflowOptionalProviderFeatureException: ``approve`` before Airflow 3.1.
     """
+    if (freeze is None) != (thaw is None):
+        raise ValueError("freeze and thaw belong together: give both, or none")
     more = dict(switchover_kwargs or {})
     common: dict[str, Any] = {
         "job_id": job_id,
@@ -123,6 +138,12 @@ def cutover(
             asked = {} if approve is True else dict(approve)
             approval = _approval(job_id, mode, ready, asked, passed, gates)
             gates = [approval]
+        stopped = None
+        if freeze is not None:
+            catching_up = {**common, **passed, **(ready_kwargs or {}), "timeout": catch_up_timeout, "soft_fail": False}
+            stopped = Stopped(freeze, gates, ready, catching_up)
+            # With the writers stopped there is nothing left to lag behind.
+            gates, max_lag = [stopped.caught_up], 0
         switchover = DrsSwitchoverOperator(
             task_id="switchover", mode=mode, max_lag=max_lag, dry_run=dry_run, **common, **passed, **more
         )
@@ -146,11 +167,20 @@ def cutover(
             [switchover, *(verification.all_but_setups() if verification else [])] >> gate
             rollback = GivenTasks("on_failure", on_failure, after=gate)
             rollback.check_that_a_skipped_gate_skips_them()
-        if verification or rollback or plans:
+        let_go = None
+        if stopped is not None:
+            given = [each for each in (verification, rollback) if each]
+            before_thaw = [switchover, *([gate] if gate else []), *(t for each in given for t in each.all_but_setups())]
+            thaw_gate = stopped.thaw_gate(switchover, before_thaw, job_id=job_id, thaw_on_unknown=thaw_on_unknown)
+            let_go = GivenTasks("thaw", thaw, after=thaw_gate)
+            let_go.check_that_a_skipped_gate_skips_them()
+            let_go.retry_by_default(THAW_RETRIES, THAW_RETRY_DELAY)
+        if verification or rollback or plans or let_go:
             done = CutoverResultOperator(task_id="done", switchover=switchover.task_id, **planned, **passed)
             before = [switchover, *(verification.that_count() if verification else [])]
             # All of these, so that nothing else is at the end of the group: what comes after it waits for ``done``.
             before += [gate, *rollback.all_but_setups()] if gate and rollback else []
+            before += [*let_go.all_but_setups()] if let_go else []
             before >> done
             if plans:
                 [done, for_real] >> SwitchedOperator(task_id="switched")

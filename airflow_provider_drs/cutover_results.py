@@ -64,15 +64,15 @@ class Situation:
         return self.last if is_later else None
 
     def by_person(self) -> bool:
-        """Tell whether a person has marked the task success: by itself it succeeds only when DRS says done."""
-        return self.state == "success" and self.evidence.get("outcome") != protocol.Phase.DONE
+        """Tell whether a person has marked the task success: by itself it succeeds only when all is as it is to be."""
+        return self.state == "success" and self.evidence.get("outcome") not in protocol.SUCCEEDED
 
 
 def decide(found: Situation) -> tuple[bool, str]:
     """Return whether a cutover is to be rolled back, and why. What is not certain is not rolled back."""
     evidence, state, outcome = found.evidence, found.state, found.evidence.get("outcome")
     if not evidence:
-        return False, _without_evidence(found.switchover, state)
+        return False, without_evidence(found.switchover, state)
     if later := found.later():
         return False, f"{found.switchover} is not the last switchover of this run, {_named(later)} is; {PERSON}"
     if not protocol.may_have_switched(evidence):
@@ -98,7 +98,8 @@ def _decide_by_verification(verification: Mapping[str, str | None]) -> tuple[boo
     return False, "the switchover is complete, and no task of its verification failed"
 
 
-def _without_evidence(task_id: str, state: str | None) -> str:
+def without_evidence(task_id: str, state: str | None) -> str:
+    """Return what is known of a switchover that left no evidence."""
     if state in NEVER_STARTED:
         return f"there was no switchover: {task_id} has not started ({state or 'no state'})"
     if state == "skipped":
@@ -130,7 +131,7 @@ def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(evidence, dict) and evidence.get("outcome") != protocol.Phase.DONE and evidence.get("task_id"):
             context = get_current_context()
             states = states_of(context, evidence["task_id"])
-            evidence = with_decision(evidence, states.get(_map_index(context), NOT_KNOWN))
+            evidence = with_decision(evidence, states.get(map_index_of(context), NOT_KNOWN))
         return function(evidence, *args, **kwargs)
 
     return informed
@@ -204,7 +205,7 @@ class SwitchoverResultOperator(BaseOperator):
     def planned(self, context: Context) -> bool:
         """Tell whether the switchover only planned. Where the gate has not decided, it has done neither."""
         pull, gate = context["ti"].xcom_pull, self.dry_run_gate
-        return bool(gate) and pull(task_ids=gate, key=DryRunGate.key, map_indexes=_map_index(context)) is True
+        return bool(gate) and pull(task_ids=gate, key=DryRunGate.key, map_indexes=map_index_of(context)) is True
 
     def situation(self, context: Context, verification: Sequence[str] = ()) -> Situation:
         """Return what this run knows of the switchover.
@@ -212,7 +213,7 @@ class SwitchoverResultOperator(BaseOperator):
         :param verification: ids of the tasks of its verification.
         :raises Exception: Airflow cannot be asked.
         """
-        map_index = _map_index(context)
+        map_index = map_index_of(context)
         evidence = evidence_of(context, self.switchover, map_index)
         job_id = evidence.get("job_id")
         made = switchovers_of_run(context, job_id) if job_id else []
@@ -268,7 +269,7 @@ class CutoverResultOperator(SwitchoverResultOperator):
             done.
         """
         if self.planned(context):
-            plan: dict[str, Any] = context["ti"].xcom_pull(task_ids=self.switchover, map_indexes=_map_index(context))
+            plan: dict[str, Any] = context["ti"].xcom_pull(task_ids=self.switchover, map_indexes=map_index_of(context))
             self.log.info("This was a dry run, nothing was changed. The plan: %s", plan)
             return plan
         found = self.situation(context)
@@ -279,7 +280,7 @@ class CutoverResultOperator(SwitchoverResultOperator):
                 f"It came after {self.switchover} (mode {found.evidence.get('mode')}), which this task reports: "
                 "what is done is not this cutover"
             )
-        if outcome != protocol.Phase.DONE and not found.by_person():
+        if outcome not in protocol.SUCCEEDED and not found.by_person():
             raise AirflowFailException(
                 f"{self.switchover} is {found.state} with the outcome {outcome!r}: a person must look, {LOOK_UP}"
             )
@@ -290,7 +291,8 @@ class CutoverResultOperator(SwitchoverResultOperator):
         return with_decision(dict(found.evidence), found.state)
 
 
-def _map_index(context: Context) -> int:
+def map_index_of(context: Context) -> int:
+    """Return which instance of a mapped task this is, -1 where it is not mapped."""
     index = context["ti"].map_index
     return -1 if index is None else index
 

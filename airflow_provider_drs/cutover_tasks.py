@@ -1,4 +1,4 @@
-"""What is given to a cutover as ``verify`` and ``on_failure``, made into tasks that run where they should.
+"""What is given to a cutover, such as ``verify`` and ``on_failure``, made into tasks that run where they should.
 
 Private to this package.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -70,6 +71,12 @@ class GivenTasks:
                     f"{self.name}: {t.task_id} has the trigger rule {rule!r} and could run without the gate's consent; "
                     "take 'all_success'"
                 )
+
+    def retry_by_default(self, retries: int, delay: timedelta) -> None:
+        """Let those that have no retries have some."""
+        for t in self.tasks:
+            if not t.retries:
+                t.retries, t.retry_delay = retries, delay
 
     def all_but_setups(self) -> list[AnyOperator]:
         """Return those that a gate can wait for: Airflow wants all_success downstream of a setup."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.exceptions import DrsGuardError
 from airflow_provider_drs.run_evidence import switchovers_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+# In XCom of the gates before ``freeze`` and ``thaw``: when the writers were stopped, and which of these stops is over.
+FROZEN_KEY, LET_GO_KEY = "frozen_at", "let_go"
 
 
 def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> protocol.SameRun:
@@ -24,6 +28,33 @@ def same_run(context: Context, job_id: str, saved: protocol.Record | None) -> pr
         text = f"Airflow does not tell what other tasks of this run have switched ({type(error).__name__})"
         raise protocol.DrsTransientError(text) from error
     return protocol.same_run(found, (ti.task_id, -1 if ti.map_index is None else ti.map_index), saved)
+
+
+def check_still_frozen(context: Context, gates: tuple[str, str] | None) -> None:
+    """Check that the writers that a cutover has stopped were not let go since: a cleared task would find them writing.
+
+    :param gates: the tasks before ``freeze`` and before ``thaw``, None for none.
+    :raises DrsGuardError: they were let go.
+    :raises DrsTransientError: Airflow cannot be asked.
+    """
+    if gates is None:
+        return
+    ti = context["ti"]
+    index = -1 if ti.map_index is None else ti.map_index
+    try:
+        # Airflow keeps the XCom of a task that was cleared until that runs again.
+        frozen, let_go = (
+            ti.xcom_pull(task_ids=gate, key=key, map_indexes=index)
+            for gate, key in zip(gates, (FROZEN_KEY, LET_GO_KEY), strict=True)
+        )
+    except Exception as error:  # whatever Airflow raises while its API server is away
+        text = f"Airflow does not tell whether the writers are still stopped ({type(error).__name__})"
+        raise protocol.DrsTransientError(text) from error
+    if let_go is not None and let_go == frozen:
+        raise DrsGuardError(
+            f"not switching: the writers that were stopped at {frozen} have been let go since; "
+            f"clear {gates[0]} and all downstream of it, so that they are stopped again"
+        )
 
 
 def approvals_of(context: Context, task_id: str | None) -> list[dict[str, Any]]:

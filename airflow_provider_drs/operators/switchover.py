@@ -14,7 +14,7 @@ from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
-from airflow_provider_drs.operators.same_run import approvals_of, same_run
+from airflow_provider_drs.operators.same_run import approvals_of, check_still_frozen, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
 
@@ -69,8 +69,10 @@ class DrsSwitchoverOperator(DrsOperator):
     :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry resumes where this try ended.
     """
 
-    # Set by a cutover: the task that approves, and whether what the evidence says of the mode is relied upon.
+    # Set by a cutover: the task that approves, those before the writers are stopped and let go, and whether what the
+    # evidence says of the mode is relied upon.
     approval_task_id: str | None = None
+    freeze_task_ids: tuple[str, str] | None = None
     attach_allowed = True
 
     template_fields: Sequence[str] = (
@@ -240,6 +242,7 @@ class DrsSwitchoverOperator(DrsOperator):
     def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> protocol.SameRun:
         if (saved is None and not runtime.is_first_try) or (saved is not None and saved.phase in protocol.OPEN):
             return protocol.SameRun()  # it does not switch, whatever others have done
+        runtime.until_certain(lambda: check_still_frozen(context, self.freeze_task_ids))
         return runtime.until_certain(lambda: same_run(context, self.job_id, saved))
 
     def _request(

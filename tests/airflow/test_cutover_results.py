@@ -40,7 +40,7 @@ def test_only_what_is_certain_is_rolled_back(
     assert "\n" not in reason
     if not roll_back and outcome in ("intended", "accepted", "lost", "unknown", "something new"):
         assert "a person decides" in reason
-    assert ("nothing was changed" in reason) is (outcome in ("begun", "read", "refused"))
+    assert ("nothing was changed" in reason) is (outcome in ("begun", "read", "already", "refused"))
     assert ("there was no switchover" in reason) is (outcome is None and state in (None, "upstream_failed"))
     if outcome is None and state not in (None, "upstream_failed"):
         assert "a person must look" in reason
@@ -115,6 +115,6 @@ def test_the_gate(row: Sent) -> None:
 def test_whose_word_it_is(outcome: str, state: str | None) -> None:
     found = _own(outcome, decided_by="drs")
     told = with_decision(found, state)
-    person = state == "success" and outcome != "done"
+    person = state == "success" and outcome not in ("done", "already")
     assert told == {**found, "decided_by": "person" if person else "drs"}
     assert found["decided_by"] == "drs", "it is not changed in place"
