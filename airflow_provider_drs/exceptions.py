@@ -29,6 +29,7 @@ __all__ = [
     *_ERRORS.split(),
     "DrsComparisonError",
     "DrsJobFailedError",
+    "DrsSwitchoverDisputedError",
     "DrsSwitchoverFailedError",
     "DrsSwitchoverUnknownError",
 ]
@@ -73,6 +74,26 @@ class DrsSwitchoverUnknownError(AirflowFailException):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[DrsSwitchoverUnknownError], tuple[str, str]]:
+        return type(self), (self.job_id, self.reason)
+
+
+class DrsSwitchoverDisputedError(AirflowFailException):
+    """DRS says one thing, who answers at the virtual IP address another. Not retried: a person decides.
+
+    :param job_id: the job.
+    :param reason: both words.
+    """
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(
+            f"The switchover of job {job_id} is disputed: {reason.rstrip('.。')}. Look in the DRS console and at both "
+            f"databases, and follow the runbook ({see('runbook')}); clearing this task reads the status and asks the "
+            "witness again, and does not switch"
+        )
+        self.job_id = job_id
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[DrsSwitchoverDisputedError], tuple[str, str]]:
         return type(self), (self.job_id, self.reason)
 
 

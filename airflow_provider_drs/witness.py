@@ -68,7 +68,7 @@ class SqlWitness:
         return None if side is protocol.Side.NOBODY else str(side)
 
     def reversed(self) -> SqlWitness:
-        """Return the witness of a way back: ``before`` and ``after`` are exchanged."""
+        """Return the witness of a rollback: ``before`` and ``after`` are exchanged."""
         return type(self)(self.conn_id, self.sql, before=self.after, after=self.before, timeout=self.timeout)
 
     def answer(self) -> tuple[protocol.Side, str | None, str]:

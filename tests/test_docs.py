@@ -229,7 +229,7 @@ def test_the_sensor_page_has_every_parameter_and_class() -> None:
     internal = {"DrsError", "DrsTransientError", "DrsConfigError", "DrsArgumentError"}
     # Those of the operators and gates are in pages of their own.
     internal |= {"DrsGuardError", "DrsSwitchoverRefusedError", "DrsJobFailedError", "DrsComparisonError"}
-    internal |= {"DrsRecordError", "DrsTimeoutError", "DrsWitnessError"}
+    internal |= {"DrsRecordError", "DrsTimeoutError", "DrsWitnessError", "DrsSwitchoverDisputedError"}
     assert not [name for name in ERRORS if name not in internal and name not in text]
     for line in text.splitlines():
         for name in re.findall(r"\(`(Drs\w+Error)`\)", line):

@@ -14,7 +14,7 @@ Row: TypeAlias = dict[str, Any]
 #: The headings of the runbook, by outcome: what happened, what is certain, what to do.
 RUNBOOK: dict[str, str] = {
     "unknown": "closing-an-unknown-outcome",
-    "disputed": "closing-an-unknown-outcome",
+    "disputed": "disputed",
     "lost": "closing-an-unknown-outcome",
     "failed": "drsswitchoverfailederror",
     "refused": "not-switched",

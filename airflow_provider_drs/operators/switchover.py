@@ -11,12 +11,17 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.deprecation import NOT_GIVEN
-from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
+from airflow_provider_drs.exceptions import (
+    DrsSwitchoverDisputedError,
+    DrsSwitchoverFailedError,
+    DrsSwitchoverUnknownError,
+)
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.same_run import approvals_of, check_still_frozen, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
+from airflow_provider_drs.witness import Witness, check_witness, rendered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
 RUNNING_CHOICES = ("fail", "attach")
+ALREADY_CHOICES = ("fail", "succeed")
 # How long the evidence of an end is pushed again and again, while Airflow's API server is away.
 PUSH_AGAIN_FOR = 60.0
 # How long a worker looks for START before it defers.
@@ -58,6 +64,12 @@ class DrsSwitchoverOperator(DrsOperator):
     :param dry_run: change nothing (templated); return the plan: each guard with its evidence, and the call that would
         be made.
     :param verify_job_id: fail when a response is about another job.
+    :param witness: who answers at the virtual IP address: a :class:`~airflow_provider_drs.witness.SqlWitness`, or a
+        function that returns ``before``, ``after`` or None. It is a guard, and at the end its word counts beside DRS's.
+        An operator with a witness waits on a worker, never in the triggerer.
+    :param witness_timeout: seconds or timedelta for which traffic may still be on its way at the end.
+    :param on_already: ``fail`` where the witness sees traffic there already, or ``succeed`` without asking DRS
+        (templated).
 
     The other parameters are those of :class:`~airflow_provider_drs.operators.base.DrsOperator`.
 
@@ -65,6 +77,7 @@ class DrsSwitchoverOperator(DrsOperator):
     :raises DrsSwitchoverRefusedError: DRS refuses; nothing was changed.
     :raises DrsSwitchoverFailedError: DRS says that the switchover failed; not retried.
     :raises DrsSwitchoverUnknownError: it cannot be told whether it took place; not retried.
+    :raises DrsSwitchoverDisputedError: DRS says one thing, the witness another; not retried.
     :raises DrsRecordError: the record of this run stands against it; nothing was asked.
     :raises DrsError: DRS, IAM or Airflow's API server cannot be used; a retry resumes where this try ended.
     """
@@ -77,7 +90,7 @@ class DrsSwitchoverOperator(DrsOperator):
 
     template_fields: Sequence[str] = (
         *DrsOperator.template_fields,
-        *("mode", "max_lag", "settle", "on_running", "plan_only"),
+        *("mode", "max_lag", "settle", "on_running", "on_already", "plan_only"),
     )
     ui_color = "#f4dfd0"
 
@@ -92,9 +105,14 @@ class DrsSwitchoverOperator(DrsOperator):
         on_running: str = "fail",
         dry_run: bool | str = False,
         verify_job_id: bool = True,
+        witness: Witness | None = None,
+        witness_timeout: timedelta | float = protocol.DEFAULT_WITNESS_TIMEOUT,
+        on_already: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_witness(witness)
+        check_unless_templated(partial(protocol.choice, known=ALREADY_CHOICES), "on_already", on_already)
         check_flags(wait_for_completion=wait_for_completion, verify_job_id=verify_job_id)
         check_unless_templated(partial(protocol.choice, known=RUNNING_CHOICES), "on_running", on_running)
         check_unless_templated(protocol.flag, "dry_run", dry_run)
@@ -107,6 +125,9 @@ class DrsSwitchoverOperator(DrsOperator):
         self.on_running = on_running
         self.plan_only = dry_run  # BaseOperator has a method of the name dry_run
         self.verify_job_id = verify_job_id
+        self.witness = witness
+        self.witness_timeout = seconds("witness_timeout", witness_timeout)
+        self.on_already = on_already
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Switch and wait, or resume what an earlier try began.
@@ -172,7 +193,7 @@ class DrsSwitchoverOperator(DrsOperator):
         request = self._request(context, runtime, self._same_run(context, saved, runtime))
         self._connect(context, runtime)
         record = protocol.switch(request, saved, runtime)
-        if record.phase in (protocol.Phase.DONE, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):
+        if record.phase in (*protocol.SUCCEEDED, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):
             return self._end(record, runtime)
         until_taken = not self.wait_for_completion
         if until_taken and record.phase is protocol.Phase.ACCEPTED:
@@ -180,7 +201,9 @@ class DrsSwitchoverOperator(DrsOperator):
             return record.evidence()
         deadline = self._deadline(runtime)
         wait = self._trigger(record, deadline).new_wait()
-        defers, may_defer_at = self.deferrable and not until_taken, runtime.monotonic() + START_BEFORE_DEFERRING
+        # Who waits in the triggerer cannot ask the witness: its connections are the worker's.
+        defers = self.deferrable and not until_taken and self.witness is None
+        may_defer_at = runtime.monotonic() + START_BEFORE_DEFERRING
         while True:
             result = protocol.wait_for_end(
                 wait, record, runtime, until_taken=until_taken, max_polls=1 if defers else None
@@ -209,7 +232,11 @@ class DrsSwitchoverOperator(DrsOperator):
 
     def _take(self, event: dict[str, Any], record: protocol.Record, runtime: RecordingRuntime) -> dict[str, Any]:
         """Take the end of the wait as its event has it."""
-        record.end(event)
+        if self.witness is None:
+            record.end(event)
+        else:
+            runtime.try_save(record)  # a worker that dies while the witness is asked is followed by one that asks again
+            protocol.end_with_witness(record, event, runtime, self.witness_timeout)
         if event["outcome"] != protocol.Outcome.ERROR:
             return self._end(record, runtime)
         runtime.finish(record, PUSH_AGAIN_FOR)
@@ -237,6 +264,7 @@ class DrsSwitchoverOperator(DrsOperator):
             lambda: protocol.Patience(
                 f"Job {self.job_id}", self.transient_error_timeout, error_context=self._error_context
             ),
+            rendered(self.witness, self, context),
         )
 
     def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> protocol.SameRun:
@@ -271,6 +299,8 @@ class DrsSwitchoverOperator(DrsOperator):
             order=run.order,
             actor=actor_of(context),
             approvals=approvals_of(context, self.approval_task_id),
+            witness_timeout=None if self.witness is None else self.witness_timeout,
+            already_is_success=protocol.choice("on_already", self.on_already, ALREADY_CHOICES) == "succeed",
         )
 
     def _deadline(self, runtime: RecordingRuntime) -> float:
@@ -290,7 +320,7 @@ class DrsSwitchoverOperator(DrsOperator):
         )
 
     def _end(self, record: protocol.Record, runtime: RecordingRuntime) -> dict[str, Any]:
-        if record.phase is not protocol.Phase.DONE:
+        if record.phase not in protocol.SUCCEEDED:
             raise self._ended(record, runtime)
         runtime.finish(record, PUSH_AGAIN_FOR)
         return record.evidence()
@@ -300,6 +330,8 @@ class DrsSwitchoverOperator(DrsOperator):
         published = runtime.finish(record, PUSH_AGAIN_FOR)
         if record.phase is protocol.Phase.FAILED:
             error: Exception = DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
+        elif record.phase is protocol.Phase.DISPUTED:
+            error = DrsSwitchoverDisputedError(record.job_id, record.reason or "")
         else:
             error = DrsSwitchoverUnknownError(record.job_id, record.reason or "nothing is known about it")
         if not published:

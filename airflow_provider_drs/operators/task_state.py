@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_drs import protocol
 from airflow_provider_drs.operators.earlier_start import mark_asked, was_started_before
 from airflow_provider_drs.task import TaskRuntime
+from airflow_provider_drs.witness import Witness, look
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -119,15 +120,24 @@ class RecordingRuntime(TaskRuntime):
 
     :param store: where the record is kept.
     :param patience: returns how long trouble is waited out before DRS is asked.
+    :param witness: who is asked who answers at the virtual IP address; None: nobody.
     """
 
-    def __init__(self, hook: DrsHook, log: Any, store: RecordStore, patience: Callable[[], protocol.Patience]) -> None:
+    def __init__(
+        self,
+        hook: DrsHook,
+        log: Any,
+        store: RecordStore,
+        patience: Callable[[], protocol.Patience],
+        witness: Witness | None = None,
+    ) -> None:
         super().__init__(hook, log)
         self.began = self.now()
         self.record: protocol.Record | None = None
         self.finished = False
         self._store = store
         self._patience = patience
+        self._witness = witness
         self._unsaved = False
         self._warned = False
         self._not_before = 0.0
@@ -167,6 +177,10 @@ class RecordingRuntime(TaskRuntime):
         """Save and show the record if that goes well; else it is done with the next poll."""
         self.record, self._unsaved = record, True
         self._save_what_is_not()
+
+    def look(self) -> protocol.Look:
+        """Return who answers at the virtual IP address now."""
+        return protocol.Look(protocol.Side.NOBODY) if self._witness is None else look(self._witness)
 
     def show(self, record: protocol.Record) -> None:
         """Push the evidence of a record that is saved already, if that goes well."""

@@ -23,7 +23,7 @@ from tests.constants import JOB
 A_TICK = 0.026
 
 # The clients keep the time of the machine: connections and tokens are real.
-PACKAGES_WITH_A_FAKE_CLOCK = ("operators", "sensors", "task")
+PACKAGES_WITH_A_FAKE_CLOCK = ("operators", "sensors", "task", "witness")
 
 
 @dataclass

@@ -194,13 +194,13 @@ SWITCH = _core(
         "            reply = call_with_retry(get_status, runtime, request.patience())\n        alike",
         "            reply = first\n        alike",
     ),
-    ("the two reads need not agree", "if (alike or running) and runtime", "if runtime"),
+    ("the two reads need not agree", "if (alike or running) and (stops", "if (stops"),
     (
         "the two reads may follow at once",
         "runtime.sleep(max(began + CONFIRM_AFTER - runtime.monotonic(), 0.0))",
         "runtime.sleep(0.0)",
     ),
-    ("guards may be old", " and runtime.monotonic() - began <= MAX_READ_AGE:", ":"),
+    ("guards may be old", " and (stops or runtime.monotonic() - began <= MAX_READ_AGE):", ":"),
     (
         "the intent need not be saved",
         "        runtime.save(record)\n    except BaseException:",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.polling import LogLine
 from airflow_provider_drs.protocol.switchover.record import Record
+from airflow_provider_drs.protocol.switchover.witness import Look, Side
 from tests.clock import FakeClock
 
 R = TypeVar("R")
@@ -26,6 +27,7 @@ class ScriptedRuntime:
         self.service = service
         self.clock = clock or FakeClock(now)
         self.lines: list[LogLine] = []
+        self.looks: list[Look] = [Look(Side.NOBODY)]
         self.saved: dict[str, Any] | None = None
 
     def send(self, call: Call[R]) -> R:
@@ -49,6 +51,10 @@ class ScriptedRuntime:
 
     def log(self, line: LogLine) -> None:
         self.lines.append(line)
+
+    def look(self) -> Look:
+        """Return what the next of ``looks`` says; the last one stays."""
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def save(self, record: Record) -> None:
         self.saved = record.to_dict()

@@ -11,6 +11,10 @@ from airflow_provider_drs.protocol.jobs.wanted import job_problem
 from airflow_provider_drs.protocol.polling import duration, utc
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
+from airflow_provider_drs.protocol.switchover.witness import Look, word_at_start
+
+# The guard that says that no switchover is running.
+QUIET = "switchover_status"
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,9 @@ def guards(
     max_lag: float | None,
     attach: bool,
     at: float,
+    look: Look | None = None,
 ) -> list[Guard]:
-    """Return the three guards: the job runs, its lag is known and within the limit, no switchover is running.
+    """Return the guards: the job runs, its lag is known and within the limit, no switchover is running.
 
     :param state: the job's state, None where DRS does not list the job.
     :param progress: its progress, None likewise.
@@ -53,6 +58,7 @@ def guards(
     :param max_lag: seconds; None: any lag that is known.
     :param attach: a running switchover is to be joined.
     :param at: when they were read.
+    :param look: who answers at the virtual IP address, which is one more guard; None: no witness was asked.
     """
     status = state.status if state else None
     lag = progress.lag if progress else None
@@ -63,7 +69,7 @@ def guards(
     )
     when, problem = utc(at), job_problem(state, progress)
     found = f"{status}, {problem}" if problem and status == HEALTHY else status
-    return [
+    judged = [
         Guard("job_state", status == HEALTHY and not problem, found, HEALTHY, when),
         Guard(
             "lag_seconds",
@@ -72,5 +78,9 @@ def guards(
             "known" if max_lag is None else f"known and at most {duration(max_lag)}",
             when,
         ),
-        Guard("switchover_status", quiet, reply.status, "none running" if not attach else "known", when),
+        Guard(QUIET, quiet, reply.status, "none running" if not attach else "known", when),
     ]
+    if look is not None:
+        holds, word = word_at_start(look)
+        judged.append(Guard("witness", holds, word, "before", utc(look.at)))
+    return judged

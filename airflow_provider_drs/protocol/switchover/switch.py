@@ -37,19 +37,20 @@ from airflow_provider_drs.protocol.switchover.freshness import (
     DEFAULT_MAX_GAP,
     DEFAULT_SETTLE,
 )
-from airflow_provider_drs.protocol.switchover.guards import Guard, guards
+from airflow_provider_drs.protocol.switchover.guards import QUIET, Guard, guards
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.protocol.switchover.refusal import asked_again, is_refusal, needs_reads_for
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait, is_about_another_job, job_mismatch
+from airflow_provider_drs.protocol.switchover.witness import ENDS_AT_START, Look, Side, WitnessRuntime, ask_witness
 
 MAX_READ_AGE = 60.0
 MAX_READ_ATTEMPTS = 4
 MAX_SAVE_TIME = 5.0
 
 
-class SwitchoverRuntime(Runtime, Protocol):
-    """A runtime that can save the record of a switchover."""
+class SwitchoverRuntime(Runtime, WitnessRuntime, Protocol):
+    """A runtime that can save the record of a switchover, and ask a witness where the request says so."""
 
     def save(self, record: Record) -> None:
         """Save the record where a further try finds it; return once that is certain.
@@ -78,6 +79,8 @@ class SwitchoverRequest:
     :param order: the number of this switchover among those of the job in this run, from 1.
     :param actor: dag_id, run_id, task_id, try_number, user.
     :param approvals: who approved the switchover.
+    :param witness_timeout: seconds for which the witness is asked until two looks agree; None: there is no witness.
+    :param already_is_success: traffic that is where it is to go already is a success, and DRS is not asked.
     """
 
     job_id: str
@@ -97,6 +100,8 @@ class SwitchoverRequest:
     order: int = 1
     actor: Json = field(default_factory=dict)
     approvals: list[Json] = field(default_factory=list)
+    witness_timeout: float | None = None
+    already_is_success: bool = False
 
     @property
     def subject(self) -> str:
@@ -140,12 +145,12 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
     """Resume what was saved; else read, guard, save the intent and ask once.
 
     :param saved: the record of an earlier try, None without one.
-    :return: the record: done, failed or unknown; accepted; or lost (the status tells whether DRS took it).
+    :return: the record: done, already, failed or unknown; accepted; or lost (the status tells whether DRS took it).
     :raises NotSwitchedError: a guard does not hold, DRS refuses, or another switchover of this run rules.
     :raises DrsError: DRS cannot be asked, or the record not be saved; nothing was changed.
     """
     earlier: list[Json] = []
-    if saved is not None and saved.phase not in (Phase.BEGUN, Phase.READ):
+    if saved is not None and saved.phase not in (Phase.BEGUN, Phase.READ, Phase.ALREADY):
         if not _is_closed(request, saved):
             return _resume(request, saved, runtime)
         earlier = [*saved.earlier, {**saved.evidence(), "earlier": []}]
@@ -164,6 +169,11 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
             text = f"not switching: the switchover of the job by task {request.open_elsewhere!r} of this run is open"
             raise NotSwitchedError(record, DrsRecordError(text, error_context=request.error_context))
         failed = [guard for guard in record.guards if not guard["ok"]]
+        if request.already_is_success and _is_there(record):
+            record.find(runtime.now())
+            runtime.try_save(record)
+            runtime.log(info(f"{request.subject}: traffic is where it is to go already; DRS is not asked"))
+            return record
         if failed:
             runtime.try_save(record)
             found = "; ".join(str(Guard(**guard)) for guard in failed)
@@ -173,8 +183,8 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
             return record
 
 
-def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime) -> bool:
-    """Read the job's state and the switchover status into the record, and judge the guards.
+def read_and_guard(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> bool:
+    """Read the job's state and the switchover status into the record, ask the witness, and judge the guards.
 
     :return: whether a switchover that is to be joined is running.
     """
@@ -184,7 +194,10 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime)
         began = runtime.monotonic()
         states = call_with_retry(batch_status([request.job_id]), runtime, request.patience())
         progress = call_with_retry(batch_progress([request.job_id]), runtime, request.patience())
-        if switchover_state(first.status) is SwitchoverState.RUNNING:
+        is_running = switchover_state(first.status) is SwitchoverState.RUNNING
+        # While traffic moves, nobody's word stands; what runs already is joined whatever a witness says.
+        look = None if is_running and request.attach else _look_at_start(request, runtime)
+        if is_running:
             reply = first
         else:
             # The baseline is what a later status is compared with, so that it must not be a stale one.
@@ -192,7 +205,8 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime)
             reply = call_with_retry(get_status, runtime, request.patience())
         alike = (first.job_id, first.status or None) == (reply.job_id, reply.status or None)
         running = switchover_state(reply.status) is SwitchoverState.RUNNING
-        if (alike or running) and runtime.monotonic() - began <= MAX_READ_AGE:
+        stops = look is not None and look.side is not Side.BEFORE  # however old what was read is
+        if (alike or running) and (stops or runtime.monotonic() - began <= MAX_READ_AGE):
             break
     else:
         text = f"job and status could not be read within {MAX_READ_AGE:g} seconds, the status twice alike"
@@ -200,7 +214,10 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Runtime)
     if request.verify_job_id and is_about_another_job(reply, request.job_id):
         raise job_mismatch(reply, request.job_id, request.error_context)
     state, at = states.get(request.job_id), runtime.now()
-    judged = guards(state, progress.get(request.job_id), reply, max_lag=request.max_lag, attach=request.attach, at=at)
+    moved = progress.get(request.job_id)
+    judged = guards(state, moved, reply, max_lag=request.max_lag, attach=request.attach, at=at, look=look)
+    if look is not None:
+        record.tell("at_start", look.to_dict())
     record.read(reply, [guard.to_dict() for guard in judged], at)
     return request.attach and switchover_state(reply.status) is SwitchoverState.RUNNING
 
@@ -235,6 +252,17 @@ def wait_for_end(
 
     result = wait_until_over(wait, runtime, max_polls=max_polls, after_poll=after_poll)
     return None if isinstance(result, KeepPolling) else result
+
+
+def _look_at_start(request: SwitchoverRequest, runtime: SwitchoverRuntime) -> Look | None:
+    within = request.witness_timeout
+    return None if within is None else ask_witness(runtime, ENDS_AT_START, within)
+
+
+def _is_there(record: Record) -> bool:
+    """Tell whether traffic is where it is to go, and no switchover is running that may move it."""
+    look = (record.witness or {}).get("at_start") or {}
+    return look.get("side") == Side.AFTER and all(guard["ok"] for guard in record.guards if guard["name"] == QUIET)
 
 
 def _was_taken(wait: SwitchoverWait) -> bool:
@@ -283,6 +311,9 @@ def _doubt(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntim
     if request.attach and read_and_guard(request, record, runtime):
         return _join(request, record, runtime)
     record.doubt("this is a further try, and nothing tells what an earlier one did. Start a new DAG run to switch")
+    if look := _look_at_start(request, runtime):
+        record.tell("at_end", look.to_dict())
+        record.reason = f"{record.reason}. At the virtual IP address now: {look}"
     runtime.log(LogLine(logging.WARNING, f"{request.subject}: {record.reason}"))
     return record
 

@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.guards import Guard, guards
+from airflow_provider_drs.protocol.switchover.witness import Look, Side
 from tests.constants import COMPLETE, FAILED, JOB, RUNNING, START
 
 WELL = JobState(JOB, RUNNING)
@@ -69,3 +70,14 @@ def test_a_guard_says_what_was_found_and_what_must_be() -> None:
         "limit": RUNNING,
         "at": "1970-01-01T00:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_witness_is_one_more_guard(side: Side) -> None:
+    look = Look(side, "db-1", 7.0)
+    found = guards(
+        WELL, JobProgress(JOB, 0.0, "0"), SwitchoverReply(JOB, None), max_lag=None, attach=False, at=9.0, look=look
+    )
+    assert [guard.name for guard in found] == ["job_state", "lag_seconds", "switchover_status", "witness"]
+    assert (found[-1].ok, found[-1].limit) == (side is Side.BEFORE, "before")
+    assert found[-1].at < found[0].at
