@@ -17,6 +17,8 @@ from tests.constants import START
 AN_ATTEMPT = 10.0
 FOR_EVER = 10 * 86400.0
 
+FAULTS = ("away before", "response lost", "away after")
+
 
 class ApiFaults:
     """Wraps the state store and XCom of the task under test.

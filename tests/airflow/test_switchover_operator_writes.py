@@ -1,4 +1,7 @@
-"""Airflow's API server goes away at each write: what is known is neither lost nor changed, and DRS is asked once."""
+"""Airflow's API server goes away at a write: what is known is neither lost nor changed, and DRS is asked once.
+
+Rows of each kind in a real Airflow; tests/histories/test_writes.py has the whole table.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,25 @@ from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Job, Simulator
-from tests.airflow.api_faults import FOR_EVER, ApiFaults
+from tests.airflow.api_faults import FAULTS, FOR_EVER, ApiFaults
 from tests.airflow.waits import Ended, in_mode, run_one, run_task
 from tests.clock import FakeClock
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, START, SWITCH
 
-FAULTS = ("away before", "response lost", "away after")
-# Every write of a switchover that ends well, in their order.
-WRITES = (
-    *("switchover: begun", "return_value: begun", "saved: begun"),
-    *("switchover: intended", "return_value: intended", "saved: intended"),
-    *("saved: accepted", "switchover: accepted", "return_value: accepted"),
-    *("saved: START", "switchover: START", "return_value: START"),
-)
-ENDS = ("saved: {}", "switchover: {}", "return_value: {}")
+FOR_A_WHILE = [
+    *[("switchover: begun", "away before"), ("return_value: intended", "away before"), ("saved: START", "away before")],
+    *[("return_value: accepted", "response lost"), ("saved: intended", "response lost")],
+    *[("switchover: {}", "response lost"), ("saved: accepted", "away after"), ("switchover: START", "away after")],
+    *[("saved: {}", "away after"), ("return_value: {}", "away after")],
+]
+TO_THE_END_OF_THE_TRY = [
+    # (write, fault): outcome of the retry, POSTs
+    (("saved: begun", "away before"), "unknown", 0),
+    (("saved: intended", "response lost"), "unknown", 0),
+    (("saved: accepted", "away after"), "done", 1),
+    (("saved: done", "response lost"), "done", 1),
+    (("return_value: done", "response lost"), "done", 1),
+]
 
 
 def _switch(way: str, clock: FakeClock, faults: ApiFaults | None = None, **kwargs: Any) -> Ended:
@@ -46,8 +54,7 @@ def _job(final: str = COMPLETE) -> Job:
 
 
 @pytest.mark.parametrize("final", [COMPLETE, FAILED])
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("write", [*WRITES, *ENDS])
+@pytest.mark.parametrize(("write", "fault"), FOR_A_WHILE)
 @pytest.mark.parametrize("way", OPERATOR_MODES)
 def test_away_for_a_while(
     way: str, write: str, fault: str, final: str,
@@ -69,30 +76,6 @@ def test_away_for_a_while(
     if final == FAILED:
         assert type(ended.error) is exceptions.DrsSwitchoverFailedError
     assert retried or final == FAILED or ended.error is None
-
-
-# What a try that Airflow's API server leaves alone from then on ends with, and what its retry makes of it.
-TO_THE_END_OF_THE_TRY = [
-    # (write, fault): outcome of the retry, POSTs
-    (("saved: begun", "away before"), "unknown", 0),
-    (("saved: begun", "response lost"), "done", 1),
-    (("saved: begun", "away after"), "done", 1),
-    (("saved: intended", "away before"), "done", 1),
-    # What was stored says that DRS was about to be asked. It was not, but that could not be stored any more.
-    (("saved: intended", "response lost"), "unknown", 0),
-    (("saved: intended", "away after"), "done", 1),
-    (("saved: accepted", "away before"), "done", 1),
-    (("saved: accepted", "response lost"), "done", 1),
-    (("saved: accepted", "away after"), "done", 1),
-    (("saved: START", "away before"), "done", 1),
-    (("saved: START", "response lost"), "done", 1),
-    (("saved: START", "away after"), "done", 1),
-    (("saved: done", "away before"), "done", 1),
-    (("saved: done", "response lost"), "done", 1),
-    (("saved: done", "away after"), "done", 1),
-    (("switchover: done", "away before"), "done", 1),
-    (("return_value: done", "response lost"), "done", 1),
-]
 
 
 @pytest.mark.parametrize("final", [COMPLETE, FAILED])

@@ -328,8 +328,8 @@ class World:
 
     # Airflow's API server
 
-    def write(self, make: Any) -> None:
-        """Make a write, as far as it goes well."""
+    def write(self, what: str, value: Any, make: Any) -> None:
+        """Make a write of a value, as far as it goes well."""
         self.live()
         how = self.saves.pop(0) if self.saves else "ok"
         if how != "not written":
@@ -503,7 +503,7 @@ class _Ti:
         def make() -> None:
             self._state.xcom[key] = json.loads(json.dumps(value))
 
-        self._world.write(make)
+        self._world.write(key, value, make)
 
     def xcom_pull(self, task_ids: str, key: str, map_indexes: int | None = None) -> Any:
         if self._world.store == "no XCom":
@@ -534,7 +534,7 @@ class _Store:
                 state.baseline_at = world.reads[-1][0] if world.reads else T0
             state.saved = json.loads(json.dumps(value))
 
-        self._world.write(make)
+        self._world.write("saved", value, make)
 
 
 class _Dag:

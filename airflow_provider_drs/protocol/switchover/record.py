@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any
@@ -353,7 +353,8 @@ class Record:
 
     def to_dict(self) -> Json:
         """Return the record as plain JSON, to be saved."""
-        return {**asdict(self), "phase": str(self.phase)}
+        found = {name: list(value) if isinstance(value, list) else value for name, value in vars(self).items()}
+        return {**found, "phase": str(self.phase)}
 
     @classmethod
     def from_dict(cls, data: Json) -> Record:
