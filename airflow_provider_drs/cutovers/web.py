@@ -38,13 +38,7 @@ for _name, _type in _STATIC.items():  # nothing in them is secret: no log-in
     app.get(f"/{_name}")(_static(_name, _type))
 
 
-def _visible(session: SessionDep, user: GetUserDep, dag_id: str | None, run_id: str | None) -> list[Row]:
-    permitted = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
-    return read_rows(session, dag_ids=permitted, dag_id=dag_id, run_id=run_id)
-
-
-@app.get("/api/cutovers", dependencies=[_reads_xcom])
-def cutovers(
+def _filtered(
     session: SessionDep,
     user: GetUserDep,
     outcome: str | None = None,
@@ -53,12 +47,25 @@ def cutovers(
     run_id: str | None = None,
     since: str | None = None,
     until: str | None = None,
+) -> tuple[list[Row], list[Row]]:
+    """Return the rows that the user may see, and those of them that fit the filters."""
+    permitted = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+    visible = read_rows(session, dag_ids=permitted, dag_id=dag_id, run_id=run_id)
+    fit = [one for one in visible if matches(one, outcome=outcome, job_id=job_id, since=since, until=until)]
+    return visible, fit
+
+
+Filtered = Annotated[tuple[list[Row], list[Row]], Depends(_filtered)]
+
+
+@app.get("/api/cutovers", dependencies=[_reads_xcom])
+def cutovers(
+    filtered: Filtered,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> dict[str, Any]:
     """Return a page of the table: ``rows``, each with its ``timeline``, and what the filters offer."""
-    visible = _visible(session, user, dag_id, run_id)
-    found = [one for one in visible if matches(one, outcome=outcome, job_id=job_id, since=since, until=until)]
+    visible, found = filtered
     return {
         "rows": [{**one, "timeline": timeline(one)} for one in found[offset : offset + limit]],
         "total": len(found),
@@ -70,20 +77,9 @@ def cutovers(
 
 
 @app.get("/api/export", dependencies=[_reads_xcom])
-def export(
-    session: SessionDep,
-    user: GetUserDep,
-    format: str = "json",
-    outcome: str | None = None,
-    job_id: str | None = None,
-    dag_id: str | None = None,
-    run_id: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-) -> Response:
+def export(filtered: Filtered, format: str = "json") -> Response:
     """Return all rows that fit the filters as a file: ``json``, ``csv`` or ``md``."""
-    visible = _visible(session, user, dag_id, run_id)
-    rows = [one for one in visible if matches(one, outcome=outcome, job_id=job_id, since=since, until=until)]
+    _, rows = filtered
     formats: dict[str, tuple[str, Callable[[list[Row]], str]]] = {
         "json": ("application/json", lambda rows: json.dumps(rows, indent=2, default=str)),
         "csv": ("text/csv", to_csv),
