@@ -16,8 +16,9 @@ PY := $(VENV)/bin/python
 TEST_AIRFLOW_HOME := .airflow-test
 
 OUTCOME ?= complete
-# How many processes run the tests; 0: the one that was started.
-TEST_WORKERS ?= 2
+# How many processes run the tests; 0: the one that was started. One more than CI has cores: what runs a scheduler
+# mostly waits.
+TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=

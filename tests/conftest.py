@@ -30,12 +30,14 @@ from airflow_provider_drs.simulator import Simulator
 # so that no worker is left with it at the end; the tests of a group come in the order of the beginnings of their ids.
 GROUPS = {
     "standalone": (
+        "tests/airflow/test_two_runs.py::test_all_are_started",
         "tests/airflow/test_killed_workers.py::test_each_worker_is_killed_at_its_step",
         "tests/airflow/test_standalone.py",
         "tests/airflow/test_killed_workers.py",
         "tests/airflow/test_two_runs.py",
     ),
     "examples": ("tests/airflow/test_examples.py",),
+    "demo": ("tests/test_demo.py",),
     "keystone": ("tests/keystone/", "tests/test_keystone_harness.py"),
 }
 

@@ -26,7 +26,7 @@ def _job(case: Case) -> str:
     return numbered_job(600 + CASES.index(case))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runs(cloud: Simulator, airflow: Standalone) -> dict[Case, list[str]]:
     """Start two runs of each DAG; return their ids."""
     airflow.send("POST", "/pools", {"name": "switchovers", "slots": 1, "include_deferred": True})
@@ -38,6 +38,11 @@ def runs(cloud: Simulator, airflow: Standalone) -> dict[Case, list[str]]:
 
     with ThreadPoolExecutor(2) as at_once:
         return {case: list(at_once.map(start, [case, case])) for case in CASES}
+
+
+def test_all_are_started(runs: dict[Case, list[str]]) -> None:
+    """Other tests run meanwhile, see ``GROUPS`` in ``tests/conftest.py``."""
+    assert all(len(set(two)) == 2 for two in runs.values())
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
