@@ -22,6 +22,7 @@ from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
+from airflow_provider_drs.witness import Witness
 
 TOOLTIP = "Switches a virtual IP address of one DRS job: guarded, at most once, with evidence"
 
@@ -44,6 +45,7 @@ def cutover(
     thaw: Any = None,
     catch_up_timeout: timedelta | float = timedelta(minutes=5),
     thaw_on_unknown: bool | str = False,
+    witness: Witness | None = None,
     ready_kwargs: Mapping[str, Any] | None = None,
     compare_kwargs: Mapping[str, Any] | None = None,
     switchover_kwargs: Mapping[str, Any] | None = None,
@@ -83,6 +85,8 @@ def cutover(
     :param catch_up_timeout: seconds or timedelta that ``caught_up`` waits, nobody writing; default 5 minutes.
     :param thaw_on_unknown: True: let the writers go also where nobody knows which side serves (templated); by default
         they stay stopped until a person has looked.
+    :param witness: who answers at the virtual IP address, for the switchover: a guard, and a word beside DRS's at the
+        end. Where it sees that traffic never left, a failed switchover is not rolled back.
     :param ready_kwargs: more arguments for ``DrsJobReadySensor``, such as ``timeout`` and ``stable_samples``.
     :param compare_kwargs: more arguments for ``DrsCompareOperator``, such as ``tables``.
     :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle``. With ``dry_run``
@@ -95,7 +99,7 @@ def cutover(
     """
     if (freeze is None) != (thaw is None):
         raise ValueError("freeze and thaw belong together: give both, or none")
-    more = dict(switchover_kwargs or {})
+    more = {**({} if witness is None else {"witness": witness}), **(switchover_kwargs or {})}
     common: dict[str, Any] = {
         "job_id": job_id,
         "drs_conn_id": drs_conn_id,

@@ -81,11 +81,18 @@ def decide(found: Situation) -> tuple[bool, str]:
         return False, f"the outcome is {outcome!r}, and a person has marked {found.switchover} {state}; {PERSON}"
     if evidence.get("attached"):
         return False, f"{found.switchover} joined a switchover that it had not asked for; {PERSON}"
+    if outcome == protocol.Phase.FAILED and state == "failed" and _never_left(evidence):
+        return False, "DRS reports that the switchover failed, and the witness sees that traffic never left"
     if outcome == protocol.Phase.FAILED and state == "failed":
         return True, "DRS reports that the switchover failed"
     if outcome == protocol.Phase.DONE and state in ("success", "failed"):
         return _decide_by_verification(found.verification or {})
     return False, f"the outcome of the switchover is {outcome!r} and its task is {state}: not certain; {PERSON}"
+
+
+def _never_left(evidence: Mapping[str, Any]) -> bool:
+    look = (evidence.get("witness") or {}).get("at_end") or {}
+    return look.get("side") == protocol.Side.BEFORE
 
 
 def _decide_by_verification(verification: Mapping[str, str | None]) -> tuple[bool, str]:

@@ -68,6 +68,18 @@ ROWS = [
     Sent("one is not known", False, "have not ended", verification={"a": "failed", "b": "not known"}),
     Sent("one was retried", False, "have not ended", verification={"a": "up_for_retry"}),
     Sent("failed", True, "DRS reports that the switchover failed", own=_own("failed"), state="failed"),
+    *(
+        Sent(
+            f"failed, and {side} serves", rolls_back, says, _own("failed", witness={"at_end": {"side": side}}), "failed"
+        )
+        for side, rolls_back, says in (
+            ("before", False, "traffic never left"),
+            ("after", True, "DRS reports that the switchover failed"),
+            (None, True, "DRS reports that the switchover failed"),
+        )
+    ),
+    Sent("disputed", False, "a person decides", own=_own("disputed"), state="failed"),
+    Sent("there already", False, "nothing was changed", own=_own("already")),
     Sent(
         "failed, and marked success",
         False,

@@ -453,6 +453,13 @@ AROUND = [
     Mutant(
         "a rollback does not wait for the verification", RESULTS, "    if unfinished:\n", "    if False:\n", (DECIDE,)
     ),
+    Mutant(
+        "what never left is rolled back",
+        RESULTS,
+        '    return look.get("side") == protocol.Side.BEFORE',
+        "    return False",
+        (DECIDE,),
+    ),
     Mutant("no evidence is no switchover", RESULTS, "    if state in NEVER_STARTED:\n", "    if True:\n", (DECIDE,)),
 ]
 
