@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_provider_drs.simulator.drs.contradictions import Contradiction
+from airflow_provider_drs.simulator.drs.reading import Reading
 from airflow_provider_drs.simulator.faults import FAULT_NAMES, PlannedFault
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.server import Simulator
@@ -64,6 +65,7 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
         jobs=jobs,
         contradictions=arguments.contradiction,
         vips=arguments.vip,
+        reading=arguments.reading,
         **{name: getattr(arguments, name) for name in _ACCOUNT if getattr(arguments, name) is not None},
     )
     for planned in faults:
@@ -121,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vip", action="append", default=[], type=_vip, metavar="PORT=SOURCE,TARGET[,KEY=VALUE...]",
                         help="a port of loopback that leads to SOURCE (HOST:PORT) until a switchover moves it to "
                         "TARGET, with moves=never although DRS says COMPLETE; 0 takes a free one")  # fmt: skip
+    parser.add_argument("--reading", default=Reading.NAMED, choices=list(Reading),
+                        help="which database is taken to serve after a mode (default: %(default)s)")  # fmt: skip
     parser.add_argument("--iam", metavar="URL", help="validate tokens against this Keystone (address up to /v3)")
     parser.add_argument("--iam-ca", metavar="FILE", help="certificates to trust when asking it")
     parser.add_argument("--token-lifetime", type=float, default=86400, metavar="SECONDS", help="default: a day")

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from airflow_provider_drs.simulator.drs.address import Address
+from airflow_provider_drs.simulator.drs.reading import Reading, reading_of
 from airflow_provider_drs.simulator.drs.service import Drs
 from airflow_provider_drs.simulator.drs.state import JobStore
 from airflow_provider_drs.simulator.faults import Fault, FaultQueue, PlannedFault
@@ -47,6 +48,8 @@ class Simulator:
         reverse), ``error_field`` (error_message for error_msg and the reverse), ``refused_batch`` (HTTP 400 for a batch
         of which every job is refused), ``PAUSEING``, ``STARTJOB_FAILED``
     :param vips: virtual IP addresses that the switchovers of jobs move
+    :param reading: which database serves after a switchover of a mode, which DRS does not document: ``named`` (the one
+        that the mode names), ``other`` (the one that it does not name), ``toggle`` (the one that did not serve before)
     :param totp_secret: in Base32; with it a log-in needs a passcode beside the password, as with multi-factor
         authentication
     :param access_key: with ``secret_key``, what requests may be signed with (SDK-HMAC-SHA256) in place of a token
@@ -68,6 +71,7 @@ class Simulator:
         jobs: Iterable[Job] = (),
         contradictions: Iterable[str] = (),
         vips: Iterable[Vip] = (),
+        reading: str = Reading.NAMED,
         user: str = "drs-demo",
         password: str = "demo-password",
         domain: str = "OTC-DEMO",
@@ -85,6 +89,7 @@ class Simulator:
         self.access_key, self.secret_key, self.security_token = access_key, secret_key, security_token
         self.ca_file: str | None = None
         self.vips = tuple(vips)
+        self.reading = reading_of(reading)
         self._clock = clock
         self._directory = directory
         self._outside_iam = iam.rstrip("/") if iam else None
@@ -245,7 +250,7 @@ class Simulator:
             self._cleanup = started.pop_all()
 
     def _side_of(self, vip: Vip) -> Callable[[], str | None]:
-        address = Address(vip, lambda mode, before: mode)
+        address = Address(vip, self.reading.serving)
         return lambda: address.side(*self._jobs.traffic(vip.job_id), self._clock())
 
     def stop(self) -> None:

@@ -127,6 +127,7 @@ def test_what_cannot_be_started_is_one_line_and_exit_code_2(tmp_path: Path, caps
         ["--job", "a,colour=red"],
         ["--job", "a,lag_series=5"],
         ["--contradiction", "nothing"],
+        ["--reading", "both"],
         ["--job", "a,b"],
         ["--fault", "tokens,nothing"],
         ["--fault", "nothing,reset"],
