@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Evidence: TypeAlias = dict[str, Any]
 
 _KEYS = (EVIDENCE_KEY, "return_value")
-_FAR = {"lost": 1, "accepted": 2, "unknown": 3, "disputed": 3, "failed": 3, "done": 3}
 _MAPPED = re.compile(r"(.+)_\d+")
 
 
@@ -98,12 +97,7 @@ def _newer(published: Evidence, returned: Evidence) -> Evidence:
     It writes the first before the second, so that the second is newer only where Airflow itself has written it: what a
     task has returned that could not publish how far it had come.
     """
-    return returned if not published or _progress(returned) > _progress(published) else published
-
-
-def _progress(evidence: Evidence) -> tuple[float, int]:
-    """Return how far a switchover had come. Before DRS has taken it, it may come to the same phase again."""
-    return protocol.order_of(evidence)[0], _FAR.get(evidence["outcome"], 0)
+    return returned if not published or protocol.progress_of(returned) > protocol.progress_of(published) else published
 
 
 def _switchover_tasks(context: Context) -> list[str]:

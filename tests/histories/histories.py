@@ -77,7 +77,9 @@ def draw(seed: int) -> History:
     def one_try(number: int) -> Try:
         task = "there" if number == 0 or chance() < 0.6 else "back"
         faults = {int(rng.triangular(1, 40, 4)): fault(reading) for _ in range(pick((0, 0, 1, 1, 2, 4)))}
-        saves = tuple(pick(("ok", "ok", "not written", "written")) for _ in range(pick((0, 0, 0, 6, 14))))
+        saves = tuple(
+            pick(("ok", "ok", "ok", "not written", "refused", "written")) for _ in range(pick((0, 0, 0, 6, 14)))
+        )
         return Try(
             task,
             cleared=number > 0 and chance() < 0.5,

@@ -166,7 +166,12 @@ R4 = [
 R5 = [
     Row("nothing is written down", History((WELL,), tries=(Try(dies=0), Try())), "unknown", 0, "Start a new DAG run"),
     Row("the store is emptied", History((WELL,), tries=(Try(), Try(store="lost", cleared=True))), "unknown"),
-    Row("a store that cannot be read", History((WELL,), tries=(Try(), Try(store="unreadable"))), "unknown"),
+    Row(
+        "a store that cannot be read",
+        History((WELL,), tries=(Try(), Try(store="unreadable"))),
+        "unknown",
+        says="nothing tells what an earlier try did",
+    ),
     Row("no store on the first try", History((WELL,), tries=(Try(store="unreadable"),)), "begun", 0, "cannot be read"),
 ]
 
@@ -180,7 +185,7 @@ BEGUN, INTENT, ACCEPTED, LATER_ON = range(0, 3), range(3, 6), range(6, 9), range
 R6 = [
     *(
         Row(f"Airflow is away at {name}: {how}", History((WELL,), tries=_saves(places, how)), "done")
-        for how in ("not written", "written")
+        for how in ("not written", "refused", "written")
         for name, places in (("begun", BEGUN), ("the intent", INTENT), ("the end", LATER_ON))
     ),
     Row(

@@ -156,8 +156,8 @@ class Try:
     :param cleared: a person has cleared the task before it; else it is a first try, or a retry of Airflow's.
     :param pause: seconds before it.
     :param faults: of requests other than the POST, by their number in this try.
-    :param saves: how the writes of record and evidence go, one after the other: "ok", "not written" or "written",
-        which says that the response was lost.
+    :param saves: how the writes of record and evidence go, one after the other: "ok", "not written", "refused", which
+        is the same at once, or "written", which says that the response was lost.
     :param dies: after so many moments at which it may die; None: it lives.
     :param killed: with SIGKILL; else Airflow raises, as for ``execution_timeout``, and the task may write.
     :param store: "kept", "lost" with all that was in it, or one that cannot be read in this try.
@@ -332,11 +332,11 @@ class World:
         """Make a write of a value, as far as it goes well."""
         self.live()
         how = self.saves.pop(0) if self.saves else "ok"
-        if how != "not written":
+        if how in ("ok", "written"):
             make()
         self.live()
         if how != "ok":
-            self.pass_(AN_ATTEMPT)
+            self.pass_(0.0 if how == "refused" else AN_ATTEMPT)
             raise RuntimeError("nobody answers")
 
 

@@ -104,6 +104,15 @@ UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.ALREADY, Phase.REFUSED})
 SUCCEEDED = frozenset({Phase.DONE, Phase.ALREADY})
 
 
+# How far a switchover has come. Before DRS has taken it (0) it may come to the same phase again; after that, only a
+# resumption leads to a lower number.
+PROGRESS: dict[str, int] = {
+    Phase.LOST: 1,
+    Phase.ACCEPTED: 2,
+    **dict.fromkeys((Phase.DONE, Phase.ALREADY, Phase.FAILED, Phase.DISPUTED, Phase.UNKNOWN), 3),
+}
+
+
 class IllegalTransitionError(Exception):
     """A step that cannot follow; a fault of this package."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.switchover.record import OPEN, UNCHANGED, Phase, Record
+from airflow_provider_drs.protocol.switchover.record import OPEN, PROGRESS, UNCHANGED, Phase, Record
 
 Task = tuple[str, int]
 
@@ -58,6 +58,11 @@ def order_of(evidence: Mapping[str, Any]) -> tuple[float, str]:
     if evidence.get("outcome") == Phase.UNKNOWN and not asked:
         return math.inf, ""
     return evidence.get("order") or 0, when(evidence)
+
+
+def progress_of(evidence: Mapping[str, Any]) -> tuple[float, int]:
+    """Return what is larger for the newer of two evidences of one task."""
+    return order_of(evidence)[0], PROGRESS.get(evidence.get("outcome", ""), 0)
 
 
 def when(evidence: Mapping[str, Any]) -> str:

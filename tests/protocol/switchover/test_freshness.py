@@ -116,6 +116,7 @@ def test_what_a_status_is_worth(
         ({}, [(40, COMPLETE), (55, COMPLETE), (70, COMPLETE)], FRESH),
         ({}, [(61, COMPLETE), (75, COMPLETE), (92, COMPLETE)], UNDECIDABLE),
         ({"settle": 90.0}, [(0, COMPLETE), (45, COMPLETE), (90, COMPLETE)], FRESH),
+        ({"settle": 0.0}, [(0, COMPLETE)], NOT_YET),
         ({"settle": 0.0}, [(0, COMPLETE), (1, COMPLETE)], FRESH),
     ],
 )

@@ -10,6 +10,7 @@ from airflow_provider_drs.protocol.errors import DrsArgumentError, DrsRequestErr
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.record import (
     OPEN,
+    PROGRESS,
     SUCCEEDED,
     TRANSITIONS,
     UNCHANGED,
@@ -50,6 +51,14 @@ def test_what_follows_what() -> None:
     assert UNCHANGED == NOT_ASKED
     assert set(Phase) - NOT_ASKED - {Phase.DONE, Phase.FAILED} == OPEN
     assert {Phase.DONE, Phase.ALREADY} == SUCCEEDED
+
+
+def test_how_far_it_has_come_never_becomes_less_but_by_a_resumption() -> None:
+    for (before, step), after in TRANSITIONS.items():
+        if step is not Step.RESUME:
+            assert PROGRESS.get(before, 0) <= PROGRESS.get(after, 0), (before, step)
+    ends = {phase for phase, far in PROGRESS.items() if far == max(PROGRESS.values())}
+    assert ends == {"done", "already", "failed", "disputed", "unknown"}
 
 
 def _accepted(baseline: str | None = None, known: bool = True) -> Record:
@@ -185,6 +194,7 @@ def test_a_record_of_an_earlier_version() -> None:
 @pytest.mark.parametrize("known", [True, False])
 def test_the_evidence_tells_a_sensor_what_the_record_tells_the_operator(baseline: str | None, known: bool) -> None:
     record = _accepted(baseline, known)
+    assert record.baseline_known is known
     # Its times are those of JSON, to the microsecond.
     assert freshness_of(json.loads(json.dumps(record.evidence()))) == record.freshness()
 

@@ -6,7 +6,14 @@ import pytest
 
 from airflow_provider_drs.protocol.polling import utc
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
-from airflow_provider_drs.protocol.switchover.same_run import SameRun, may_have_switched, order_of, same_run, when
+from airflow_provider_drs.protocol.switchover.same_run import (
+    SameRun,
+    may_have_switched,
+    order_of,
+    progress_of,
+    same_run,
+    when,
+)
 from tests.constants import JOB, T0
 
 ME = ("me", -1)
@@ -70,6 +77,16 @@ def test_what_has_not_switched_for_certain(phase: Phase) -> None:
         phase not in ("begun", "read", "already", "refused")
     )
     assert may_have_switched({})
+
+
+def test_the_newer_of_two_evidences_of_a_task() -> None:
+    """A refusal that was asked again is older than the intent of the next number."""
+    in_order = [
+        *(_left("me", Phase.REFUSED, 1, 1), _left("me", Phase.LOST, 1, 1), _left("me", Phase.ACCEPTED, 1, 1)),
+        *(_left("me", Phase.DONE, 1, 1), _left("me", Phase.INTENDED, 5, 2), _left("me", Phase.UNKNOWN, 5, 2)),
+    ]
+    assert [progress_of(one) for one in in_order] == sorted({progress_of(one) for one in in_order})
+    assert progress_of(_left("me", Phase.READ, 1, 1)) == progress_of(_left("me", Phase.INTENDED, 1, 1))
 
 
 def test_when_is_when_it_was_asked_or_first_seen() -> None:

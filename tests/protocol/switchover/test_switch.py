@@ -170,6 +170,7 @@ def test_a_further_try_that_finds_nothing_never_switches(attach: bool, status: s
     joined = attach and status == START
     assert record.phase is (Phase.ACCEPTED if joined else Phase.UNKNOWN)
     assert runtime.phases == (["accepted!"] if joined else []), "a doubt is not saved"
+    assert attach or not drs.calls, "nothing is read that nothing follows from"
 
 
 @pytest.mark.parametrize("record_phase", [Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.UNKNOWN])
