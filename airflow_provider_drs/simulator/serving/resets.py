@@ -11,7 +11,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """End the connection of a transport at once, and let the other side see a reset."""
+    """End the connection of a transport at once, and let the peer see a reset."""
     own = transport.get_extra_info("socket")
     if own is not None and own.fileno() >= 0:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
