@@ -172,7 +172,7 @@ def test_contributing_names_files_and_names_that_exist() -> None:
 # DRS documents which database's address a mode switches, and nothing about what serves afterwards.
 NO_FACTS = (
     r"switch(es|ed|ing)? (it )?back|going back|way back|other (side|direction)|moves? the traffic|back to the source"
-    r"|(?<!stop writing )to the (source|target)\b"
+    r"|(?<!stop writing )(?<!leads )to the (source|target)\b"
 )
 # Where somebody reads what a mode does: pages, forms, messages, docstrings.
 SAYING = [

@@ -29,6 +29,9 @@ from airflow_provider_drs.protocol.http.proxy import Proxy, read_proxy
 
 # Bytes; no response of DRS or IAM is longer.
 MAX_BODY = 4 * 1024 * 1024
+# Bytes that one read gets, nearly. An event loop hears of a deadline between two reads only, and a server may send
+# thousands of small pieces that each must be looked at.
+RECEIVE_BUFFER = 32 * 1024
 # Bytes of one header; tokens of the public cloud come in headers and are kilobytes long.
 MAX_HEADER = 64 * 1024
 # As getaddrinfo has it: family, type, protocol, canonical name, address.
@@ -92,13 +95,14 @@ def _named_file(verify: bool | str) -> tuple[str, str]:
 
 
 def probed_socket(address: AddressInfo) -> socket.socket:
-    """Return a socket for ``address`` whose peer is probed while nothing is sent.
+    """Return a socket for ``address`` whose peer is probed while nothing is sent, and that takes in little at once.
 
     A kept connection is idle from poll to poll; firewalls forget it meanwhile, and a request on it would hang.
     """
     family, kind, protocol = address[:3]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # before it connects
     for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):  # names and presence vary by platform
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -20,6 +20,7 @@ from airflow_provider_drs.simulator import Simulator
 from .helpers import ASK, JOB, STARTED, Connect, Server, serving, settings_of, with_own_token
 
 TIMEOUT = 0.3
+LATE = 1.0
 MEMORY = 32 * 1024 * 1024
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
@@ -77,7 +78,22 @@ def sending(pieces: Callable[[], Iterator[bytes]], pause: float) -> Callable[[so
 def ended(
     connect: Connect, simulator: Simulator, iam: bool, handle: Callable[[socket.socket, Server], None], tls: bool
 ) -> DrsError:
-    """Make a call that must fail in time and in little memory, and return its error."""
+    """Make a call that must fail in time and in little memory, and return its error.
+
+    A busy machine can make a client late, but hardly three times in a row: the best of three counts.
+    """
+    for _ in range(3):
+        error, took, peak = fails(connect, simulator, iam, handle, tls)
+        assert peak < MEMORY
+        if took < TIMEOUT + LATE:
+            return error
+    raise AssertionError(f"it ends {took:.2f} seconds after it began, with a timeout of {TIMEOUT}") from error
+
+
+def fails(
+    connect: Connect, simulator: Simulator, iam: bool, handle: Callable[[socket.socket, Server], None], tls: bool
+) -> tuple[DrsError, float, int]:
+    """Make a call that must fail; return its error, the seconds that it took, and the bytes that it needed at most."""
     with serving(handle) as server:
         address = server.url.replace("http:", "https:") if tls else server.url
         if iam:
@@ -93,10 +109,7 @@ def ended(
             took, (_, peak) = time.monotonic() - begun, tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    # One second on a machine of its own; the other worker of a run shares the cores with client and server.
-    assert took < TIMEOUT + 3
-    assert peak < MEMORY
-    return caught.value
+    return caught.value, took, peak
 
 
 @pytest.mark.parametrize("pace", ["drop by drop", "at full speed"])

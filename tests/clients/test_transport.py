@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_drs.clients.transport import decoded, ssl_context
+from airflow_provider_drs.clients.transport import RECEIVE_BUFFER, decoded, probed_socket, ssl_context
 from airflow_provider_drs.protocol.errors import (
     DrsAuthenticationError,
     DrsConfigError,
@@ -155,3 +156,18 @@ def test_a_folder_of_cas(simulator: Simulator, tmp_path: Path) -> None:
 def test_an_encoding_that_was_not_asked_for(encoding: str, says: str) -> None:
     with pytest.raises(DrsInvalidResponseError, match=f"^DRS responded in {says}$"):
         decoded(b"x", encoding, "DRS")
+
+
+def test_one_read_takes_in_little() -> None:
+    """An event loop is late by what it must look at between two reads."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = socket.getaddrinfo(*server.getsockname(), type=socket.SOCK_STREAM)[0]
+        with probed_socket(address) as client:
+            client.connect(address[4])
+            connection, _ = server.accept()
+            with connection:
+                connection.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    while True:
+                        connection.send(b"x" * 65536)
+                assert 0 < len(client.recv(1 << 20)) <= 2 * RECEIVE_BUFFER
