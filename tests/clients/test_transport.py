@@ -161,13 +161,15 @@ def test_an_encoding_that_was_not_asked_for(encoding: str, says: str) -> None:
 
 def test_one_read_takes_in_little() -> None:
     """An event loop is late by what it must look at between two reads."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with probed_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", server.getsockname())) as client:
-            client.connect(server.getsockname())
-            connection, _ = server.accept()
-            with connection:
-                connection.setblocking(False)
-                with suppress(BlockingIOError):
-                    while connection.send(b"x" * 65536):
-                        pass
-                assert 0 < len(client.recv(1 << 20)) <= 2 * RECEIVE_BUFFER
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        probed_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", server.getsockname())) as client,
+    ):
+        client.connect(server.getsockname())
+        connection, _ = server.accept()
+        with connection:
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                while connection.send(b"x" * 65536):
+                    pass
+            assert 0 < len(client.recv(1 << 20)) <= 2 * RECEIVE_BUFFER
