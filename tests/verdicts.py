@@ -181,7 +181,7 @@ VERDICTS = [
     _lasts(
         "log-in refused",
         exceptions.DrsAuthenticationError,
-        *("IAM", "password"),
+        *("IAM", "log-in"),
         faults=((TOKENS, Fault.status(401)),),
         polls=0,
         real=True,

@@ -43,8 +43,15 @@ def plugin_of(settings: Settings) -> BaseIdentityPlugin:
 
 
 def unscoped_plugin_of(settings: Settings) -> BaseIdentityPlugin | None:
-    """Return what logs in without a project; None where the project cannot be left out."""
-    return None if settings.token or settings.auth_type else _own(settings, {"unscoped": True})
+    """Return what logs in as the user alone, without a project or an agency; None where they cannot be left out."""
+    return None if settings.token or settings.auth_type else _own(settings, {})
+
+
+def user_is_taken(plugin: object) -> bool:
+    """Tell whether what logs in for an agency has got the user's own token."""
+    return any(
+        isinstance(method, _AssumeRole) and method.user_is_taken for method in getattr(plugin, "auth_methods", ())
+    )
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
@@ -69,13 +76,16 @@ class _AssumeRole(v3.AuthMethod):
         self._base = base
         self._agency = agency
         self._domain = domain
+        self.user_is_taken = False
 
     def get_auth_data(
         self, session: Session, auth: v3.Auth, headers: dict[str, str], request_kwargs: object = None, **_: object
     ) -> tuple[str, Options]:
         """Return the method's name and its part of the request for a token."""
         self._base.invalidate()
+        self.user_is_taken = False
         headers["X-Auth-Token"] = str(self._base.get_access(session).auth_token)
+        self.user_is_taken = True
         # Older pages of Open Telekom Cloud call the agency xrole_name.
         return "assume_role", {
             "domain_name": self._domain,

@@ -62,7 +62,8 @@ class DrsClient:
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
             self._observer.called(call.name, time.monotonic() - began, error)
-            raise error.with_context(error_context(self.settings.conn_id, call.subject)) from None
+            subject = "" if error.is_of_connection else call.subject
+            raise error.with_context(error_context(self.settings.conn_id, subject)) from None
 
     @property
     def project_id(self) -> str:

@@ -12,7 +12,7 @@ from keystoneauth1 import exceptions, session
 from keystoneauth1.access import AccessInfo, create
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
-from airflow_provider_drs.clients.credentials import plugin_of, secrets_of, unscoped_plugin_of
+from airflow_provider_drs.clients.credentials import plugin_of, secrets_of, unscoped_plugin_of, user_is_taken
 from airflow_provider_drs.clients.session import BoundedSession
 from airflow_provider_drs.get_provider_info import field_name
 from airflow_provider_drs.protocol.errors import (
@@ -29,7 +29,7 @@ from airflow_provider_drs.protocol.http.response import HttpResponse, http_date,
 from airflow_provider_drs.protocol.http.signature import AccessKey
 from airflow_provider_drs.protocol.polling import duration
 from airflow_provider_drs.protocol.settings import Settings, error_context
-from airflow_provider_drs.protocol.ways import AKSK
+from airflow_provider_drs.protocol.ways import AKSK, Step, refused
 
 # Seconds. A log-in that IAM refused is not sent again for so long: a few of them lock the user out.
 REFUSAL_LASTS = 300.0
@@ -68,6 +68,8 @@ class TokenSource:
         self._ask_again_at = 0.0
         self._pause = FIRST_PAUSE
         self._told_of_skew = False
+        # What is asked of IAM: to take the user, the project, or both at once.
+        self._step = Step.LOG_IN
         self._http = BoundedSession("IAM", settings.verify)
         # Redirects would carry the password to another host.
         self._session = session.Session(session=self._http, timeout=settings.timeout, redirect=False)
@@ -136,7 +138,7 @@ class TokenSource:
             return Token("", str(self._settings.project_id), key=self._key)
         if self._plugin is None:
             if refused is not None:
-                raise DrsAuthenticationError(f"{field_name('token')} is no longer valid: issue a new one and set it")
+                raise DrsAuthenticationError(self._refusal(Step.LOG_IN))
             return self._own_token()
         asked_at = self._now()
         access = self._log_in(self._plugin)
@@ -152,21 +154,35 @@ class TokenSource:
         self._tell_of_skew(access)
         return Token(token.value, token.project_id, asked_at + self._life(access) - MIN_LIFE)
 
-    def check_user(self) -> None:
-        """Log in without a project, where that is possible: if IAM refuses that too, the project is not the reason.
+    def check(self) -> None:
+        """Log in as the user alone, where that is possible, then to the project: an error tells which is refused.
+
+        A refused password goes out once.
 
         :raises DrsError: as :meth:`get`.
         """
-        if (plugin := unscoped_plugin_of(self._settings)) is not None:
-            with self._lock:
-                try:
-                    self._log_in(plugin)
-                finally:
-                    self._http.close()
+        plugin = unscoped_plugin_of(self._settings)
+        if plugin is None:
+            self.get()
+            return
+        with self._lock:
+            self._step = Step.USER
+            try:
+                self._log_in(plugin)
+                self._step = Step.PROJECT
+                self._token = self._issue(None)
+            finally:
+                self._step = Step.LOG_IN
+                self._http.close()
 
     def _log_in(self, plugin: BaseIdentityPlugin) -> AccessInfo:
         plugin.invalidate()  # this class decides when a token is renewed
         return self._ask(lambda: plugin.get_access(self._session))
+
+    def _refusal(self, step: Step) -> str:
+        if self._settings.agency_name and step is not Step.USER:
+            step = Step.AGENCY if user_is_taken(self._plugin) else Step.USER
+        return refused(step, self._settings.given)
 
     def _tell_of_skew(self, access: AccessInfo) -> None:
         """Warn, once, of a clock that is off: here, or at IAM."""
@@ -239,7 +255,7 @@ class TokenSource:
         if response is None:
             return DrsInvalidResponseError(f"IAM responded without a usable token ({type(error).__name__})")
         received = HttpResponse(response.status_code, response.headers, response.content, received_at=time.time())
-        return iam_error(received.redacted(*secrets_of(self._settings)))
+        return iam_error(received.redacted(*secrets_of(self._settings)), self._refusal(self._step))
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,8 @@ MAX_HEADER = 64 * 1024
 # As getaddrinfo has it: family, type, protocol, canonical name, address.
 AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 
+# The field of the connection that holds the sender's address.
+_ADDRESS = {"DRS": "host", "IAM": "auth_url"}
 _OTHER_ENCODINGS = ("br", "compress", "dcb", "dcz", "zstd")
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
 
@@ -179,11 +181,15 @@ def network_error(
         # aiohttp derives errors from those of ssl without giving them their attributes; the original is behind them.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             reason = one_line(cause.verify_message or cause, 200)
-            return DrsTlsError(f"the certificate of {who} does not verify: {reason}", never_sent=True)
+            text = f"the certificate of {who} does not verify: {reason}"
+            return DrsTlsError(text, error_msg=reason, never_sent=True)
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS:
             return DrsTlsError(f"{who} does not speak TLS: {cause.reason}", never_sent=True)
     kind, what = _what_happened(failures)
-    return kind(f"{who} {what}", never_sent=True)
+    check = (
+        "" if proxy is not None else f"; check {field_name(_ADDRESS[sender])}, {field_name('region')} and the network"
+    )
+    return kind(f"{who} {what}{check}", never_sent=True)
 
 
 def _refusal(cause: BaseException) -> int | None:

@@ -205,14 +205,16 @@ class DrsHook(BaseHook):
         return list(found.values())
 
     def test_connection(self) -> tuple[bool, str]:
-        """Get a token and make one cheap DRS call that needs it; for the "Test" button.
+        """Log in and make one cheap DRS call; for the "Test" button.
 
-        :return: whether it works, and one sentence that says what is wrong.
+        :return: whether it works, and one sentence that says what is wrong. It does not name the connection: Airflow
+            tests what stands in the form under an id that is made up.
         """
         try:
+            tokens_of(self.settings).check()
             jobs = self.count_jobs()
         except protocol.DrsError as error:
-            return False, str(error)
+            return False, str(protocol.DrsError.from_dict({**error.to_dict(), "where": "This connection"}))
         return True, f"Logged in at IAM, DRS at {self.settings.endpoint} responds: {jobs} synchronization job(s)"
 
     @classmethod

@@ -67,6 +67,10 @@ class DrsError(Exception):
     """
 
     hint: ClassVar[str] = ""
+    #: How the message calls the words of others that follow the hint.
+    words: ClassVar[str] = "Response"
+    #: Whether it says something of the connection alone, whatever was asked over it.
+    is_of_connection: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class DrsError(Exception):
         words = f": {self.error_msg}"
         if not self.error_msg or not text.endswith(words):
             return f"{text.rstrip('.。')}. {self.hint}"
-        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}. Response{words}"
+        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}. {self.words}{words}"
 
     def to_dict(self) -> Json:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""
@@ -132,6 +136,8 @@ class DrsError(Exception):
 
 class DrsConfigError(DrsError):
     """The Airflow connection, or a variable of the environment that it relies on, is wrong; nothing was sent."""
+
+    is_of_connection = True
 
 
 class DrsArgumentError(DrsError):
@@ -187,18 +193,18 @@ class DrsTokenRefusedError(DrsError):
 
 
 class DrsAuthenticationError(DrsError):
-    """IAM refuses the log-in."""
+    """IAM refuses the log-in, or DRS the access key; the message names the fields to check."""
 
-    hint = (
-        f"Check {field_name('login')}, {field_name('password')}, {field_name('domain_name')} and "
-        f"{field_name('project_name')} or {field_name('project_id')} of the connection"
-    )
+    is_of_connection = True
 
 
 class DrsPermissionError(DrsError):
     """The user may not do this, or not in this project."""
 
-    hint = "Check that the user has the DRS permissions (DRS Administrator, or a role with drs:*:get) in this project"
+    hint = (
+        f"{field_name('login')} needs a DRS role here: in this project, DRS Administrator or one with drs:*:get; so "
+        "does whoever else logs in"
+    )
 
 
 class DrsRequestError(DrsError):
@@ -244,9 +250,11 @@ class DrsTlsError(DrsError):
     """The server's certificate does not verify, or the server does not speak TLS."""
 
     hint = (
-        f"Set {field_name('verify')} in the connection to the file of the CA that signed it, and check "
-        f"{field_name('host')} and {field_name('port')}"
+        f"Set {field_name('verify')} to the CA's file, and check {field_name('host')} and {field_name('port')} of the "
+        "connection"
     )
+    words = "TLS says"
+    is_of_connection = True
 
 
 class DrsGuardError(DrsError):

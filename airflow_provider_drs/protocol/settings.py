@@ -97,9 +97,9 @@ class Settings:
             link = link.replace("{" + name + "}", quote(value, safe=""))
         return link
 
-    @property
-    def _where(self) -> str:
-        return error_context(self.conn_id)
+    def given(self, key: str) -> object:
+        """Return the value of a field by its key, None where it is unset."""
+        return getattr(self, "username" if key == "login" else key)
 
 
 def error_context(conn_id: str, subject: str = "") -> str:

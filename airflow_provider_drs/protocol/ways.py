@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Final, NoReturn
 
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, field_name
@@ -66,6 +67,45 @@ def way_of(given: Callable[[str], object]) -> Way:
     if given("auth_type") or given("auth"):
         return PLUGIN
     return TOKEN if given("token") else PASSWORD
+
+
+class Step(StrEnum):
+    """What IAM has refused, as far as that is known."""
+
+    LOG_IN = "the log-in"
+    USER = "the user"
+    PROJECT = "the project"
+    AGENCY = "the agency"
+
+
+_SUSPECTS: Final = {
+    Step.LOG_IN: (*_USER, "project_name", "project_id"),
+    Step.USER: _USER,
+    Step.PROJECT: _PROJECT,
+    Step.AGENCY: (*_AGENCY, "project_name", "project_id"),
+}
+_OWN_FIELD: Final = {TOKEN: "token", PLUGIN: "auth", CLOUD: "cloud"}
+
+
+def refused(step: Step, given: Callable[[str], object]) -> str:
+    """Return how to tell that IAM has refused a step of the log-in: with the fields that it may be due to.
+
+    :param given: as for :func:`way_of`.
+    """
+    way = way_of(given)
+    if way is TOKEN:
+        return f"IAM does not take {field_name('token')}, which is wrong or no longer valid: issue a new one and set it"
+    keys = [key for key in _SUSPECTS[step] if given(key)]
+    if given("project_id"):  # which wins
+        keys = [key for key in keys if not key.startswith("project_") or key == "project_id"]
+    if way in _OWN_FIELD and (step in (Step.LOG_IN, Step.USER) or not keys):
+        keys.insert(0, _OWN_FIELD[way])
+    *others, last = map(field_name, keys)
+    fields = f"{', '.join(others)} or {last}" if others else last
+    if step is Step.PROJECT:
+        an_id = ", which is an id and no name" if given("project_id") else ""
+        return f"IAM takes the user, but not the project: check {fields}{an_id}"
+    return f"IAM refuses {step}: check {fields}"
 
 
 def check_way(given: Callable[[str], object], wrong: Callable[[str], NoReturn]) -> None:

@@ -61,29 +61,48 @@ def test_another_project(drs: Simulator) -> None:
         DrsHook(project_id="a/b").get_switchover_status(JOB)
 
 
+NO_USER = {"login": None, "password": None}
+AGENCY = {"agency_name": "drs-demo-agency", "agency_domain_name": "OTC-DEMO-OWNER"}
+BAD_USER = {"username": "nobody", "password": "wrong-password", "user_domain_name": "nowhere"}
+
+
 def test_the_test_button_says_what_works(drs: Simulator) -> None:
     works, text = DrsHook().test_connection()
     assert works, text
     assert drs.url in text
-    assert [entry.call for entry in drs.journal] == ["tokens", "list-jobs"]
+    assert [entry.call for entry in drs.journal] == ["tokens", "tokens", "list-jobs"]
 
 
 @pytest.mark.parametrize(
     ("change", "extra", "fault", "says"),
     [
-        ({"host": "https://drs.invalid"}, {}, None, "unknown host"),
+        ({"host": "https://drs.invalid"}, {}, None, "unknown host; check DRS endpoint (host), Region (region) and"),
         (
             {},
             {"auth_url": "https://iam.invalid/v3"},
             None,
-            "IAM at https://iam.invalid cannot be reached: unknown host",
+            "IAM at https://iam.invalid cannot be reached: unknown host; check IAM endpoint (auth_url), Region",
         ),
         ({"host": "https://127.0.0.1:1"}, {}, None, "DRS at https://127.0.0.1:1 refused the connection"),
-        ({}, {"verify": "true"}, None, "certificate of IAM"),
-        ({"password": "wrong-password"}, {}, None, "IAM refuses the log-in (HTTP 401)"),
+        ({}, {"verify": "true"}, None, "does not verify. Set Verify TLS (verify) to the CA's file"),
+        ({"password": "wrong-password"}, {}, None, "IAM refuses the user: check IAM user name (login), IAM password"),
+        ({"login": "nobody"}, {}, None, "IAM refuses the user: check IAM user name (login), IAM password (password)"),
+        ({}, {"domain_name": "nowhere"}, None, "IAM password (password) or Domain name (domain_name) (HTTP 401"),
         ({}, {"project_name": None}, None, "Project name (project_name) or Project id (project_id) is required"),
-        ({}, {"project_name": "no-such-project"}, None, "IAM refuses the log-in"),
-        ({}, {}, ("list-jobs", Fault.no_permission()), "DRS.M00103"),
+        ({}, {"project_name": "no-such-project"}, None, "not the project: check Project name (project_name) (HTTP 401"),
+        ({}, {"project_id": "waiting"}, None, "check Project id (project_id), which is an id and no name (HTTP 401"),
+        ({}, {"project_id": "eu-de_demo"}, None, "is a name, 'eu-de_demo': write it into Project name (project_name)"),
+        (NO_USER, {"token": "bad"}, None, "IAM does not take Token (token), which is wrong or no longer valid: issue"),
+        (NO_USER, {"token": "bad", "project_id": "{project_id}"}, None, "IAM does not take Token (token), which is"),
+        ({}, {**AGENCY, "agency_name": "no"}, None, "refuses the agency: check Agency (agency_name), Agency's domain"),
+        ({"password": "wrong-password"}, AGENCY, None, "IAM refuses the user: check IAM user name (login), IAM pass"),
+        (
+            NO_USER,
+            {"domain_name": None, "auth_type": "v3password", "auth": BAD_USER},
+            None,
+            "log-in: check Options to log in (auth) or",
+        ),
+        ({}, {}, ("list-jobs", Fault.no_permission()), "DRS.M00103. IAM user name (login) needs a DRS role here"),
         ({}, {}, ("list-jobs", Fault.html(503)), "HTTP 503"),
         ({}, {}, ("tokens", Fault.redirect("https://elsewhere.invalid/")), "redirect to https://elsewhere.invalid/"),
         ({}, {"auth_url": "{url}/no-keystone"}, None, "IAM endpoint (auth_url) does not lead to an IAM"),
@@ -94,16 +113,19 @@ def test_the_test_button_says_in_one_sentence_what_is_wrong(
     change: dict[str, Any], extra: dict[str, Any], fault: tuple[str, Fault] | None, says: str,
     drs: Simulator, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    extra = {k: v.format(url=drs.url) if isinstance(v, str) else v for k, v in extra.items()}
+    place = {"url": drs.url, "project_id": drs.project_id}
+    extra = {k: v.format(**place) if isinstance(v, str) else v for k, v in extra.items()}
     _connect(monkeypatch, drs, extra, **change)
     if fault:
         drs.fault(*fault)
     works, text = DrsHook().test_connection()
     assert not works
-    assert says in text
-    assert "Connection 'drs_default'" in text
+    assert says in text[:160]
+    assert text.startswith("This connection: ")
+    assert "drs_default" not in text, "Airflow tests what stands in the form under an id that is made up"
     assert "\n" not in text
     assert "wrong-password" not in text
+    assert len([entry for entry in drs.calls("tokens") if entry.status == 401]) <= 1, "a few lock the user out"
 
 
 def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

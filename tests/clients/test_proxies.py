@@ -20,7 +20,6 @@ from airflow_provider_drs.simulator import Simulator
 
 from .helpers import (
     ASK,
-    JOB,
     STARTED,
     Connect,
     Server,
@@ -148,7 +147,7 @@ def test_what_is_no_http_proxy_is_told_at_once_and_not_shown(
         error = error_of(connect, simulator, iam)
         assert proxy.connections == 0
     assert type(error) is DrsConfigError
-    assert f"Connection 'drs_test', job '{JOB}': {variable} " in str(error)
+    assert f"Connection 'drs_test': {variable} " in str(error)
     assert ("SOCKS proxy, which is not supported" if "socks" in url else "is no address of a proxy") in str(error)
     shown = all_that_an_error_shows(error) + caplog.text
     assert not any(part in shown for part in ("pass@", "pa/ss", "12/ss", "pa#ss", "12?ss", "pa[ss"))

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.clients.sync_client import close_kept_clients
+from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.waits import run_wait
 from tests.clock import FakeClock
@@ -42,6 +43,38 @@ def _connect(
         "extra": extra,
     }
     monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"password": "wrong"},
+            "IAM refuses the user: check IAM user name (login), IAM password (password) or Domain",
+        ),
+        ({"domain_name": "nowhere"}, "IAM refuses the user: check IAM user name (login), IAM password (password) or"),
+        ({"project_name": "nowhere"}, "IAM takes the user, but not the project: check Project name (project_name)"),
+        ({"project_id": "waiting"}, "check Project id (project_id), which is an id and no name"),
+        ({"project_id": "0" * 32}, "IAM takes the user, but not the project: check Project id (project_id), which is"),
+        ({"project_id": "eu-de_waiting"}, "Project id (project_id) is a name, 'eu-de_waiting': write it into Project"),
+        (
+            {"token": "gAAAAA-made-up"},
+            "IAM does not take Token (token), which is wrong or no longer valid: issue a new",
+        ),
+    ],
+)
+def test_the_test_button_tells_what_keystone_does_not_take(
+    change: dict[str, Any], says: str, drs: Simulator, keystone_user: User, keystone_project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    _connect(monkeypatch, drs, keystone_user, **{"project_name": keystone_project.name})
+    assert DrsHook().test_connection()[0]
+    user = User("", "", "") if "token" in change else keystone_user
+    _connect(monkeypatch, drs, user, **{"project_name": keystone_project.name, **change})
+    works, text = DrsHook().test_connection()
+    assert not works
+    assert text.startswith("This connection: ")
+    assert says in text[:160]
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)

@@ -84,7 +84,7 @@ def test_what_keystone_refuses(
         extra = {"project_id": "0" * 32}
     else:
         extra = {"project_id": keystone.create_project().id}
-    with pytest.raises(DrsAuthenticationError, match=r"HTTP 401.*Check IAM user name \(login\), IAM password"):
+    with pytest.raises(DrsAuthenticationError, match=r"check IAM user name \(login\), IAM password.*HTTP 401"):
         connect(settings_of(drs, user, **extra)).call(ASK)
     assert drs.journal == []
 

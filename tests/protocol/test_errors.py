@@ -81,7 +81,7 @@ def test_the_text_names_place_message_and_hint_once(cls: type[DrsError]) -> None
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if not issubclass(cls, errors.DrsTransientError)])
 def test_whoever_must_act_is_told_what_to_do(cls: type[DrsError]) -> None:
     # The messages of these say it themselves: they name the field or the argument.
-    if cls not in (DrsError, errors.DrsConfigError, errors.DrsArgumentError):
+    if cls not in (DrsError, errors.DrsConfigError, errors.DrsArgumentError, errors.DrsAuthenticationError):
         assert cls.hint
 
 

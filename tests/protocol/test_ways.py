@@ -7,7 +7,16 @@ import pytest
 from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS
 from airflow_provider_drs.protocol.errors import DrsConfigError
 from airflow_provider_drs.protocol.settings import Settings, read_settings
-from airflow_provider_drs.protocol.ways import CLOUD, KEYS, PASSWORD, PLUGIN, TOKEN, looks_like_a_projects_name
+from airflow_provider_drs.protocol.ways import (
+    CLOUD,
+    KEYS,
+    PASSWORD,
+    PLUGIN,
+    TOKEN,
+    Step,
+    looks_like_a_projects_name,
+    refused,
+)
 
 USER = {"login": "ada", "password": "s3cret", "domain_name": "OTC1", "project_name": "eu-de_demo"}
 BY_ID = {"user_id": "u1", "password": "s3cret", "project_id": "0123abcd"}
@@ -87,6 +96,34 @@ def test_what_does_not_belong_together_is_told_by_name(fields: dict[str, Any], s
     assert says in message
     assert len(message) <= 160
     assert not any(secret in message for secret in ("s3cret", "123456"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "step", "says"),
+    [
+        (USER, Step.LOG_IN, "IAM refuses the log-in: check IAM user name (login), IAM password (password), Domain "
+         "name (domain_name) or Project name (project_name)"),
+        (USER, Step.USER, "IAM refuses the user: check IAM user name (login), IAM password (password) or Domain name "
+         "(domain_name)"),
+        (BY_ID, Step.USER, "IAM refuses the user: check IAM password (password) or User id (user_id)"),
+        (USER, Step.PROJECT, "IAM takes the user, but not the project: check Project name (project_name)"),
+        ({**USER, "project_id": "0123abcd", "project_domain_name": "OTC2"}, Step.PROJECT, "IAM takes the user, but not "
+         "the project: check Project id (project_id), which is an id and no name"),
+        ({**USER, "project_domain_name": "OTC2"}, Step.PROJECT, "IAM takes the user, but not the project: check "
+         "Project name (project_name) or Project's domain name (project_domain_name)"),
+        ({**USER, **AGENCY}, Step.AGENCY, "IAM refuses the agency: check Agency (agency_name), Agency's domain name "
+         "(agency_domain_name) or Project name (project_name)"),
+        (OTHER, Step.LOG_IN, "IAM refuses the log-in: check Options to log in (auth) or Project id (project_id)"),
+        ({"cloud": "mine"}, Step.LOG_IN, "IAM refuses the log-in: check Cloud (cloud)"),
+        ({"cloud": "mine"}, Step.PROJECT, "IAM takes the user, but not the project: check Cloud (cloud)"),
+        (OWN, Step.LOG_IN, "IAM does not take Token (token), which is wrong or no longer valid: issue a new one and "
+         "set it"),
+    ],
+)  # fmt: skip
+def test_a_refused_log_in_names_the_fields_to_check(fields: dict[str, Any], step: Step, says: str) -> None:
+    text = refused(step, read(**fields).given)
+    assert text == says
+    assert len(f"Connection 'drs_default': {text}") <= 160
 
 
 def test_every_field_of_a_way_is_a_field_of_the_form() -> None:

@@ -124,11 +124,13 @@ def _parse_once(parser: Callable[[JsonObject], object], status: int, body: bytes
     return parser(read(HttpResponse(status, {}, body)))
 
 
-def iam_error(response: HttpResponse) -> errors.DrsError:
+def iam_error(response: HttpResponse, refused: str = "IAM refuses the log-in") -> errors.DrsError:
     """Return the error that a response of IAM without a token stands for.
 
     IAM is Keystone: 401 for a wrong password and for an unknown user, domain or project alike, 400 for a malformed
     request. Transient errors are recognised as in responses of DRS.
+
+    :param refused: how to tell of a refusal, such as with the fields to check.
     """
     try:
         read(response, "IAM")
@@ -138,7 +140,7 @@ def iam_error(response: HttpResponse) -> errors.DrsError:
         text = f"{error.message}; {field_name('auth_url')} does not lead to an IAM that speaks Keystone v3"
         return errors.DrsConfigError(text, http_status=error.http_status)
     except errors.DrsError as error:
-        message = f"IAM refuses the log-in (HTTP {error.http_status}): {error.error_msg or 'without a reason'}"
+        message = f"{refused} (HTTP {error.http_status}: {error.error_msg or 'without a reason'})"
         return errors.DrsAuthenticationError(message, http_status=error.http_status, error_msg=error.error_msg)
     return errors.DrsInvalidResponseError("IAM responded without a token", http_status=response.status)
 

@@ -136,7 +136,7 @@ def test_a_403_without_a_code_gets_one_new_token_and_is_about_permissions_then(o
         else:
             error = failure(steps, second)
             assert (type(error), error.http_status) == (expected, 403)
-            assert "Check that the user has the DRS permissions" in str(error)
+            assert "needs a DRS role here" in str(error)
     for call in (SWITCH, STOP):  # a gateway may have written it after DRS took the request
         steps, _ = begin(call)
         assert type(failure(steps, outcome)) is errors.DrsPermissionError
