@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -11,6 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ import psycopg2
 # PostgreSQL refuses root, who runs it as this user.
 UNPRIVILEGED = "nobody"
 PASSABLE = 0o011
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
 END_SECONDS = 10
 # Nothing here outlives its test: what a power failure would lose need not reach the disk.
@@ -29,18 +34,17 @@ ALWAYS = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "127.0.
 class Postgres:
     """A server with data of its own on a free port of loopback, which wants a password; use it as a context manager.
 
-    :param folder: where its data and its log go; is made, and must not exist.
+    Its data go into a temporary folder: pytest closes its own ones, through which UNPRIVILEGED must pass.
+
     :param settings: lines of postgresql.conf, such as ``wal_level="logical"``.
     """
 
     user = "postgres"
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, **settings: str) -> None:
         self.port = free_port()
         self.password = secrets.token_urlsafe(16)
-        self.log = folder / "postgres.log"
-        self._data = folder / "data"
         self._settings = {**ALWAYS, "port": str(self.port), **settings}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,24 +73,26 @@ class Postgres:
             return list(cursor.fetchall()) if cursor.description else []
 
     def __enter__(self) -> Postgres:
-        self._data.mkdir(parents=True)
-        try:
+        with contextlib.ExitStack() as undo:
+            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="postgres-")))
+            self.log, self._data = folder / "postgres.log", folder / "data"
+            self._data.mkdir()
             self._make()
+            undo.callback(self.stop)
             self.start()
-        except BaseException:
-            self.stop()
-            raise
+            self._stack = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._stack.close()
 
     def start(self) -> None:
         """Start the server, also again after `stop`, and wait until it takes connections."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [_programs() / "postgres", "-D", self._data],
-                cwd=self._data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **_as_whom(),
+                cwd=self._data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None, **_as_whom(),
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
         while not self._is_ready():
@@ -149,6 +155,11 @@ def _as_whom() -> dict[str, Any]:
         return {}
     found = pwd.getpwnam(UNPRIVILEGED)
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end a server whose tests were killed; the thread that started it counts as its parent."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def free_port() -> int:

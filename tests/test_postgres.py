@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,15 +14,16 @@ import psycopg2
 import pytest
 
 from tests.postgres import Postgres
+from tests.waiting import until
 
 
 def is_there(process_id: int) -> bool:
     return Path(f"/proc/{process_id}").exists()
 
 
-def test_a_server_wants_a_password_and_keeps_its_rows_over_a_restart(tmp_path: Path) -> None:
+def test_a_server_wants_a_password_and_keeps_its_rows_over_a_restart() -> None:
     began = time.monotonic()
-    with Postgres(tmp_path / "one", wal_level="logical") as server:
+    with Postgres(wal_level="logical") as server:
         print(f"started within {time.monotonic() - began:.1f} s")
         server.rows("create table t (n int)")
         server.rows("insert into t values (%s)", 7)
@@ -35,8 +40,8 @@ def test_a_server_wants_a_password_and_keeps_its_rows_over_a_restart(tmp_path: P
 
 
 @pytest.mark.parametrize("settings", [{}, {"no_such_setting": "1"}], ids=["while used", "at the start"])
-def test_no_process_is_left_after_a_failure(tmp_path: Path, settings: dict[str, str]) -> None:
-    server = Postgres(tmp_path / "one", **settings)
+def test_no_process_is_left_after_a_failure(settings: dict[str, str]) -> None:
+    server = Postgres(**settings)
     ids = []
     with pytest.raises((RuntimeError, ZeroDivisionError)) as failure, server:  # noqa: PT012
         ids.append(server.process_id)
@@ -46,3 +51,20 @@ def test_no_process_is_left_after_a_failure(tmp_path: Path, settings: dict[str, 
     assert settings == {} or "no_such_setting" in str(failure.value)
     with pytest.raises(RuntimeError):
         _ = server.process_id
+
+
+PROGRAM = (
+    "from tests.postgres import Postgres; one = Postgres().__enter__(); print(one.process_id, flush=True); input()"
+)
+
+
+def test_a_server_ends_with_the_process_that_has_started_it() -> None:
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryDirectory(prefix="postgres-test-") as folder:
+        environment = {**os.environ, "TMPDIR": folder}
+        with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdin=pipe, stdout=pipe) as process:
+            assert process.stdout is not None
+            server = int(process.stdout.readline())
+            assert is_there(server)
+            process.kill()
+        until(lambda: not is_there(server), 60, "the end of the server")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.lab.run import Lab, Result
+from tests.lab.results import Result
+from tests.lab.run import Lab
 from tests.lab.variants import VARIANTS
 
 BROKEN = 2

@@ -39,7 +39,7 @@ SERVER = {
     **{"max_worker_processes": "60", "max_logical_replication_workers": "40"},
 }
 HEARTBEAT_SECONDS = 1.0
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Servers:
 
 
 @contextlib.contextmanager
-def servers(folder: Path) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """Run two servers."""
     with contextlib.ExitStack() as stack:
-        source, target = (stack.enter_context(Postgres(folder / side, cluster_name=side, **SERVER)) for side in SIDES)
+        source, target = (stack.enter_context(Postgres(cluster_name=side, **SERVER)) for side in SIDES)
         both = Servers(source, target)
         for server in (source, target):
             server.rows("create role app login password %s", both.password)
@@ -75,6 +75,11 @@ class Count:
     found: int
     lost: int
     twice: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each row that was confirmed is there, once, and no other."""
+        return not self.lost and not self.twice and self.found == self.acknowledged
 
 
 class Place:
@@ -169,7 +174,7 @@ class Place:
                 [(newest, at)] = _rows(self._opened["target"], "select max(n), max(at) from heartbeats")
                 if newest == self._beat:
                     return 0
-                time.sleep(LOOK_SECONDS / 5)
+                time.sleep(LOOK_SECONDS / 10)
             return math.ceil(time.time() - (at or now))
 
     def pause_replication(self) -> None:

@@ -16,8 +16,8 @@ from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("servers")) as made:
+def both() -> Iterator[Servers]:
+    with servers() as made:
         yield made
 
 

@@ -51,7 +51,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         with contextlib.ExitStack() as undo:
-            database = undo.enter_context(Postgres(self.folder / "postgres"))
+            database = undo.enter_context(Postgres())
             undo.callback(self._end)
             self.environment = self._settings(database.uri)
             self._connection = undo.enter_context(contextlib.closing(database.connect()))

@@ -55,35 +55,41 @@ def leave_pid(context):
         place.with_suffix(".new").rename(place)
 
 
+DAG_ARGUMENTS: dict[str, Any] = {
+    "is_paused_upon_creation": False,
+    "max_active_runs": 16,
+    "max_active_tasks": 64,
+    "params": {"place": Param("lab", type="string"), "job_id": Param("", type="string")},
+}
+
+
+def build(way):
+    """Add the tasks; ``way`` is how they wait: ``poke`` or ``deferrable``."""
+    common: dict[str, Any] = {
+        "job_id": "{{ params.job_id }}",
+        "drs_conn_id": "drs_{{ params.place }}",
+        "deferrable": way == "deferrable",
+    }
+    stopped = task(freeze)()
+    # All that was written has arrived.
+    caught_up = DrsJobReadySensor(task_id="caught_up", max_lag=0, stable_samples=1, poke_interval=1, **common)
+    group = cutover(
+        mode="target",
+        verify=verify,
+        ready_kwargs={"stable_samples": 1, "poke_interval": 1},
+        switchover_kwargs={
+            "poll_interval": 1,
+            "settle": None,
+            "decide_within": 10,
+            "pre_execute": leave_pid,
+            "retries": 2,
+            "retry_delay": timedelta(seconds=1),
+        },
+        **common,
+    )
+    stopped >> caught_up >> group >> task(trigger_rule="all_done")(thaw)()
+
+
 for way in ("poke", "deferrable"):
-    with DAG(
-        f"lab_{way}",
-        schedule=None,
-        is_paused_upon_creation=False,
-        max_active_runs=16,
-        max_active_tasks=64,
-        params={"place": Param("lab", type="string"), "job_id": Param("", type="string")},
-    ):
-        common: dict[str, Any] = {
-            "job_id": "{{ params.job_id }}",
-            "drs_conn_id": "drs_{{ params.place }}",
-            "deferrable": way == "deferrable",
-        }
-        stopped = task(freeze)()
-        # All that was written has arrived.
-        caught_up = DrsJobReadySensor(task_id="caught_up", max_lag=0, stable_samples=1, poke_interval=1, **common)
-        group = cutover(
-            mode="target",
-            verify=verify,
-            ready_kwargs={"stable_samples": 1, "poke_interval": 1},
-            switchover_kwargs={
-                "poll_interval": 1,
-                "settle": None,
-                "decide_within": 10,
-                "pre_execute": leave_pid,
-                "retries": 2,
-                "retry_delay": timedelta(seconds=1),
-            },
-            **common,
-        )
-        stopped >> caught_up >> group >> task(trigger_rule="all_done")(thaw)()
+    with DAG(f"lab_{way}", schedule=None, **DAG_ARGUMENTS):
+        build(way)
