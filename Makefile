@@ -19,6 +19,8 @@ OUTCOME ?= complete
 # How many processes run the tests; 0: the one that was started. One more than CI has cores: what runs a scheduler
 # mostly waits.
 TEST_WORKERS ?= 3
+LAB ?= complete
+LAB_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
@@ -80,6 +82,10 @@ mutants: $(VENV)/.installed ## Put faults into the core, one at a time, and name
 .PHONY: demo
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
+
+.PHONY: lab
+lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=complete, disputed, unknown, failed or killed-worker)
+	@$(PY) -m tests.lab $(LAB) $(LAB_ARGS)
 
 .PHONY: clean
 clean: ## Remove what the other commands made

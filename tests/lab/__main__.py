@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     variant = VARIANTS[asked.variant]
     say("Starting two PostgreSQL servers with replication between them, an application, and an Airflow of its own ...")
     try:
-        with Lab({asked.variant: variant}, rate=asked.rate) as lab:
+        with Lab(rate=asked.rate) as lab:
             say(f"Running a cutover while the application writes {asked.rate:g} rows a second ...")
-            [result] = lab.run("deferrable" if asked.deferrable else "poke").values()
+            [result] = lab.run([variant], "deferrable" if asked.deferrable else "poke")
     except (AssertionError, OSError, RuntimeError) as error:
         say(f"The lab did not work: {error}")
         return BROKEN

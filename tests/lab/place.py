@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -115,12 +116,14 @@ class Place:
             undo.enter_context(self.simulator)
             self.simulator.add_job(self.job, lag=self.lag)
             self.folder.mkdir(parents=True)
+            undo.callback(shutil.rmtree, self.folder)
             self._start(undo)
             stopping = threading.Event()
             watch = threading.Thread(target=self._watch, args=(stopping,), daemon=True)
             watch.start()
             undo.callback(watch.join)
             undo.callback(stopping.set)
+            self.until(lambda: self.answers, "somebody to answer at the address")
             self._stack = undo.pop_all()
         return self
 

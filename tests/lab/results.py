@@ -72,7 +72,9 @@ def meddle(variant: Variant, place: Place) -> None:
 
 def judge(place: Place, state: str, evidence: Mapping[str, Any], tasks: Sequence[Task]) -> Result:
     """Find out what became of a cutover whose DAG run is over; the application ends with it."""
-    thawed, serves = place.state() == "running", place.served()
+    thawed, serves = not (place.folder / "frozen").exists(), place.served()
+    if thawed:
+        place.until(lambda: place.state() == "running", "the application to go on")
     if thawed and serves:
         # One more row, so that the application has met whoever serves now.
         ended = time.time()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from airflow_provider_drs.simulator import Fault
 from tests.constants import SWITCH
 from tests.lab.place import Place, Servers, servers
 from tests.lab.results import Result, Task, judge, meddle
-from tests.lab.variants import Variant
+from tests.lab.variants import VARIANTS, Variant
 from tests.matrix.cluster import Cluster
+from tests.postgres import free_port
 from tests.waiting import PATIENCE, until
 
 DAGS = Path(__file__).parent / "dags"
@@ -31,65 +33,73 @@ TASKS = """
 class Lab:
     """An Airflow and two database servers; a context manager.
 
-    :param variants: by name; each gets a place of its own, whose names must be known before Airflow starts.
+    :param slots: how many cutovers run at once: names and ports of their places must be known before Airflow starts.
     :param rate: rows a second, of each application.
     :param start_lasts: seconds for which DRS switches.
     """
 
-    def __init__(self, variants: Mapping[str, Variant], *, rate: float = 200, start_lasts: float = 4) -> None:
-        self.variants, self.rate, self.start_lasts = variants, rate, start_lasts
+    def __init__(self, slots: int = 1, *, rate: float = 200, start_lasts: float = 4) -> None:
+        self.slots, self.rate, self.start_lasts = slots, rate, start_lasts
+        self._ports = [(free_port(), free_port()) for _ in range(slots)]
 
     def __enter__(self) -> Lab:
         with contextlib.ExitStack() as undo:
-            self.folder = Path(tempfile.mkdtemp(prefix="drs-lab-"))
-            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            both = undo.enter_context(servers())
-            self.places = {
-                name: undo.enter_context(place_of(variant, number, both, self.folder, self.rate, self.start_lasts))
-                for number, (name, variant) in enumerate(self.variants.items())
-            }
+            self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="drs-lab-")))
+            self._servers = undo.enter_context(servers())
+            environment = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "LAB_FOLDER": str(self.folder)}
+            for slot in range(self.slots):
+                environment |= environment_of(self._place(slot, VARIANTS["complete"]))
             home = self.folder / "airflow"
             home.mkdir()
-            self.cluster = undo.enter_context(Cluster(AIRFLOW, home, self._environment()))
+            self.cluster = undo.enter_context(Cluster(AIRFLOW, home, environment))
             self._stack = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _environment(self) -> dict[str, str]:
-        made = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "LAB_FOLDER": str(self.folder)}
-        for place in self.places.values():
-            made |= environment_of(place)
-        return made
+    def _place(self, slot: int, variant: Variant) -> Place:
+        return place_of(
+            variant, slot, self._servers, self.folder, self.rate, self.start_lasts, ports=self._ports[slot]
+        )  # fmt: skip
 
-    def run(self, way: str = "poke") -> dict[str, Result]:
-        """Run all cutovers at once, and return what became of each.
+    def run(self, variants: Sequence[Variant], way: str = "poke") -> list[Result]:
+        """Run cutovers at once, each in a place of its own, and return what became of each.
 
+        :param variants: one for each slot at most.
         :param way: how the cutover waits: ``poke`` or ``deferrable``.
         """
         dag = f"lab_{way}"
         self._until(lambda: self.cluster.rows("select 1 from serialized_dag where dag_id = %s", dag), "the DAG")
-        runs = {}
-        for name, place in self.places.items():
-            asked = {"logical_date": None, "conf": conf_of(place)}
-            runs[name] = str(self.cluster.request("POST", f"/dags/{dag}/dagRuns", asked)["dag_run_id"])
-        states: dict[str, str] = {}
+        with contextlib.ExitStack() as stack:
+            places = [stack.enter_context(self._place(slot, variant)) for slot, variant in enumerate(variants)]
+            runs = [self._start(dag, place) for place in places]
+            states: dict[str, str] = {}
 
-        def over() -> bool:
-            states.update(self.cluster.rows("select run_id, state from dag_run where dag_id = %s", dag))
-            waiting = [name for name, run in runs.items() if states[run] not in OVER]
-            for name in waiting:
-                meddle(self.variants[name], self.places[name])
-            return not waiting
+            def over() -> bool:
+                states.update(self.cluster.rows("select run_id, state from dag_run where dag_id = %s", dag))
+                for variant, place, run in zip(variants, places, runs, strict=True):
+                    if states[run] not in OVER:
+                        meddle(variant, place)
+                return all(states[run] in OVER for run in runs)
 
-        self._until(over, "the end of the runs")
-        results = {}
-        for name, run in runs.items():
-            tasks = [Task(*row) for row in self.cluster.rows(TASKS, dag, run)]
-            evidence = self.cluster.xcom(dag, run, SWITCHOVER, "switchover")
-            results[name] = judge(self.places[name], states[run], evidence, tasks)
-        return results
+            self._until(over, "the end of the runs")
+            return [self._result(dag, run, states[run], place) for run, place in zip(runs, places, strict=True)]
+
+    def _start(self, dag: str, place: Place) -> str:
+        asked = {"logical_date": None, "conf": conf_of(place)}
+
+        def sent() -> str | None:
+            # Airflow knows the DAG before its API is there.
+            with contextlib.suppress(requests.ConnectionError):
+                return str(self.cluster.request("POST", f"/dags/{dag}/dagRuns", asked)["dag_run_id"])
+            return None
+
+        return until(sent, PATIENCE, "Airflow's API", over=lambda: bool(self.cluster.dead()))
+
+    def _result(self, dag: str, run: str, state: str, place: Place) -> Result:
+        tasks = [Task(*row) for row in self.cluster.rows(TASKS, dag, run)]
+        return judge(place, state, self.cluster.xcom(dag, run, SWITCHOVER, "switchover"), tasks)
 
     def _until(self, found: Any, what: str) -> None:
         cluster = self.cluster
@@ -97,11 +107,14 @@ class Lab:
 
 
 def place_of(
-    variant: Variant, number: int, both: Servers, folder: Path, rate: float, start_lasts: float
+    variant: Variant, number: int, both: Servers, folder: Path, rate: float, start_lasts: float,
+    ports: tuple[int, int] = (0, 0),
 ) -> Place:  # fmt: skip
     """Return the place of a variant, not yet entered; its number makes its names."""
     name = f"place{number}"
-    made = Place(name, both, folder / name, variant.job_of(number, start_lasts), rate=rate, **variant.address)
+    made = Place(
+        name, both, folder / name, variant.job_of(number, start_lasts), rate=rate, ports=ports, **variant.address
+    )
     if variant.lost:
         made.simulator.fault(SWITCH, Fault.lost())
     return made

@@ -6,17 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, Param
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_provider_drs.cutover import cutover
-from airflow_provider_drs.sensors.drs import DrsJobReadySensor
 from airflow_provider_drs.witness import SqlWitness
 from tests.lab.application import WHO
 
 FREEZE_SECONDS = 60
-
-witness = SqlWitness("database_{{ params.place }}", WHO, before="source", after="target", timeout=2)
 
 
 def folder_of(params):
@@ -24,7 +21,7 @@ def folder_of(params):
     return Path(os.environ["LAB_FOLDER"], params["place"])
 
 
-def freeze(params=None):
+def freeze(samples, params=None):
     """Let the application stop to write, and wait until it has."""
     folder = folder_of(params)
     (folder / "frozen").touch()
@@ -42,7 +39,7 @@ def verify(switchover, params=None):
         raise ValueError(f"{found} answers at the address")
 
 
-def thaw(params=None):
+def thaw(evidence, params=None):
     """Let the application write again."""
     (folder_of(params) / "frozen").unlink(missing_ok=True)
 
@@ -65,19 +62,19 @@ DAG_ARGUMENTS: dict[str, Any] = {
 
 def build(way):
     """Add the tasks; ``way`` is how they wait: ``poke`` or ``deferrable``."""
-    common: dict[str, Any] = {
-        "job_id": "{{ params.job_id }}",
-        "drs_conn_id": "drs_{{ params.place }}",
-        "deferrable": way == "deferrable",
-    }
-    stopped = task(freeze)()
-    # All that was written has arrived.
-    caught_up = DrsJobReadySensor(task_id="caught_up", max_lag=0, stable_samples=1, poke_interval=1, **common)
-    group = cutover(
+    cutover(
+        job_id="{{ params.job_id }}",
         mode="target",
+        max_lag=30,
+        drs_conn_id="drs_{{ params.place }}",
+        deferrable=way == "deferrable",
+        freeze=freeze,
         verify=verify,
+        thaw=thaw,
         ready_kwargs={"stable_samples": 1, "poke_interval": 1},
         switchover_kwargs={
+            "witness": SqlWitness("database_{{ params.place }}", WHO, before="source", after="target", timeout=2),
+            "witness_timeout": 5,
             "poll_interval": 1,
             "settle": None,
             "decide_within": 10,
@@ -85,9 +82,7 @@ def build(way):
             "retries": 2,
             "retry_delay": timedelta(seconds=1),
         },
-        **common,
     )
-    stopped >> caught_up >> group >> task(trigger_rule="all_done")(thaw)()
 
 
 for way in ("poke", "deferrable"):
