@@ -21,13 +21,13 @@ def job_id_param(**more: Any) -> Param:
 
     :param more: other or further keywords of ``Param``.
     """
-    return Param(**_filled("DRS job (required)", _JOB_WHERE, {**_JOB_ID, "examples": [EXAMPLE_JOB]}, more))
+    return Param(**_filled("DRS job", _JOB_WHERE, {**_JOB_ID, "examples": [EXAMPLE_JOB]}, more))
 
 
 def job_ids_param(**more: Any) -> Param:
     """Return the Param of several job ids, one a line; as :func:`job_id_param`."""
     schema = {"type": "array", "items": _JOB_ID, "minItems": 1, "uniqueItems": True}
-    return Param(**_filled("DRS jobs, one id a line (required)", _JOB_WHERE, schema, more))
+    return Param(**_filled("DRS jobs, one id a line", _JOB_WHERE, schema, more))
 
 
 def mode_param(default: str | None = None, **more: Any) -> Param:
@@ -39,7 +39,7 @@ def mode_param(default: str | None = None, **more: Any) -> Param:
     schema: dict[str, Any] = {"type": "string", "enum": list(_MODES), "values_display": _MODES}
     if default is not None:
         schema["default"] = default
-    title = "Database whose virtual IP address to switch (required)"
+    title = "Database whose virtual IP address to switch"
     return Param(**_filled(title, "DRS does not document which database serves afterwards.", schema, more))
 
 

@@ -21,7 +21,7 @@ with DAG(
     params={
         "job_id": job_id_param(),
         "mode": mode_param(),
-        "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job (required)"),
+        "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job"),
         "max_lag": max_lag_param(),
         "host": Param(type="string", title="Virtual IP address", description="Where the database is to be reached."),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),

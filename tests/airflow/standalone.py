@@ -141,19 +141,27 @@ class Standalone:
                 ):
                     migrated.backup(copy)
             else:
-                self.cli("db", "migrate").check_returncode()
+                made = self.cli("db", "migrate")
+                assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+            self.prepare()
             undo.callback(self._end_processes)
             for part in self.parts:
                 self.begin(part)
             self.until(self._healthy, "a healthy Airflow", self.start_within)
-            token = self.request("GET", "/auth/token").json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._session.headers["Authorization"] = f"Bearer {self.log_in()}"
             # A start that failed ends what it began; after one that did not, that is left to the end of the block.
             self._stack = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def prepare(self) -> None:
+        """Do what is to be done between the making of the database and the start of the parts."""
+
+    def log_in(self) -> str:
+        """Return a token for the API."""
+        return str(self.request("GET", "/auth/token").json()["access_token"])
 
     def begin(self, part: str) -> None:
         """Start a part, in a process group of its own."""

@@ -47,8 +47,7 @@ def test_it_refuses(make: Callable[[], Param], value: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [job_id_param, job_ids_param, mode_param])
-def test_what_decides_has_no_default_and_says_that_it_is_required(make: Callable[[], Param]) -> None:
-    assert "(required)" in make().schema["title"]
+def test_what_decides_has_no_default(make: Callable[[], Param]) -> None:
     with pytest.raises(ParamValidationError, match="no default"):
         make().resolve()
 

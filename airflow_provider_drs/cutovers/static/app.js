@@ -112,7 +112,9 @@
       [row.error_code, row.error_msg || row.reason].filter(Boolean).join(": "),
     ];
     return h(Table.Row, { "data-testid": "row" },
-      cells.map((cell, i) => h(Table.Cell, { key: i, verticalAlign: "top", overflowWrap: "anywhere" }, cell)));
+      cells.map((cell, i) =>
+        // A word such as a mode stays whole, an id may be broken.
+        h(Table.Cell, { key: i, verticalAlign: "top", overflowWrap: [1, 4, 11].includes(i) ? "anywhere" : "normal" }, cell)));
   };
 
   const Cutovers = ({ dagId, runId }) => {

@@ -14,6 +14,8 @@ __all__: list[str] = []  # what is named here would replace what Airflow's setti
 @event.listens_for(Engine, "connect")
 def _leave_the_disk_to_itself(connection: Any, _record: Any) -> None:
     """Do not wait for the disk at each commit, which is for the case that the machine loses its power."""
+    if "sqlite" not in type(connection).__module__:
+        return
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=OFF")
     cursor.close()
