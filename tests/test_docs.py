@@ -27,6 +27,7 @@ from airflow_provider_drs.protocol.switchover.record import TRANSITIONS, Phase
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from tests.airflow.waits import airflow_db
+from tests.histories.histories import EXCEPTIONS
 from tests.waiting import PATIENCE
 
 __all__ = ["airflow_db"]
@@ -268,6 +269,12 @@ def test_the_picture_of_the_states_has_every_transition_and_no_other() -> None:
     )
     drawn = re.findall(r"^ +(\w+) --> (\w+): (\w+)$", picture, re.M)
     assert sorted(drawn) == sorted((str(phase), str(after), step.name) for (phase, step), after in TRANSITIONS.items())
+
+
+def test_the_page_excepts_what_the_histories_except_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "switchover.md").read_text()
+    table = page.partition("| excepted | why |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert dict(re.findall(r"^\| (.*) \| (.*) \|$", table, re.M)) == EXCEPTIONS
 
 
 def test_the_changelog_knows_this_version() -> None:

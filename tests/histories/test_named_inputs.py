@@ -101,6 +101,24 @@ R2 = [
     ),
 ]
 
+R2 += [
+    Row(
+        f"a clock set back hides that the time is up, {'with' if dates else 'without'} Date",
+        History(
+            (WELL,),
+            COMPLETE,
+            posts=(Fault("lost"),),
+            tries=(Try(dies=28), Try(pause=100.0)),
+            strangers=(Stranger(95.0, Plan(0.0, 60.0, FAILED)),),
+            clock_steps=((50.0, -80.0),),
+            dates=dates,
+        ),
+        outcome,
+        0,
+    )
+    for dates, outcome in ((True, "unknown"), (False, "failed"))
+]
+
 R3 = [
     Row(
         "left-over FAILED, START after 40 s",
