@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,18 @@ CUTOVERS = [
     KilledCutover("before done"),
     KilledCutover("after done"),
 ]
+# Where a worker stands when Airflow's API server goes away, and how the switchover ends.
+AWAY = [
+    *(
+        ("killed_poke", f"before {write} is saved", COMPLETE)
+        for write in ("begun", "intended", "accepted", "START", "done")
+    ),
+    ("killed_deferrable", "before accepted is saved", COMPLETE),
+    ("killed_cutover", "before failed is saved", FAILED),
+    ("killed_cutover", "before rollback_gate", FAILED),
+]
+# Seconds; its start takes about as long again.
+AWAY_FOR = 10.0
 CASES = [(way, kill) for way in ("poke", "deferrable") for kill in KILLS]
 
 
@@ -182,6 +195,37 @@ def test_one_cutover_and_one_rollback_at_most(
         evidence = airflow.xcom("killed_cutover", run, "switchover" if "switch" in task_id else "return_value", task_id)
         unknown = killed.stop_at == "after intended is saved"
         assert evidence["outcome"] == ("unknown" if unknown else "done" if killed.final == COMPLETE else "failed")
+
+
+def test_the_api_server_goes_away_before_each_write(cloud: Simulator, airflow: Standalone, kill_place: Path) -> None:
+    """A real one, for tasks of a real Airflow. Nothing is asked twice, and each ends as DRS has it."""
+    runs: dict[str, str] = {}
+    scripts: dict[str, list[str | None]] = {}
+    for number, (dag_id, stop_at, final) in enumerate(AWAY):
+        job = numbered_job(600 + number)
+        scripts[job] = [START] if dag_id == "killed_deferrable" else [START, START, final]
+        cloud.add_job(Job(job, no_switchover="null", status_after_switch=scripts[job]))
+        verification = {"verification": "passes"} if dag_id == "killed_cutover" else {}
+        runs[job] = airflow.start(dag_id, job_id=job, stop_at=stop_at, **verification)
+    airflow.until(lambda: all((kill_place / f"{job}.pid").exists() for job in runs), "workers before their writes")
+    airflow.kill("execution")
+    for job in runs:
+        (kill_place / f"{job}.go").touch()
+    time.sleep(AWAY_FOR)
+    airflow.begin("execution")
+    for job, (dag_id, stop_at, final) in zip(runs, AWAY, strict=True):
+        run = runs[job]
+        if dag_id == "killed_deferrable":
+            airflow.until(lambda: runs[job] in airflow.deferred(), "the deferral")  # noqa: B023 - called at once
+            scripts[job].append(final)
+        cutover = dag_id == "killed_cutover"
+        task = "cutover.switchover" if cutover else "switch"
+        ended = airflow.state(dag_id, run, "success", "failed", task_id=task)
+        assert ended == ("success" if final == COMPLETE else "failed"), (stop_at, airflow.task_log(dag_id, run))
+        assert airflow.xcom(dag_id, run, "switchover", task)["outcome"] == ("done" if final == COMPLETE else "failed")
+        if cutover:
+            airflow.state(dag_id, run, "failed", task_id="back")
+        assert cloud.switched(job) == ["target", *(["source"] if cutover else [])], (dag_id, stop_at)
 
 
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])

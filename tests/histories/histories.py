@@ -228,7 +228,7 @@ class Claim:
             found = [at for at, number in reads if number not in self.world.died]
             starts = [at for at in found if at < own.ends]
             ends = [at for at in found if at >= own.ends] if (known or baseline) and own.plan.final != baseline else []
-            if _twice(starts) or _twice(ends):
+            if self.twice(starts) or self.twice(ends):
                 return True
         return False
 
@@ -246,11 +246,15 @@ class Claim:
         for at, shown, number in reads:
             if shown in self.mine and shown is not None and shown.ends <= at < stranger.shows:
                 ends.setdefault(number, []).append(at)
-        return not any(_twice(found) and number not in self.world.died for number, found in ends.items())
+        return not any(self.twice(found) and number not in self.world.died for number, found in ends.items())
 
-
-def _twice(reads: list[float]) -> bool:
-    return bool(reads) and max(reads) - min(reads) >= 0.75
+    def twice(self, reads: list[float]) -> bool:
+        """Tell whether two reads have shown it, one after the other: no stale one came between."""
+        return any(
+            later - first >= 0.75 and not any(first < stale < later for stale in self.world.stale)
+            for first in reads
+            for later in reads
+        )
 
 
 def check(seed: int, count: Counter[str]) -> str:

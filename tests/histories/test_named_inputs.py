@@ -259,8 +259,17 @@ R8 = [
 ]
 
 
+R13 = [
+    Row(
+        "a clock that is set back to the time of an earlier read: what was observed ends with the end",
+        History((Plan(0.0, 31.0),), COMPLETE, clock_steps=((12.0, -31.0),)),
+        "done",
+    ),
+]
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
-@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8], ids=str)
+@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8, *R13], ids=str)
 def test_its_end(row: Row, deferrable: bool) -> None:
     history = replace(row.history, tries=tuple(replace(this, deferrable=deferrable) for this in row.history.tries))
     play(history)

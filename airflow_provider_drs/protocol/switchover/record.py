@@ -287,7 +287,9 @@ class Record:
 
         :param changes: all that the wait has seen so far.
         """
-        known = 1 + max((place for place, change in enumerate(changes) if change in self.observed), default=-1)
+        # What is known of it ends with what was added last. A new change may look like an earlier one: a clock that was
+        # set back comes to the same time again.
+        known = 1 + max((place for place, change in enumerate(changes) if change in self.observed[-1:]), default=-1)
         for change in changes[known:]:
             if not self.observed or self.observed[-1]["status"] != change["status"]:
                 self.observed.append(change)

@@ -1,7 +1,7 @@
 """DAGs whose worker stops at a chosen step of its first try, so that a test can kill it there."""
 
 import os
-import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -48,13 +48,17 @@ class StoppingRuntime(RecordingRuntime):
 
 
 def stop(step: str, context: Any) -> None:
-    """Stop where the run's ``stop_at`` says, after leaving the process id in a file; wait there to be killed."""
+    """Stop where the run's ``stop_at`` says, after leaving the process id in a file.
+
+    It waits there to be killed, or until another file lets it go on.
+    """
     ti, conf = context["ti"], context["params"]
     if conf["stop_at"] == step and ti.try_number == 1:
         place = Path(os.environ["KILL_DIR"], f"{conf['job_id']}.pid")
         place.with_suffix(".new").write_text(str(os.getpid()))
         place.with_suffix(".new").rename(place)
-        signal.pause()
+        while not place.with_suffix(".go").exists():
+            time.sleep(0.1)
 
 
 class StoppingOperator(DrsSwitchoverOperator):

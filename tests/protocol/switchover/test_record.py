@@ -117,6 +117,16 @@ def test_what_is_observed_is_in_order_and_ends_with_the_end(
     assert [change["status"] for change in record.observed] == observed
 
 
+def test_a_clock_that_is_set_back_comes_to_the_same_time_again() -> None:
+    record = _accepted(COMPLETE)
+    changes = [
+        {"status": status, "at": at} for status, at in ((COMPLETE, "12:00"), (START, "12:01"), (COMPLETE, "12:00"))
+    ]
+    for number in (1, 2, 3, 3):
+        record.observe(changes[:number])
+    assert [change["status"] for change in record.observed] == [COMPLETE, START, COMPLETE]
+
+
 def test_the_mode_of_what_was_joined_is_not_known() -> None:
     record = Record(JOB, "target", began_at=T0)
     record.read(SwitchoverReply(JOB, START), [], T0)
