@@ -84,8 +84,8 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
 
 .PHONY: lab
-lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=complete, disputed, unknown, failed or killed-worker)
-	@$(PY) -m tests.lab $(LAB) $(LAB_ARGS)
+lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=disputed, unknown, failed, killed-worker; N=200: random)
+	@$(PY) -m tests.lab $(LAB) $(if $(findstring command,$(origin N)),--runs $(N)) $(LAB_ARGS)
 
 .PHONY: clean
 clean: ## Remove what the other commands made

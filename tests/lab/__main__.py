@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.lab.results import Result
+from tests.lab.results import Result, wrongs
 from tests.lab.run import Lab
-from tests.lab.variants import VARIANTS
+from tests.lab.variants import VARIANTS, random_variant
 
 BROKEN = 2
 WIDTH_WITHOUT_TERMINAL = 100
@@ -32,21 +33,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("variant", choices=VARIANTS, nargs="?", default="complete", help="default: %(default)s")
     parser.add_argument("--rate", type=float, default=200, help="rows a second (%(default)g)")
+    parser.add_argument("--runs", type=int, metavar="N", help="random cutovers instead, with faults and kills")
+    parser.add_argument("--seed", type=int, default=0, help="of the random cutovers (%(default)d)")
+    parser.add_argument("--at-once", type=int, default=3, metavar="N", help="of the random cutovers (%(default)d)")
     parser.add_argument("--deferrable", action="store_true", help="wait in the triggerer")
     asked = parser.parse_args(arguments)
     # A lab that is terminated ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    variant = VARIANTS[asked.variant]
+    way = "deferrable" if asked.deferrable else "poke"
     say("Starting two PostgreSQL servers with replication between them, an application, and an Airflow of its own ...")
     try:
+        if asked.runs:
+            return random_runs(asked.runs, asked.seed, asked.at_once, way, asked.rate)
         with Lab(rate=asked.rate) as lab:
             say(f"Running a cutover while the application writes {asked.rate:g} rows a second ...")
-            [result] = lab.run([variant], "deferrable" if asked.deferrable else "poke")
+            [result] = lab.run([VARIANTS[asked.variant]], way)
     except (AssertionError, OSError, RuntimeError) as error:
         say(f"The lab did not work: {error}")
         return BROKEN
     show(result)
     return 0 if result.is_done else 1
+
+
+def random_runs(runs: int, seed: int, at_once: int, way: str, rate: float) -> int:
+    """Run random cutovers, and print what each came to and what was wrong.
+
+    :return: 0 where nothing was wrong with any, else 1.
+    """
+    chance = random.Random(seed)
+    wrong = number = 0
+    with Lab(at_once, rate=rate) as lab:
+        while number < runs:
+            variants = [random_variant(chance) for _ in range(min(at_once, runs - number))]
+            for variant, result in zip(variants, lab.run(variants, way), strict=True):
+                number += 1
+                bad = wrongs(variant, result)
+                wrong += bool(bad)
+                end = f"{result.outcome}, {result.serves or 'nobody'} serves, {'' if result.thawed else 'not '}thawed"
+                say(f"{number}: {end}, {result.count}{''.join(f'; WRONG: {each}' for each in bad)}")
+                if bad:
+                    say(f"   {variant}")
+    say(f"{runs} cutovers, wrong: {wrong} (seed {seed})")
+    return 1 if wrong else 0
 
 
 def show(result: Result) -> None:

@@ -25,7 +25,7 @@ AIRFLOW = (3, 3)
 OVER = ("success", "failed")
 SWITCHOVER = "cutover.switchover"
 TASKS = """
-    select task_id, state, extract(epoch from start_date)::float, extract(epoch from end_date)::float
+    select task_id, state, try_number, extract(epoch from start_date)::float, extract(epoch from end_date)::float
     from task_instance where dag_id = %s and run_id = %s and start_date is not null
 """
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.airflow.cutovers import run
 from tests.airflow.waits import airflow_db
 from tests.lab.place import Servers, servers
-from tests.lab.results import judge, meddle
+from tests.lab.results import Result, judge, meddle, wrongs
 from tests.lab.run import SWITCHOVER, conf_of, environment_of, place_of
-from tests.lab.variants import VARIANTS
+from tests.lab.variants import VARIANTS, Variant, random_variant
 
 __all__ = ["airflow_db"]
 
@@ -28,15 +29,12 @@ def both() -> Iterator[Servers]:
         yield made
 
 
-@pytest.mark.parametrize("name", HERE)
-def test_what_becomes_of_a_cutover(
-    name: str, both: Servers, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAB_FOLDER", str(tmp_path))
+def become(variant: Variant, number: int, both: Servers, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """Run the cutover of a variant, and return what became of it."""
+    monkeypatch.setenv("LAB_FOLDER", str(folder))
     from tests.lab.dags import lab
 
-    variant = HERE[name]
-    with place_of(variant, list(HERE).index(name), both, tmp_path, rate=20, start_lasts=2) as place:
+    with place_of(variant, number, both, folder, rate=20, start_lasts=2) as place:
         for key, value in environment_of(place).items():
             monkeypatch.setenv(key, value)
         over = threading.Event()
@@ -52,9 +50,23 @@ def test_what_becomes_of_a_cutover(
         finally:
             over.set()
             beside.join()
-        evidence: Mapping[str, Any] = ended.pull(SWITCHOVER, "switchover")
-        result = judge(place, ended.state, evidence, [])
+        return judge(place, ended.state, ended.pull(SWITCHOVER, "switchover"), [])
 
+
+@pytest.mark.parametrize("name", HERE)
+def test_what_becomes_of_a_cutover(
+    name: str, both: Servers, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = HERE[name]
+    result = become(variant, list(HERE).index(name), both, tmp_path, monkeypatch)
     assert (result.outcome, result.serves, result.thawed) == (variant.outcome, variant.serves, variant.thawed)
-    assert (result.count.lost, result.count.twice) == (0, 0)
+    assert wrongs(variant, result) == []
     assert result.is_done == (variant.outcome == "done")
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_nothing_is_wrong_with_a_random_cutover(
+    seed: int, both: Servers, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = replace(random_variant(random.Random(seed)), killed=False)
+    assert wrongs(variant, become(variant, 10 + seed, both, tmp_path, monkeypatch)) == []

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_drs.simulator import Job
-from tests.constants import FAILED, numbered_job
+from tests.constants import COMPLETE, FAILED, numbered_job
 
 
 @dataclass(frozen=True)
 class Variant:
     """One way in which a cutover goes, and how it must end.
 
-    :param outcome: what the evidence of the switchover says.
+    :param outcome: what the evidence of the switchover says; None: not said beforehand.
     :param serves: which side answers at the address afterwards; None: nobody.
     :param thawed: whether the application writes again.
     :param job: how DRS behaves, as `Job` takes it.
@@ -24,8 +25,8 @@ class Variant:
     :param killed: the worker of the switchover is killed while DRS switches.
     """
 
-    outcome: str
-    serves: str | None
+    outcome: str | None = None
+    serves: str | None = None
     thawed: bool = True
     job: Mapping[str, Any] = field(default_factory=dict)
     address: Mapping[str, Any] = field(default_factory=dict)
@@ -51,3 +52,20 @@ VARIANTS = {
     ),
     "killed-worker": Variant("done", "target", killed=True),
 }  # fmt: skip
+
+
+def random_variant(chance: random.Random) -> Variant:
+    """Return a variant of which nobody has said how it must end, see `wrongs`."""
+    address = {
+        "moves": chance.choice(("complete",) * 4 + ("never", "always", "at_once")),
+        "silent": chance.choice((0, 0, 1, 10)),
+        "flaps": chance.choice((0, 0, 1)),
+        "hangs": chance.random() < 0.5,
+    }
+    return Variant(
+        job={"final": FAILED if chance.random() < 0.3 else COMPLETE, "start_after": chance.choice((0, 1, 3))},
+        address=address,
+        lost=chance.random() < 0.2,
+        silent=chance.random() < 0.1,
+        killed=chance.random() < 0.25,
+    )
