@@ -82,7 +82,7 @@ def test_an_iam_that_stalls_is_trouble_that_every_wait_counts(
 
         begun = time.monotonic()
         ends = await asyncio.gather(*[wait(number) for number in range(200)])
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 20, "not for the timeout of the connection"
         server.ended.set()
         await polls.close()
         return ends

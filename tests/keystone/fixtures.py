@@ -18,8 +18,8 @@ def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeystoneServe
 
 @pytest.fixture(scope="session")
 def brief_keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeystoneServer]:
-    """A Keystone whose tokens live for three seconds."""
-    with KeystoneServer(tmp_path_factory.mktemp("brief-keystone"), expiration=3) as server:
+    """A Keystone whose tokens live for a few seconds: enough for one request on a busy machine."""
+    with KeystoneServer(tmp_path_factory.mktemp("brief-keystone"), expiration=6) as server:
         yield server
 
 

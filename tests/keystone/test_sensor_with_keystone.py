@@ -132,14 +132,14 @@ def test_a_token_revoked_in_the_middle_of_a_wait(
 def test_tokens_that_expire_in_the_middle_of_a_wait(
     mode: str, brief_keystone: KeystoneServer, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tokens of three seconds, and polls that outlast one: renewed before DRS ever refuses it."""
+    """Tokens of six seconds, and polls that outlast one: renewed before DRS ever refuses it."""
     project = brief_keystone.create_project()
     user = brief_keystone.create_user(project)
     sleep = clock.sleep
 
     def outlast(seconds: float) -> None:
         # The life of a token passes in Keystone, by Keystone's clock.
-        time.sleep(1.6)
+        time.sleep(3.2)
         sleep(seconds)
 
     with Simulator(iam=brief_keystone.auth_url) as drs:

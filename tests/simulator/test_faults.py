@@ -104,7 +104,7 @@ def test_a_slow_answer_does_not_hold_up_the_end() -> None:
         begun = time.monotonic()
     waiting.join(10)
     api.session.close()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 async def read_status(api: Api) -> bytes:
