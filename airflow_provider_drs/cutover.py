@@ -21,6 +21,7 @@ from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
+from airflow_provider_drs.sensors.downtime import DrsDowntimeSensor
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 from airflow_provider_drs.witness import Witness
 
@@ -46,6 +47,7 @@ def cutover(
     catch_up_timeout: timedelta | float = timedelta(minutes=5),
     thaw_on_unknown: bool | str = False,
     witness: Witness | None = None,
+    measure_downtime: bool = False,
     ready_kwargs: Mapping[str, Any] | None = None,
     compare_kwargs: Mapping[str, Any] | None = None,
     switchover_kwargs: Mapping[str, Any] | None = None,
@@ -87,6 +89,8 @@ def cutover(
         they stay stopped until a person has looked.
     :param witness: who answers at the virtual IP address, for the switchover: a guard, and a word beside DRS's at the
         end. Where it sees that traffic never left, a failed switchover is not rolled back.
+    :param measure_downtime: True: ``downtime`` samples who answers beside ``switchover``, and its result is
+        ``downtime`` in the evidence of ``done``. It needs a witness, and occupies a worker of its own.
     :param ready_kwargs: more arguments for ``DrsJobReadySensor``, such as ``timeout`` and ``stable_samples``.
     :param compare_kwargs: more arguments for ``DrsCompareOperator``, such as ``tables``.
     :param switchover_kwargs: more arguments for ``DrsSwitchoverOperator``, such as ``settle``. With ``dry_run``
@@ -99,6 +103,8 @@ def cutover(
     """
     if (freeze is None) != (thaw is None):
         raise ValueError("freeze and thaw belong together: give both, or none")
+    if measure_downtime and witness is None:
+        raise ValueError("measure_downtime needs a witness")
     more = {**({} if witness is None else {"witness": witness}), **(switchover_kwargs or {})}
     common: dict[str, Any] = {
         "job_id": job_id,
@@ -154,6 +160,14 @@ def cutover(
         switchover.approval_task_id = approval.task_id if approval else None
         _check(switchover, result_is_used=verify is not None or on_failure is not None)
         [*gates, *plans] >> switchover
+        measured = None
+        if measure_downtime and witness is not None:
+            # The least there is: where both wait for a slot, the switchover gets it.
+            least: dict[str, Any] = {"priority_weight": 1, "weight_rule": "absolute", "retries": 3}
+            measured = DrsDowntimeSensor(
+                task_id="downtime", witness=witness, switchover=switchover.task_id, **least, **passed
+            )
+            gates >> measured
         verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None
         if verification and plans:
             for_real >> verification.roots
@@ -179,12 +193,19 @@ def cutover(
             let_go = GivenTasks("thaw", thaw, after=thaw_gate)
             let_go.check_that_a_skipped_gate_skips_them()
             let_go.retry_by_default(THAW_RETRIES, THAW_RETRY_DELAY)
-        if verification or rollback or plans or let_go:
-            done = CutoverResultOperator(task_id="done", switchover=switchover.task_id, **planned, **passed)
+        if verification or rollback or plans or let_go or measured:
+            done = CutoverResultOperator(
+                task_id="done",
+                switchover=switchover.task_id,
+                downtime=measured.task_id if measured else None,
+                **planned,
+                **passed,
+            )
             before = [switchover, *(verification.that_count() if verification else [])]
             # All of these, so that nothing else is at the end of the group: what comes after it waits for ``done``.
             before += [gate, *rollback.all_but_setups()] if gate and rollback else []
             before += [*let_go.all_but_setups()] if let_go else []
+            before += [measured] if measured else []
             before >> done
             if plans:
                 [done, for_real] >> SwitchedOperator(task_id="switched")

@@ -267,7 +267,13 @@ class CutoverResultOperator(SwitchoverResultOperator):
     """Runs when the cutover is done, and hands its evidence on; fails with it (``upstream_failed``) otherwise.
 
     It fails, too, where the switchover that it reports is not the last one of the job in this run.
+
+    :param downtime: id of the ``DrsDowntimeSensor`` whose result goes into the evidence, None for none.
     """
+
+    def __init__(self, *, downtime: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.downtime = downtime
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the evidence; of a dry run, the plan.
@@ -295,7 +301,11 @@ class CutoverResultOperator(SwitchoverResultOperator):
             self.log.warning(
                 "A person has marked %s success; the outcome in its evidence is %r", self.switchover, outcome
             )
-        return with_decision(dict(found.evidence), found.state)
+        evidence = with_decision(dict(found.evidence), found.state)
+        if self.downtime is not None:
+            pulled = context["ti"].xcom_pull(task_ids=self.downtime, map_indexes=map_index_of(context))
+            evidence["downtime"] = pulled
+        return evidence
 
 
 def map_index_of(context: Context) -> int:

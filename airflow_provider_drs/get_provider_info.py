@@ -105,7 +105,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks.drs"),
         "operators": _modules("operators.drs", "operators.switchover", "operators.jobs", "operators.compare"),
-        "sensors": _modules("sensors.drs", "sensors.switchover", "sensors.jobs"),
+        "sensors": _modules("sensors.drs", "sensors.switchover", "sensors.jobs", "sensors.downtime"),
         "triggers": _modules("triggers.drs", "triggers.jobs", "triggers.events"),
         "cli": ["airflow_provider_drs.cli.airflow_commands"],
         "config": {

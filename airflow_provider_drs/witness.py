@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.protocol.errors import DrsWitnessError
+from airflow_provider_drs.lazy import lazy_names
 from airflow_provider_drs.task import interval
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Connection, Context
 
+    from airflow_provider_drs.protocol.errors import DrsWitnessError
+
+__getattr__ = lazy_names("airflow_provider_drs.protocol", {"errors": "DrsWitnessError"})
 __all__ = ["DrsWitnessError", "SqlWitness"]
 
 DEFAULT_TIMEOUT = 10.0
@@ -71,19 +74,20 @@ class SqlWitness:
         """Return the witness of a rollback: ``before`` and ``after`` are exchanged."""
         return type(self)(self.conn_id, self.sql, before=self.after, after=self.before, timeout=self.timeout)
 
-    def answer(self) -> tuple[protocol.Side, str | None, str]:
+    def answer(self, at_most: float = math.inf) -> tuple[protocol.Side, str | None, str]:
         """Ask who answers now.
 
+        :param at_most: seconds after which nobody answers, where ``timeout`` is longer.
         :return: the side, the value as text, and why nobody answers.
         :raises DrsWitnessError: as :meth:`side`.
         """
         self._check()
-        connection = self._read_connection()
+        connection, within = self._read_connection(), min(self.timeout, at_most)
         try:
-            row = _within(self.timeout, lambda: self._ask(connection))
+            row = _within(within, lambda: self._ask(connection))
         except TimeoutError:
-            return protocol.Side.NOBODY, None, f"nobody answers within {self.timeout:g} seconds"
-        except DrsWitnessError:
+            return protocol.Side.NOBODY, None, f"nobody answers within {within:g} seconds"
+        except protocol.DrsWitnessError:
             raise
         except Exception as error:
             # Only its kind: the text of a database's driver may hold the password.
@@ -147,52 +151,60 @@ class SqlWitness:
             cursor.execute(self.sql)
             return cursor.fetchone()
 
-    def _error(self, text: str) -> DrsWitnessError:
-        return DrsWitnessError(text, error_context=f"witness through connection {self.conn_id!r}")
+    def _error(self, text: str) -> protocol.DrsWitnessError:
+        return protocol.DrsWitnessError(text, error_context=f"witness through connection {self.conn_id!r}")
 
 
 Witness: TypeAlias = SqlWitness | Callable[[], str | None]
 
 
-def check_witness(witness: Any) -> None:
+def check_witness(witness: Any, *, needed: bool = False) -> None:
     """Check what was given as a witness.
 
+    :param needed: None will not do.
     :raises TypeError: it can be asked nothing.
     """
-    if witness is not None and not isinstance(witness, SqlWitness) and not callable(witness):
+    if (needed or witness is not None) and not isinstance(witness, SqlWitness) and not callable(witness):
         raise TypeError(
             f"witness must be a SqlWitness or a function that returns 'before', 'after' or None: {witness!r}"
         )
 
 
-def rendered(witness: Witness | None, task: BaseOperator, context: Context) -> Witness | None:
+def rendered(witness: Witness, task: BaseOperator, context: Context) -> Witness:
     """Return a witness with its templates rendered for a task; a function has none."""
     return witness.rendered(task, context) if isinstance(witness, SqlWitness) else witness
 
 
-def look(witness: Witness) -> protocol.Look:
-    """Ask a witness; whatever is wrong with it is nobody's answer, with the problem named."""
+def look(witness: Witness, at_most: float = math.inf) -> protocol.Look:
+    """Ask a witness; whatever is wrong with it is nobody's answer, with the problem named.
+
+    :param at_most: seconds after which nobody answers, where the witness itself would wait longer.
+    """
     side, value, problem = protocol.Side.NOBODY, None, ""
     try:
-        side, value, problem = witness.answer() if isinstance(witness, SqlWitness) else _answer_of(witness)
+        side, value, problem = (
+            witness.answer(at_most) if isinstance(witness, SqlWitness) else _answer_of(witness, at_most)
+        )
     except (protocol.DrsError, ValueError) as error:
         problem = str(error)
     return protocol.Look(side, value, time.time(), problem)
 
 
-def _answer_of(function: Callable[[], str | None]) -> tuple[protocol.Side, None, str]:
+def _answer_of(function: Callable[[], str | None], at_most: float) -> tuple[protocol.Side, None, str]:
     try:
-        told = _within(DEFAULT_TIMEOUT, function)
+        told = _within(min(DEFAULT_TIMEOUT, at_most), function)
     except TimeoutError:
         return protocol.Side.NOBODY, None, "nobody answers in time"
-    except DrsWitnessError:
+    except protocol.DrsWitnessError:
         raise
     except Exception as error:  # a function of the user's; its text may hold a password
         return protocol.Side.NOBODY, None, f"nobody answers ({type(error).__name__})"
     if told is None:
         return protocol.Side.NOBODY, None, ""
     if told not in (protocol.Side.BEFORE, protocol.Side.AFTER):
-        raise DrsWitnessError(f"the witness returned {protocol.one_line(told)!r}, not 'before', 'after' or None")
+        raise protocol.DrsWitnessError(
+            f"the witness returned {protocol.one_line(told)!r}, not 'before', 'after' or None"
+        )
     return protocol.Side(told), None, ""
 
 

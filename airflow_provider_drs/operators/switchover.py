@@ -106,7 +106,7 @@ class DrsSwitchoverOperator(DrsOperator):
         dry_run: bool | str = False,
         verify_job_id: bool = True,
         witness: Witness | None = None,
-        witness_timeout: timedelta | float = protocol.DEFAULT_WITNESS_TIMEOUT,
+        witness_timeout: timedelta | float = 60,
         on_already: str = "fail",
         **kwargs: Any,
     ) -> None:
@@ -264,7 +264,7 @@ class DrsSwitchoverOperator(DrsOperator):
             lambda: protocol.Patience(
                 f"Job {self.job_id}", self.transient_error_timeout, error_context=self._error_context
             ),
-            rendered(self.witness, self, context),
+            None if self.witness is None else rendered(self.witness, self, context),
         )
 
     def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> protocol.SameRun:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.runtime import *
     from airflow_provider_drs.protocol.settings import *
     from airflow_provider_drs.protocol.switchover.calls import *
+    from airflow_provider_drs.protocol.switchover.downtime import *
     from airflow_provider_drs.protocol.switchover.freshness import *
     from airflow_provider_drs.protocol.switchover.guards import *
     from airflow_provider_drs.protocol.switchover.record import *
@@ -47,7 +48,7 @@ __getattr__ = lazy_names(
         "compare.refusal": "is_unavailable",
         "compare.wait": "CAN_NOT_COMPARE CompareWait",
         "errors": "DrsArgumentError DrsAuthenticationError DrsConfigError DrsError DrsRecordError DrsTimeoutError "
-        "DrsTransientError DrsUnreachableError one_line",
+        "DrsTransientError DrsUnreachableError DrsWitnessError one_line",
         "http.request": "Call checked_job_id describe_job Token",
         "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_jobs list_one_job pause_jobs "
         "resume_jobs start_jobs stop_jobs USES",
@@ -60,6 +61,7 @@ __getattr__ = lazy_names(
         "runtime": "call_with_retry Runtime sit_out wait_until_over",
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
+        "switchover.downtime": "Downtime",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
         "switchover.record": "freshness_of NEEDS_PERSON OPEN Phase Record SUCCEEDED UNCHANGED",
@@ -68,6 +70,6 @@ __getattr__ = lazy_names(
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
-        "switchover.witness": "DEFAULT_WITNESS_TIMEOUT end_with_witness Look Side",
+        "switchover.witness": "end_with_witness Look Side",
     },
 )

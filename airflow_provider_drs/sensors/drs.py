@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_drs.sensors.downtime import DrsDowntimeSensor
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor, DrsJobStatusSensor
 from airflow_provider_drs.sensors.switchover import DrsSwitchoverSensor
 
-__all__ = ["DrsJobReadySensor", "DrsJobStatusSensor", "DrsSwitchoverSensor"]
+__all__ = ["DrsDowntimeSensor", "DrsJobReadySensor", "DrsJobStatusSensor", "DrsSwitchoverSensor"]

@@ -39,6 +39,7 @@ CLASSES = {
     "operators.drs.DrsSwitchoverOperator": (
         f"mode max_lag settle decide_within on_running dry_run verify_job_id wait_for_completion {OPERATOR}"
     ),
+    "sensors.drs.DrsDowntimeSensor": "witness interval switchover",
     "witness.SqlWitness": "conn_id sql before after timeout",
     "operators.drs.DrsStartJobOperator": f"wait_for_completion {OPERATOR}",
     "operators.drs.DrsPauseJobOperator": f"pause_mode wait_for_completion {OPERATOR}",

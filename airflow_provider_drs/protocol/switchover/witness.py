@@ -15,8 +15,6 @@ from airflow_provider_drs.protocol.polling import Outcome, utc
 from airflow_provider_drs.protocol.switchover.freshness import CONFIRM_AFTER
 from airflow_provider_drs.protocol.switchover.record import Record, Step
 
-DEFAULT_WITNESS_TIMEOUT = 60.0
-
 
 class Side(StrEnum):
     """Who answers at the address, by the words of the user."""
