@@ -37,6 +37,7 @@ GROUPS = {
         "tests/airflow/test_two_runs.py",
     ),
     "examples": ("tests/airflow/test_examples.py",),
+    "lab": ("tests/lab/test_killed_worker.py",),
     "demo": ("tests/test_demo.py",),
     "keystone": ("tests/keystone/", "tests/test_keystone_harness.py"),
 }
