@@ -12,7 +12,7 @@ _JOB_ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Z
 # DRS documents whose address is switched. It does not document which database serves afterwards.
 _MODES = {
     "source": "source: the virtual IP address of the source database",
-    "target": "target: the virtual IP address of the target database",
+    "target": "target: the virtual IP address of the destination database",
 }
 
 
@@ -49,7 +49,7 @@ def max_lag_param(default: float = 0, **more: Any) -> Param:
     :param default: seconds.
     :param more: other or further keywords of ``Param``.
     """
-    text = "The switchover is not asked for while the target database is further behind. 0: not at all."
+    text = "The switchover is not asked for while the destination database is further behind. 0: not at all."
     schema = {"default": default, "type": "number", "minimum": 0}
     return Param(**_filled("Seconds the job may lag behind", text, schema, more))
 

@@ -202,7 +202,7 @@ def test_the_api_server_goes_away_before_each_write(cloud: Simulator, airflow: S
     runs: dict[str, str] = {}
     scripts: dict[str, list[str | None]] = {}
     for number, (dag_id, stop_at, final) in enumerate(AWAY):
-        job = numbered_job(600 + number)
+        job = numbered_job(800 + number)
         scripts[job] = [START] if dag_id == "killed_deferrable" else [START, START, final]
         cloud.add_job(Job(job, no_switchover="null", status_after_switch=scripts[job]))
         verification = {"verification": "passes"} if dag_id == "killed_cutover" else {}
@@ -226,6 +226,28 @@ def test_the_api_server_goes_away_before_each_write(cloud: Simulator, airflow: S
         if cutover:
             airflow.state(dag_id, run, "failed", task_id="back")
         assert cloud.switched(job) == ["target", *(["source"] if cutover else [])], (dag_id, stop_at)
+
+
+# Airflow itself sets the last one, when ``dagrun_timeout`` is over.
+MARKS = ("success", "failed", "skipped")
+
+
+@pytest.mark.parametrize("state", MARKS)
+def test_a_deferred_task_that_is_marked_leaves_its_evidence(state: str, cloud: Simulator, airflow: Standalone) -> None:
+    """Without it, who reads the runbook would conclude that nothing was asked."""
+    job = numbered_job(700 + MARKS.index(state))
+    cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START]))
+    run = airflow.start("killed_deferrable", job_id=job, stop_at="never")
+    airflow.until(lambda: run in airflow.deferred(), "the deferral")
+    mark = {"new_state": state, "note": "looked at the databases"}
+    airflow.send("PATCH", f"/dags/killed_deferrable/dagRuns/{run}/taskInstances/switch", mark)
+    assert airflow.state("killed_deferrable", run, state, task_id="switch") == state
+    for key in ("return_value", "switchover"):
+        evidence = airflow.xcom("killed_deferrable", run, key, task_id="switch")
+        assert (evidence["outcome"], evidence["started"]) == ("accepted", True)
+        assert evidence["posted_at"]
+        assert evidence["accepted_at"]
+    assert cloud.switched(job) == ["target"]
 
 
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])

@@ -259,6 +259,24 @@ R8 = [
 ]
 
 
+LONG = Plan(1.0, 620.0)
+R14 = [
+    Row("unknown, cleared: it reads", History((LONG,), tries=(Try(), Try(cleared=True))), "done"),
+    Row(
+        "unknown, cleared: it reads FAILED",
+        History((replace(LONG, final=FAILED),), tries=(Try(), Try(cleared=True))),
+        "failed",
+    ),
+    *(
+        Row(
+            f"unknown, cleared {times} times: it stays so",
+            History((WELL,), COMPLETE, posts=(Fault("lost"),), tries=(Try(), *[Try(cleared=True)] * times)),
+            "unknown",
+            0,
+        )
+        for times in (1, 3)
+    ),
+]
 R13 = [
     Row(
         "a clock that is set back to the time of an earlier read: what was observed ends with the end",
@@ -269,7 +287,7 @@ R13 = [
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
-@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8, *R13], ids=str)
+@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8, *R13, *R14], ids=str)
 def test_its_end(row: Row, deferrable: bool) -> None:
     history = replace(row.history, tries=tuple(replace(this, deferrable=deferrable) for this in row.history.tries))
     play(history)

@@ -42,7 +42,7 @@ def get_switchover_status(job_id: str) -> Call[SwitchoverReply]:
 
 
 def switch_vip(job_id: str, mode: str) -> Call[str | None]:
-    """Switch the virtual IP address of the source or the target database. The one call that must not go out twice.
+    """Switch the virtual IP address of the source or the destination database. The one call that must not go out twice.
 
     DRS API, "Switching Dual Virtual IP Addresses": ``POST /v3/{project_id}/jobs/{job_id}/switch-vip``. The reply is the
     id of the job.
