@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -105,6 +106,14 @@ class DrsTask(BaseOperator):
     @abstractmethod
     def _subject(self) -> str:
         """Return how messages name what is waited for."""
+
+    @contextmanager
+    def _naming_connection(self) -> Iterator[None]:
+        """Let what is wrong with an argument name the connection too, so that a message tells where to look."""
+        try:
+            yield
+        except protocol.DrsArgumentError as error:
+            raise error.with_context(protocol.error_context(self.drs_conn_id)) from None
 
     def _publish_link(self, hook: DrsHook, job_id: str | None, context: Context) -> None:
         """Publish the address of the job's page in the console, where it is known, for the button of this task.

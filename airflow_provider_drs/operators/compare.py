@@ -84,14 +84,16 @@ class DrsCompareOperator(DrsOperator):
 
         :return: the XCom.
         """
-        call = protocol.create_compare_task(
-            self.job_id,
-            self.compare,
-            conflict_policy=self.conflict_policy,
-            tables=protocol.checked_tables(self.tables),
-            compare_mode=self.compare_mode,
-        )
-        timeout, runtime = self._timeout, self._runtime()
+        with self._naming_connection():
+            call = protocol.create_compare_task(
+                self.job_id,
+                self.compare,
+                conflict_policy=self.conflict_policy,
+                tables=protocol.checked_tables(self.tables),
+                compare_mode=self.compare_mode,
+            )
+            timeout = self._timeout
+        runtime = self._runtime()
         self._connect(context, runtime)
         patience = protocol.Patience(
             f"Job {self.job_id}",

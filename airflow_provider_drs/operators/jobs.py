@@ -55,7 +55,8 @@ class DrsJobOperator(DrsOperator):
 
         :return: the XCom.
         """
-        request, timeout = self._request(), self._timeout
+        with self._naming_connection():
+            request, timeout = self._request(), self._timeout
         runtime = self._runtime()
         self._connect(context, runtime)
         result = protocol.control(request, runtime)

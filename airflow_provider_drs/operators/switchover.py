@@ -189,8 +189,9 @@ class DrsSwitchoverOperator(DrsOperator):
         return blank
 
     def _execute(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> dict[str, Any]:
-        protocol.switch_vip(self.job_id, self.mode)  # checks both
-        request = self._request(context, runtime, self._same_run(context, saved, runtime))
+        with self._naming_connection():
+            protocol.switch_vip(self.job_id, self.mode)  # checks both
+            request = self._request(context, runtime, self._same_run(context, saved, runtime))
         self._connect(context, runtime)
         record = protocol.switch(request, saved, runtime)
         if record.phase in (*protocol.SUCCEEDED, protocol.Phase.FAILED, protocol.Phase.UNKNOWN):

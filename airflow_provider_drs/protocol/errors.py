@@ -171,10 +171,13 @@ class DrsInvalidResponseError(DrsTransientError):
 class DrsUnavailableError(DrsError):
     """Not one good response for as long as the caller allows."""
 
-    hint = (
-        "See whether DRS and IAM can be reached from here; 'transient_error_timeout' sets how long such trouble is "
-        "waited out"
-    )
+    hint = f"Check {field_name('host')} and the network; 'transient_error_timeout' sets how long trouble is waited out"
+
+    def __str__(self) -> str:
+        """How long it lasted, where, and what to do; then what it was at last, which may be long."""
+        lasted, _, last = self.message.partition(", at last: ")
+        text = f"{self.error_context}: {lasted}" if self.error_context else lasted
+        return f"{text}. {self.hint}" + (f". At last: {last}" if last else "")
 
 
 class DrsTimeoutError(DrsError):

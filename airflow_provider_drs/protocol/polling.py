@@ -278,7 +278,7 @@ class Patience:
     def _unavailable(self, error: DrsError, lasted: float) -> DrsUnavailableError:
         polls = self.trouble.trouble_polls
         return DrsUnavailableError(
-            f"not one good response for {duration(lasted)} ({polls} polls), at last: {error.message}",
+            f"no good response for {duration(lasted)} ({polls} polls), at last: {error.message}",
             error_code=error.error_code,
             error_msg=error.error_msg,
             http_status=error.http_status,

@@ -86,7 +86,8 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         :return: the XCom.
         """
         self._wait, self._kept_runtime, self.console_link = None, None, ""
-        job_id = self._check(context)
+        with self._naming_connection():
+            job_id = self._check(context)
         self._publish_link(self._runtime.hook, job_id, context)
         if not self.deferrable:
             try:

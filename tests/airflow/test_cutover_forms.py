@@ -89,6 +89,8 @@ def forms(say: Told = _nothing) -> dict[str, Callable[[], Any]]:
     return {
         "function": lambda: uses("function"),
         "function that takes nothing": lambda: ignores("takes_nothing"),
+        "lambda": lambda: lambda switchover: say("lambda"),
+        "lambda that takes nothing": lambda: lambda: say("lambda_takes_nothing"),
         "@task": lambda: task(uses("decorated")),
         "@task that takes nothing": lambda: task(ignores("decorated_takes_nothing")),
         "@task with options": lambda: task(task_id="renamed")(uses("other")).override(retries=1),

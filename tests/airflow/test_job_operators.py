@@ -150,6 +150,16 @@ def test_without_waiting(drs: Simulator, airflow_db: None, clock: FakeClock) -> 
     assert len(drs.calls(BATCH_STATUS)) == len(drs.calls("batch-jobs")) == 1
 
 
+@pytest.mark.parametrize(("given", "sent"), [(None, {}), (True, {"is_sync_re_edit": True})])
+def test_a_resume_tells_that_the_objects_were_edited(
+    given: bool | None, sent: dict[str, bool], drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, status="PAUSING", transition_seconds=0))
+    assert run_one(RESUME, "poke", clock, job_id=JOB, is_sync_re_edit=given).state == "success"
+    [entry] = drs.calls("batch-retry-task")
+    assert entry.body == {"jobs": [{"job_id": JOB, **sent}]}
+
+
 def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
     drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_drs.operators.drs import (
 from airflow_provider_drs.sensors.drs import DrsJobReadySensor, DrsJobStatusSensor, DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.clock import FakeClock
-from tests.constants import JOB
+from tests.constants import JOB, numbered_job
 
 SWITCH: dict[str, Any] = {"job_id": JOB, "mode": "target"}
 READY: dict[str, Any] = {"job_id": JOB}
@@ -108,6 +108,29 @@ def test_no_limit_is_none_in_the_dag_file(drs: Simulator, airflow_db: None, cloc
     }
     for name in ("mapped_default[1]", "expanded[1]"):
         assert "max_lag is None" in str(errors[name])
+
+
+def test_a_flag_out_of_expand_kwargs_means_what_it_says(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    given: list[Any] = ["false", "True", True, "no", None, 1]
+    for number in range(len(given)):
+        drs.add_job(Job(numbered_job(number), transition_seconds=0))
+    errors: Errors = {}
+    with DAG("wait_poke", schedule=None, default_args=_note_in(errors)) as dag:
+        DrsStopJobOperator.partial(task_id="stop", poll_interval=0.01).expand_kwargs(
+            [{"job_id": numbered_job(number), "force": force} for number, force in enumerate(given)]
+        )
+        DrsStopJobOperator.partial(task_id="fixed").expand_kwargs([{"job_id": JOB, "deferrable": "false"}])
+    dag.test()
+
+    asked = [drs.controlled(numbered_job(number)) for number in range(len(given))]
+    assert asked == [["terminate"], ["force_terminate"], ["force_terminate"], [], [], []]
+    says = {
+        "stop[3]": "force must be",
+        "stop[4]": "force is None",
+        "stop[5]": "force must be",
+        "fixed[0]": "deferrable",
+    }
+    assert {name: says[name] in str(error) for name, error in errors.items()} == dict.fromkeys(says, True)
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])

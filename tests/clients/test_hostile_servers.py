@@ -14,10 +14,11 @@ from itertools import chain, repeat
 
 import pytest
 
-from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
+from airflow_provider_drs.clients.tokens import TokenSource
+from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseError, DrsTransientError
 from airflow_provider_drs.simulator import Simulator
 
-from .helpers import ASK, JOB, STARTED, Connect, Server, serving, settings_of, with_own_token
+from .helpers import ASK, JOB, STARTED, Connect, Server, refused, serving, settings_of, with_own_token
 
 TIMEOUT = 0.3
 LATE = 1.0
@@ -158,7 +159,8 @@ def whole(body: bytes, *headers: bytes) -> bytes:
 ODD = {
     "103": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + whole(REPLY),
     "several 1xx": b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + whole(REPLY),
-    "header of 60 KiB": whole(REPLY, b"X: " + b"x" * 60_000 + b"\r\n"),
+    "header of nearly 64 KiB": whole(REPLY, b"X: " + b"x" * 65_000 + b"\r\n"),
+    "several headers of 60 KiB": whole(REPLY, *[b"X: " + b"x" * 60_000 + b"\r\n"] * 4),
     "trailer": CHUNKED + b"%x\r\n" % len(REPLY) + REPLY + b"\r\n0\r\nX: x\r\n\r\n",
     "gzip": whole(gzip.compress(REPLY), b"Content-Encoding: gzip\r\n"),
     "deflate": whole(zlib.compress(REPLY), b"Content-Encoding: deflate\r\n"),
@@ -169,6 +171,26 @@ ODD = {
 def test_what_is_odd_but_right(connect: Connect, simulator: Simulator, kind: str) -> None:
     with serving(sending(lambda: iter([ODD[kind]]), 0)) as server:
         assert connect(with_own_token(simulator, host=server.url, timeout=5)).call(ASK) == STARTED
+
+
+def test_a_longer_header_is_refused_alike(connect: Connect, simulator: Simulator) -> None:
+    response = whole(REPLY, b"X: " + b"x" * 70_000 + b"\r\n")
+    with serving(sending(lambda: iter([response]), 0)) as server:
+        error = refused(connect, with_own_token(simulator, host=server.url, timeout=5))
+    assert type(error) is DrsInvalidResponseError
+
+
+@pytest.mark.parametrize(("size", "works"), [(65_000, True), (70_000, False)])
+def test_a_token_of_64_kib_comes_in_a_header(simulator: Simulator, size: int, works: bool) -> None:
+    body = json.dumps({"token": {"project": {"id": "p"}, "expires_at": "2999-01-01T00:00:00Z"}}).encode()
+    response = whole(body, b"X-Subject-Token: " + b"t" * size + b"\r\n").replace(b"200 OK", b"201 Created")
+    with serving(sending(lambda: iter([response]), 0)) as server:
+        tokens = TokenSource(settings_of(simulator, auth_url=server.url, timeout=5))
+        if works:
+            assert tokens.get().value == "t" * size
+        else:
+            with pytest.raises(DrsInvalidResponseError):
+                tokens.get()
 
 
 @pytest.mark.parametrize("iam", [False, True], ids=["drs", "iam"])

@@ -29,7 +29,7 @@ Ask = Callable[[Sequence[str]], Call[Any]]
 BOTH = [JOB, OTHER_JOB]
 
 
-def _each(**more: str) -> dict[str, Any]:
+def _each(**more: object) -> dict[str, Any]:
     return {"jobs": [{"job_id": job_id, **more} for job_id in BOTH]}
 
 
@@ -43,6 +43,8 @@ def _each(**more: str) -> dict[str, Any]:
         (pause_jobs(BOTH), "POST", "/batch-pause-task", _each(pause_mode="target"), False),
         (pause_jobs(BOTH, "all"), "POST", "/batch-pause-task", _each(pause_mode="all"), False),
         (resume_jobs(BOTH), "POST", "/batch-retry-task", _each(), False),
+        (resume_jobs(BOTH, True), "POST", "/batch-retry-task", _each(is_sync_re_edit=True), False),
+        (resume_jobs(BOTH, False), "POST", "/batch-retry-task", _each(is_sync_re_edit=False), False),
         (stop_jobs(BOTH), "DELETE", "/batch-jobs", _each(delete_type="terminate"), False),
         (stop_jobs(BOTH, force=True), "DELETE", "/batch-jobs", _each(delete_type="force_terminate"), False),
         (list_one_job(), "POST", "", {"cur_page": 1, "per_page": 1, "db_use_type": "sync"}, True),
