@@ -14,7 +14,9 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from airflow_provider_drs.cutover_results import Situation, decide
 from airflow_provider_drs.protocol.switchover.record import OPEN, UNCHANGED
+from airflow_provider_drs.protocol.switchover.witness import Side
 from tests.constants import COMPLETE, FAILED
 from tests.histories.world import (
     BOXES,
@@ -43,6 +45,7 @@ SECONDS = (0.0, 0.3, 1.0, 1.6, 2.0, 4.0, 9.0, 20.0, 31.0, 55.0)
 PAUSES = (0.0, 0.0, 5.0, 45.0, 400.0, 4000.0, 86400.0)
 LATER = (0.5, 1.0, 2.0, 5.0, 12.0, 30.0, 58.0, 62.0, 130.0, 400.0, 4100.0, 86500.0)
 STEPS = (-7200.0, -31.0, -5.0, 5.0, 31.0, 7200.0)
+WITNESSES = ("true", "true", "late", "silent", "wrong")
 STATUSES = (None, COMPLETE, FAILED)
 
 # What no client can tell apart from a true end, by name. Nothing else is excepted.
@@ -101,7 +104,7 @@ def draw(seed: int) -> History:
         )
 
     strangers = [Stranger(pick(LATER), plan(), pick((None, 1, 1, 1, 2))) for _ in range(pick((0, 0, 0, 1, 1, 2)))]
-    return History(
+    history = History(
         own=tuple(plan() for _ in range(3)),
         leftover=pick(STATUSES),
         no_status=pick(("null", "empty")),
@@ -112,6 +115,15 @@ def draw(seed: int) -> History:
         clock_steps=tuple((pick(LATER), pick(STEPS)) for _ in range(pick((0, 0, 0, 1, 2)))),
         dates=chance() < 0.6,
     )
+    return _with_a_witness(history, Random(-1 - seed))
+
+
+def _with_a_witness(history: History, rng: Random) -> History:
+    """Return some histories with a witness, and with switchovers whose end says another thing than what they did."""
+    if rng.random() >= 0.4:
+        return history
+    own = tuple(replace(plan, moves=rng.choice((None, None, True, False))) for plan in history.own)
+    return replace(history, own=own, witness=rng.choice(WITNESSES))
 
 
 def play(history: History, count: Counter[str] | None = None) -> None:
@@ -146,6 +158,12 @@ def _check_end(world: World, task: TaskState, end: End, count: Counter[str]) -> 
     if told in ("done", "failed") and observed[-1] != end.evidence["status"]:
         raise BrokenPromiseError("what was observed does not end with the end")
     about = Claim(world, task, end.evidence)
+    if told == "disputed" and not world.history.witness:
+        raise BrokenPromiseError("disputed, it says, and there is no witness")
+    if told in ("done", "disputed") and world.history.witness:
+        _check_witness(world, task, end)
+    if (end.evidence.get("witness") or {}).get("decided"):
+        return
     if told in UNCHANGED and about.mine:
         _except(about, count, "nothing was changed, it says, and DRS has switched")
     if told not in ("done", "failed"):
@@ -158,6 +176,19 @@ def _check_end(world: World, task: TaskState, end: End, count: Counter[str]) -> 
         count["not promised: START after settle"] += 1
         return
     _except(about, count, f"{told}, it says, of a switchover that is not its own")
+
+
+def _check_witness(world: World, task: TaskState, end: End) -> None:
+    """Check what a witness is relied upon for: done is where traffic was seen, and disputed where it was not."""
+    at_end = (end.evidence["witness"] or {}).get("at_end") or {}
+    if end.outcome == "done" and at_end.get("side") != Side.AFTER:
+        raise BrokenPromiseError("done, it says, and the witness has not seen traffic there")
+    if end.outcome == "disputed" and at_end.get("side") == Side.AFTER:
+        raise BrokenPromiseError("disputed, it says, and the witness has seen traffic there")
+    if end.outcome == "done" and not any(one.moves for one in world.taken):
+        raise BrokenPromiseError("done, it says, and nothing has moved traffic")
+    if end.outcome == "disputed" and decide(Situation(task.task_id, end.evidence, "failed"))[0]:
+        raise BrokenPromiseError("what is disputed is rolled back")
 
 
 def _check_story(task: TaskState, latest_before: str, *, asked: bool, before: dict[str, Any] | None) -> None:

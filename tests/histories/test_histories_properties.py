@@ -31,7 +31,19 @@ def _check_that_it_means_something(count: Counter[str]) -> None:
     tries = sum(number for name, number in count.items() if name.startswith("outcome"))
     told = count["outcome: done"] + count["outcome: failed"]
     assert told > tries / 5
-    outcomes = ("begun", "read", "intended", "accepted", "lost", "refused", "done", "failed", "unknown", "no evidence")
+    outcomes = (
+        "begun",
+        "read",
+        "intended",
+        "accepted",
+        "lost",
+        "refused",
+        "done",
+        "failed",
+        "disputed",
+        "unknown",
+        "no evidence",
+    )
     assert {name for name in outcomes if not count[f"outcome: {name}"]} == set()
     excepted = {name.removeprefix("excepted: "): number for name, number in count.items() if name.startswith("exc")}
     assert excepted.keys() <= set(EXCEPTIONS)

@@ -225,6 +225,42 @@ R6 = [
     Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the timeout"),
 ]
 
+HELD = Plan(1.0, 20.0, moves=False)
+ILL_MOVED = Plan(1.0, 20.0, FAILED, moves=True)
+R7 = [
+    Row("a witness bears DRS out", History((WELL,), witness="true"), "done"),
+    Row("and is late", History((WELL,), witness="late"), "done"),
+    Row("and errs now and then", History((WELL,), witness="wrong"), "done"),
+    Row("nobody tells whether it is done", History((WELL,), witness="silent"), "read", 0, "nobody answers"),
+    Row("traffic has stayed", History((HELD,), witness="true"), "disputed", 1, "before"),
+    Row("traffic has stayed, and DRS says so", History((ILL,), witness="true"), "failed"),
+    Row("traffic has moved although DRS failed", History((ILL_MOVED,), witness="true"), "failed"),
+    Row("DRS does not tell, traffic does", History((Plan(1.0, 4000.0, moves=True),), witness="true"), "unknown"),
+    Row("the same status as before, and moved", History((Plan(0.0, 0.0),), COMPLETE, witness="true"), "done"),
+    Row(
+        "a dispute is cleared",
+        History((HELD,), tries=(Try(), Try(cleared=True)), witness="true"),
+        "unknown",
+        1,
+        "before",
+    ),
+    Row(
+        "a stranger's end does not settle a dispute",
+        History((HELD,), tries=(Try(), Try()), strangers=(Stranger(60.0, Plan(1.0, 2.0, FAILED), 1),), witness="true"),
+        "unknown",
+        1,
+        "DRS has said SWITCH_VIP_COMPLETE of it already",
+    ),
+    Row(
+        "but the traffic that it moves does",
+        History(
+            (HELD,), tries=(Try(), Try(pause=60.0)), strangers=(Stranger(60.0, Plan(1.0, 2.0), 1),), witness="true"
+        ),
+        "done",
+    ),
+    Row("there and back with a witness", History((WELL,), tries=(Try(), Try("back")), witness="true"), "done", 2),
+]
+
 BACK = Try("back")
 R8 = [
     Row("there and back", History((WELL,), tries=(Try(), BACK)), "done", 2),
@@ -287,7 +323,7 @@ R13 = [
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
-@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R8, *R13, *R14], ids=str)
+@pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R7, *R8, *R13, *R14], ids=str)
 def test_its_end(row: Row, deferrable: bool) -> None:
     history = replace(row.history, tries=tuple(replace(this, deferrable=deferrable) for this in row.history.tries))
     play(history)

@@ -29,6 +29,7 @@ from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_statu
 from airflow_provider_drs.protocol.polling import LogLine, Patience
 from airflow_provider_drs.protocol.switchover.calls import get_switchover_status, switch_vip
 from airflow_provider_drs.protocol.switchover.record import OPEN, Phase
+from airflow_provider_drs.protocol.switchover.witness import Look, Side
 from airflow_provider_drs.task import TaskRuntime
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START, SWITCH
 
@@ -40,6 +41,8 @@ PATIENCE = 300.0
 INTERVAL = 5.0
 # What an attempt at Airflow's API server takes while nobody answers there.
 AN_ATTEMPT = 10.0
+# For how long an operator asks its witness whether traffic has arrived.
+WITNESS_TIMEOUT = 10.0
 # What the two switching tasks of the run are called, and the modes they have.
 TASKS = {"there": "target", "back": "source"}
 
@@ -110,6 +113,8 @@ class Plan:
     start_after: float = 0.0
     lasts: float = 3.0
     final: str = COMPLETE
+    # Whether it moves traffic; None: as its end says.
+    moves: bool | None = None
 
 
 @dataclass(eq=False)
@@ -127,6 +132,10 @@ class Switchover:
     @property
     def ends(self) -> float:
         return self.shows + self.plan.lasts
+
+    @property
+    def moves(self) -> bool:
+        return self.plan.final == COMPLETE if self.plan.moves is None else self.plan.moves
 
 
 @dataclass(frozen=True)
@@ -184,6 +193,8 @@ class History:
     :param no_status: how the service says that there is none: "null" or "empty".
     :param posts: what happens to our POSTs, one after the other.
     :param dates: the service's responses have a ``Date``.
+    :param witness: whom the tasks ask who answers at the address: "" for nobody; one who tells the truth, one who is
+        "late" by seconds, is "silent", or is "wrong" in every third look.
     """
 
     own: tuple[Plan, ...] = (Plan(),)
@@ -195,6 +206,7 @@ class History:
     strangers: tuple[Stranger, ...] = ()
     clock_steps: tuple[tuple[float, float], ...] = ()
     dates: bool = True
+    witness: str = ""
 
 
 class KilledError(BaseException):
@@ -253,6 +265,7 @@ class World:
         self.gateway_repeats = False
         self.number = 0
         self.died: set[int] = set()
+        self.looks = 0
 
     def live(self) -> None:
         """Die here, if this is the moment drawn."""
@@ -297,6 +310,25 @@ class World:
             if self.time >= one.ends:
                 found.append((one.plan.final, one))
         return found
+
+    def side(self, task: str) -> Side:
+        """Return who serves, in the words of a task's witness; traffic goes to where the mode of a task says.
+
+        A stranger switches to the mode that traffic is not at.
+        """
+        self.looks += 1
+        late = 3.0 if self.history.witness == "late" else 0.0
+        at = TASKS["back"]
+        for one in self.taken:
+            if one.shows <= self.time - late < one.ends:
+                return Side.NOBODY
+            if one.ends <= self.time - late and one.moves:
+                other = next(mode for mode in TASKS.values() if mode != at)
+                at = TASKS[one.task] if one.task else other
+        if self.history.witness == "silent":
+            return Side.NOBODY
+        wrong = self.history.witness == "wrong" and self.looks % 3 == 0
+        return Side.AFTER if (at == TASKS[task]) is not wrong else Side.BEFORE
 
     def serve_post(self, task: str) -> tuple[int, bytes]:
         plans = self.history.own
@@ -463,6 +495,11 @@ class Worker(RecordingRuntime, _Worlds):
         self.enter(world, context["ti"].task_id)
         super().__init__(_NO_HOOK, _LOG, RecordStore(context), lambda: Patience("Job", PATIENCE))
 
+    def look(self) -> Look:
+        """Return who answers at the address of the world."""
+        self.world.live()
+        return Look(self.world.side(self.task), None, self.world.now())
+
     def asks_to_switch(self) -> None:
         """Look at what must be true whenever DRS is about to be asked."""
         world, record = self.world, self.record
@@ -556,7 +593,7 @@ _execute = getattr(_execute, "__wrapped__", _execute)
 
 
 @lru_cache(maxsize=32)
-def _operator(task: str, settle: float | None, deferrable: bool) -> Operator:
+def _operator(task: str, settle: float | None, deferrable: bool, witness: bool = False) -> Operator:
     return Operator(
         task_id=task,
         job_id=JOB,
@@ -567,7 +604,14 @@ def _operator(task: str, settle: float | None, deferrable: bool) -> Operator:
         transient_error_timeout=PATIENCE,
         poll_interval=INTERVAL,
         deferrable=deferrable,
+        # Who is asked is the runtime, which is in the world.
+        witness=_nobody if witness else None,
+        witness_timeout=WITNESS_TIMEOUT,
     )
+
+
+def _nobody() -> None:
+    raise AssertionError("the runtime is asked instead")
 
 
 @dataclass
@@ -600,7 +644,7 @@ def run_try(world: World, this: Try) -> End:
         task.max_tries += 1
     task.tries += 1
     task.xcom, task.state = {}, "running"
-    operator = _operator(this.task, world.history.settle, this.deferrable)
+    operator = _operator(this.task, world.history.settle, this.deferrable, bool(world.history.witness))
     dag = _Dag()
     dag.task_dict = {name: _operator(name, world.history.settle, False) for name in TASKS}
     context: Any = {"ti": _Ti(world, task), "task_state_store": _Store(world, task), "world": world, "dag": dag}
@@ -610,6 +654,8 @@ def run_try(world: World, this: Try) -> End:
         try:
             result = _execute(operator, context)
         except TaskDeferred as deferred:
+            if world.history.witness:
+                raise BrokenPromiseError("a triggerer cannot ask the witness") from None
             event = _in_the_triggerer(world, this.task, deferred.trigger)
             result = operator.execute_complete(context, event)
     except (KilledError, TimedOutError) as death:

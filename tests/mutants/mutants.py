@@ -157,6 +157,7 @@ RECORD = _core(
         "UNCHANGED = frozenset({Phase.LOST, Phase.BEGUN,",
     ),
     ("an unknown outcome is not open", "Phase.LOST, Phase.DISPUTED, Phase.UNKNOWN})", "Phase.LOST, Phase.DISPUTED})"),
+    ("a dispute is settled by another's status", "if self.phase is Phase.DISPUTED:", "if False:"),
     ("what is observed is told twice", "known = 1 + max(", "known = 0 * max("),
     (
         "what never left was asked",

@@ -250,6 +250,8 @@ class Record:
     def resume(self, max_tries: int) -> None:
         """Note that a further try resumes it."""
         self.unsure = self.unsure or self.phase is Phase.INTENDED
+        if self.phase is Phase.DISPUTED:  # its end was seen: what has another status since is another's
+            self.unattributable = f"DRS has said {self.status} of it already, and of a later status nothing tells whose"
         self.apply(Step.RESUME)
         self.max_tries, self.finished_at, self.reason = max_tries, None, None
 

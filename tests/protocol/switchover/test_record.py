@@ -169,6 +169,7 @@ def test_a_further_try_resumes(phase: Phase, after: Phase, unsure: bool) -> None
     record = Record(JOB, "target", phase, posted_at=T0)
     record.resume(7)
     assert (record.phase, record.unsure, record.max_tries) == (after, unsure, 7)
+    assert bool(record.freshness().why) is (phase is Phase.DISPUTED)
     record.resume(8)
     assert record.unsure is unsure, "it stays so"
 
