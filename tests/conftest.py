@@ -38,6 +38,7 @@ GROUPS = {
     ),
     "examples": ("tests/airflow/test_examples.py",),
     "lab": ("tests/lab/test_killed_worker.py",),
+    "cutovers in the lab": ("tests/lab/",),
     "demo": ("tests/test_demo.py",),
     "keystone": ("tests/keystone/", "tests/test_keystone_harness.py"),
 }
