@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowOptionalProviderFeatureException,
@@ -16,14 +16,27 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs.cutover_freeze import THAW_RETRIES, THAW_RETRY_DELAY, Stopped
-from airflow_provider_drs.cutover_results import CutoverResultOperator, DryRunGate, RollbackGate, SwitchedOperator
+from airflow_provider_drs.cutover_results import (
+    CutoverResultOperator,
+    DryRunGate,
+    JoinGate,
+    RollbackGate,
+    SwitchedOperator,
+)
 from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.hooks.drs import DrsHook
+from airflow_provider_drs.lazy import lazy_names
 from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.downtime import DrsDowntimeSensor
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 from airflow_provider_drs.witness import Witness
+
+if TYPE_CHECKING:
+    from airflow_provider_drs.cutover_fleet import fleet_cutover
+
+__all__ = ["cutover", "fleet_cutover"]
+__getattr__ = lazy_names("airflow_provider_drs", {"cutover_fleet": "fleet_cutover"})
 
 TOOLTIP = "Switches a virtual IP address of one DRS job: guarded, at most once, with evidence"
 
@@ -114,7 +127,11 @@ def cutover(
     }
     # A gate that was skipped on purpose lets the next task run; one skipped along with all before it does not.
     passed: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
+    let_through = passed
     with TaskGroup(group_id, tooltip=TOOLTIP) as group:
+        if is_mapped := any(group.iter_mapped_task_groups()):
+            # See JoinGate, which is then before what is none.
+            passed, let_through = {"trigger_rule": TriggerRule.NONE_FAILED}, {"trigger_rule": TriggerRule.ALL_SUCCESS}
         gates: list[BaseOperator] = [
             DrsJobReadySensor(task_id="ready", max_lag=max_lag, **common, **(ready_kwargs or {}))
         ]
@@ -143,29 +160,40 @@ def cutover(
             gates >> plans[0]
             [*gates, plans[0]] >> for_real
             gates = [for_real]
+        if is_mapped and len(gates) > 1:
+            gates = [_joined("compared", gates, passed)]
         approval = None
         if approve is not False:
             asked = {} if approve is True else dict(approve)
-            approval = _approval(job_id, mode, ready, asked, passed, gates)
+            approval = approval_after(gates, {**_question(job_id, mode, ready), **asked}, let_through)
             gates = [approval]
         stopped = None
         if freeze is not None:
-            catching_up = {**common, **passed, **(ready_kwargs or {}), "timeout": catch_up_timeout, "soft_fail": False}
-            stopped = Stopped(freeze, gates, ready, catching_up)
+            catching_up = {
+                **common,
+                **let_through,
+                **(ready_kwargs or {}),
+                "timeout": catch_up_timeout,
+                "soft_fail": False,
+            }
+            stopped = Stopped(freeze, gates, ready, catching_up, passed)
             # With the writers stopped there is nothing left to lag behind.
             gates, max_lag = [stopped.caught_up], 0
+        before_it = [*gates, *plans]
+        if is_mapped and plans:
+            before_it = [_joined("let_through", before_it, passed)]
         switchover = DrsSwitchoverOperator(
-            task_id="switchover", mode=mode, max_lag=max_lag, dry_run=dry_run, **common, **passed, **more
+            task_id="switchover", mode=mode, max_lag=max_lag, dry_run=dry_run, **common, **let_through, **more
         )
         switchover.approval_task_id = approval.task_id if approval else None
         _check(switchover, result_is_used=verify is not None or on_failure is not None)
-        [*gates, *plans] >> switchover
+        before_it >> switchover
         measured = None
         if measure_downtime and witness is not None:
             # The least there is: where both wait for a slot, the switchover gets it.
             least: dict[str, Any] = {"priority_weight": 1, "weight_rule": "absolute", "retries": 3}
             measured = DrsDowntimeSensor(
-                task_id="downtime", witness=witness, switchover=switchover.task_id, **least, **passed
+                task_id="downtime", witness=witness, switchover=switchover.task_id, **least, **let_through
             )
             gates >> measured
         verification = GivenTasks("verify", verify, after=switchover) if verify is not None else None
@@ -225,9 +253,29 @@ def _check(switchover: DrsSwitchoverOperator, *, result_is_used: bool) -> None:
             )
 
 
-def _approval(
-    job_id: str, mode: str, ready: str, asked: dict[str, Any], passed: dict[str, Any], gates: Sequence[BaseOperator]
-) -> BaseOperator:
+def _joined(task_id: str, gates: Sequence[BaseOperator], passed: Mapping[str, Any]) -> JoinGate:
+    join = JoinGate(task_id=task_id, **passed)
+    list(gates) >> join
+    return join
+
+
+def _question(job_id: str, mode: str, ready: str) -> dict[str, Any]:
+    return {
+        "subject": f"Switch DRS job {job_id} ({mode})?",
+        "body": f"Mode `{mode}`: DRS switches over the virtual IP address of that database. When the job was found "
+        f"ready: `{{{{ ti.xcom_pull(task_ids='{ready}') }}}}`. The guards are read again after your answer, right "
+        "before the switchover.",
+    }
+
+
+def approval_after(gates: Sequence[BaseOperator], asked: Mapping[str, Any], passed: Mapping[str, Any]) -> BaseOperator:
+    """Return the task that asks a person; a rejection is final.
+
+    :param gates: the tasks before it.
+    :param asked: arguments for ``ApprovalOperator``.
+    :param passed: the trigger rule.
+    :raises AirflowOptionalProviderFeatureException: this Airflow has no approvals.
+    """
     try:
         # Airflow 3.1 and later has it; the standard provider may be missing.
         from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -238,11 +286,7 @@ def _approval(
 
     if asked.get("retries") and asked.get("fail_on_reject", True):
         raise ValueError("approve: a retry would ask again after a rejection; retries needs fail_on_reject=False")
-    defaults = {
-        "subject": f"Switch DRS job {job_id} ({mode})?",
-        "body": f"Mode `{mode}`: DRS switches over the virtual IP address of that database. When the job was found "
-        f"ready: `{{{{ ti.xcom_pull(task_ids='{ready}') }}}}`. The guards are read again after your answer, right "
-        "before the switchover.",
+    defaults: dict[str, Any] = {
         # A rejected cutover is not a completed one, and a rejection is not asked for twice.
         "fail_on_reject": True,
         "retries": 0,

@@ -16,6 +16,7 @@ from airflow_provider_drs import protocol
 from airflow_provider_drs.cutover_results import (
     NEVER_STARTED,
     NOT_KNOWN,
+    JoinGate,
     Situation,
     SwitchoverResultOperator,
     map_index_of,
@@ -80,7 +81,7 @@ def _at_end(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**NOBODY, **((evidence.get("witness") or {}).get("at_end") or {})}
 
 
-class FreezeGate(BaseOperator):
+class FreezeGate(JoinGate):
     """Runs right before the writers are stopped: where it has not succeeded, nothing has stopped them.
 
     The XCom return value is what ``ready`` has found.
@@ -96,6 +97,7 @@ class FreezeGate(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Return the last sample of the job, and note that what follows stops the writers (anew)."""
+        super().execute(context)
         ti = context["ti"]
         ti.xcom_push(key=FROZEN_KEY, value=protocol.utc(time.time()))
         return ti.xcom_pull(task_ids=self.ready, map_indexes=map_index_of(context))
@@ -179,14 +181,21 @@ class Stopped:
     :param gates: the tasks that let it through.
     :param ready: id of the task whose samples it takes.
     :param catching_up: arguments for the sensor that waits.
+    :param passed: the trigger rule of a gate.
     :raises ValueError: the DAG, or a trigger rule, could leave the writers stopped, or stop them too early.
     """
 
-    def __init__(self, freeze: Any, gates: Sequence[BaseOperator], ready: str, catching_up: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        freeze: Any,
+        gates: Sequence[BaseOperator],
+        ready: str,
+        catching_up: Mapping[str, Any],
+        passed: Mapping[str, Any],
+    ) -> None:
         if gates[0].dag.dagrun_timeout is not None:
             raise ValueError("dagrun_timeout of the DAG could skip thaw, and leave the writers stopped: take it away")
-        rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
-        self.gate = FreezeGate(task_id="freeze_gate", ready=ready, trigger_rule=rule)
+        self.gate = FreezeGate(task_id="freeze_gate", ready=ready, **passed)
         list(gates) >> self.gate
         self.given = GivenTasks("freeze", freeze, after=self.gate)
         self.given.check_that_a_skipped_gate_skips_them()

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSkipException,
     BaseOperator,
+    TriggerRule,
     get_current_context,
 )
 
@@ -144,7 +145,31 @@ def tells_decision(function: Callable[..., Any]) -> Callable[..., Any]:
     return informed
 
 
-class DryRunGate(BaseOperator):
+class JoinGate(BaseOperator):
+    """Runs where none of the tasks before it has failed and one has succeeded.
+
+    Airflow's own rule for that holds up a group that is mapped over the output of a task: no instance of it goes on
+    before all have come so far. There the rule is ``none_failed``, and the task looks for one that has succeeded.
+    """
+
+    ui_color = "#f4dfd0"
+
+    def execute(self, context: Context) -> Any:
+        """Do nothing more.
+
+        :raises AirflowSkipException: all before it were skipped.
+        """
+        if self.trigger_rule != TriggerRule.NONE_FAILED:
+            return
+        index = map_index_of(context)
+        for task_id in self.upstream_task_ids:
+            states = states_of(context, task_id)
+            if states.get(index, states.get(-1)) == "success":
+                return
+        raise AirflowSkipException("All before it were skipped")
+
+
+class DryRunGate(JoinGate):
     """One of the two ways that a cutover can go: ``dry_run`` or ``for_real``. That of the other kind is skipped.
 
     What it has read is in its XCom :attr:`key` in both cases.
@@ -163,12 +188,13 @@ class DryRunGate(BaseOperator):
         self.plan_only = dry_run
         self.wanted = wanted
 
-    def execute(self, context: Context) -> bool:
+    def execute(self, context: Context) -> Any:
         """Return what it stands for.
 
         :raises AirflowSkipException: the cutover goes the other way.
         :raises DrsArgumentError: nobody says which.
         """
+        super().execute(context)
         dry_run = protocol.flag("dry_run", self.plan_only)
         context["ti"].xcom_push(key=self.key, value=dry_run)
         if dry_run is not self.wanted:
@@ -185,7 +211,7 @@ class SwitchedOperator(BaseOperator):
         """Do nothing: that it runs says that the cutover took place."""
 
 
-class SwitchoverResultOperator(BaseOperator):
+class SwitchoverResultOperator(JoinGate):
     """Base of the tasks that look at what a switchover left behind.
 
     They only read, so that Airflow may try again where it cannot be asked.
@@ -281,6 +307,7 @@ class CutoverResultOperator(SwitchoverResultOperator):
         :raises AirflowFailException: another task of this run has switched the job since, or nobody says that it is
             done.
         """
+        super().execute(context)
         if self.planned(context):
             plan: dict[str, Any] = context["ti"].xcom_pull(task_ids=self.switchover, map_indexes=map_index_of(context))
             self.log.info("This was a dry run, nothing was changed. The plan: %s", plan)

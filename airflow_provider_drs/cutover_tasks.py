@@ -41,7 +41,7 @@ class GivenTasks:
     def __init__(self, name: str, given: Any, *, after: BaseOperator) -> None:
         self.name = name
         known = set(after.dag.task_ids)
-        made = {t.task_id: t for one in _flat(given) for t in _tasks_of(_make(name, one, after))}
+        made = {t.task_id: t for one in flat(given) for t in _tasks_of(_make(name, one, after))}
         # A group may return less than it made, a function may make more than it returns.
         made |= {t.task_id: t for t in after.dag.tasks if t.task_id not in known}
         if not made:
@@ -95,10 +95,11 @@ def _counts(t: AnyOperator) -> bool:
     return not t.is_teardown or bool(t.on_failure_fail_dagrun)
 
 
-def _flat(given: Any) -> Iterator[Any]:
+def flat(given: Any) -> Iterator[Any]:
+    """Yield what was given, one by one where it is a list."""
     if isinstance(given, (list, tuple)):
         for one in given:
-            yield from _flat(one)
+            yield from flat(one)
     else:
         yield given
 

@@ -85,6 +85,13 @@ class DrsTask(BaseOperator):
     """
 
     operator_extra_links = (DrsConsoleLink(),)
+    # What Airflow shows of an instance of a mapped task in place of its number.
+    label = "{{ task.job_id or '' }}"
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what ``expand`` makes a mapped task of; its label is the job, or ``map_index_template``."""
+        return super().partial(**{"map_index_template": cls.label, **kwargs})
 
     def __init__(
         self,

@@ -92,6 +92,7 @@ class DrsJobReadySensor(DrsJobsSensor):
     :raises DrsError: DRS or IAM cannot be asked.
     """
 
+    label = "{{ task.job_id or task.job_ids }}"
     template_fields: Sequence[str] = ("job_ids", "job_id", "max_lag", "stable_samples", "project_id", "drs_conn_id")
 
     def __init__(
