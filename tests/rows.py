@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from airflow_provider_drs.simulator import Fault, Simulator
 
@@ -72,3 +74,17 @@ class Row:
         """Check the levels of the provider's lines in the log."""
         assert self.lines is None or len(levels) == self.lines, levels
         assert self.warnings is None or levels.count("warning") == self.warnings, levels
+
+
+def in_turn(rows: Sequence[Row], modes: Sequence[str]) -> pytest.MarkDecorator:
+    """Parametrise ``row`` and ``mode``: each row in one mode, in turn, and the first row of each end in every mode.
+
+    What a row comes to is decided below Airflow, by what all modes share.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    chosen: list[tuple[Row, str]] = []
+    for place, row in enumerate(rows):
+        end = (row.kind, row.state, row.error)
+        chosen += [(row, mode) for mode in ([modes[place % len(modes)]] if end in seen else modes)]
+        seen.add(end)
+    return pytest.mark.parametrize(("row", "mode"), chosen, ids=[f"{row}-{mode}" for row, mode in chosen])

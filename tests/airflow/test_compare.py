@@ -17,7 +17,7 @@ from tests.clock import FakeClock
 from tests.constants import CREATE_COMPARISON as CREATE
 from tests.constants import JOB, OPERATOR_MODES
 from tests.constants import QUERY_COMPARISON as QUERY
-from tests.rows import Row
+from tests.rows import Row, in_turn
 
 GOOD = {"shop.orders": "CONSISTENT", "shop.items": "CONSISTENT", "crm.people": "CONSISTENT"}
 
@@ -84,8 +84,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", OPERATOR_MODES)
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@in_turn(ROWS, OPERATOR_MODES)
 def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **{"compare_results": GOOD, "compare_seconds": 0, **row.job}))
     row.plan(drs)

@@ -21,7 +21,7 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import run_one
 from tests.clock import FakeClock
 from tests.constants import BATCH_STATUS, JOB, OPERATOR_MODES, RELEASED, RUNNING
-from tests.rows import Row
+from tests.rows import Row, in_turn
 
 START, PAUSE, RESUME, STOP = DrsStartJobOperator, DrsPauseJobOperator, DrsResumeJobOperator, DrsStopJobOperator
 CALLS: dict[type[Any], str] = {
@@ -125,8 +125,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("mode", OPERATOR_MODES)
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@in_turn(ROWS, OPERATOR_MODES)
 def test_control(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     assert row.kind is not None
     drs.add_job(Job(JOB, **row.job))

@@ -13,7 +13,7 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import run_one
 from tests.clock import FakeClock
 from tests.constants import BATCH_PROGRESS, BATCH_STATUS, JOB, OTHER_JOB, RUNNING, SENSOR_MODES
-from tests.rows import Row
+from tests.rows import Row, in_turn
 
 READY = [
     Row("ready from the start", polls=3),
@@ -97,8 +97,7 @@ READY = [
 ]
 
 
-@pytest.mark.parametrize("mode", SENSOR_MODES)
-@pytest.mark.parametrize("row", READY, ids=str)
+@in_turn(READY, SENSOR_MODES)
 def test_ready(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
     row.plan(drs)
@@ -310,8 +309,7 @@ STATUS = [
 ]
 
 
-@pytest.mark.parametrize("mode", SENSOR_MODES)
-@pytest.mark.parametrize("row", STATUS, ids=str)
+@in_turn(STATUS, SENSOR_MODES)
 def test_status(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
     drs.add_job(Job(JOB, **row.job))
     for call, fault in row.faults:
