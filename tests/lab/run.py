@@ -12,6 +12,7 @@ from typing import Any
 import requests
 
 from airflow_provider_drs.simulator import Fault
+from tests.airflow.standalone import NEVER_GIVEN_UP
 from tests.constants import SWITCH
 from tests.lab.place import Place, Servers, servers
 from tests.lab.results import Result, Task, judge, meddle
@@ -46,7 +47,9 @@ class Lab:
         with contextlib.ExitStack() as undo:
             self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="drs-lab-")))
             self._servers = undo.enter_context(servers())
-            environment = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "LAB_FOLDER": str(self.folder)}
+            environment = {
+                **NEVER_GIVEN_UP, "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "LAB_FOLDER": str(self.folder)
+            }  # fmt: skip
             for slot in range(self.slots):
                 environment |= environment_of(self._place(slot, VARIANTS["complete"]))
             home = self.folder / "airflow"
