@@ -20,7 +20,7 @@ from airflow_provider_drs.simulator import Simulator
 
 from .helpers import ASK, JOB, STARTED, Connect, Server, refused, serving, settings_of, with_own_token
 
-TIMEOUT = 0.3
+TIMEOUT = 0.2
 LATE = 1.0
 MEMORY = 32 * 1024 * 1024
 

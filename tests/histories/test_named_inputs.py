@@ -322,6 +322,16 @@ R13 = [
 ]
 
 
+def test_what_a_worker_has_read_once_its_triggerer_may_confirm() -> None:
+    """START lasts for two reads: the worker has the first, meets trouble and defers, its triggerer has the second."""
+    this = Try(faults=((21, Fault("429")),), deferrable=True)
+    history = History((Plan(15.0, 1.6),), COMPLETE, tries=(this,))
+    play(history)
+    world = World(history)
+    world.pass_(this.pause)
+    assert run_try(world, this).outcome == "done"
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
 @pytest.mark.parametrize("row", [*R1, *R2, *R3, *R4, *R5, *R6, *R7, *R8, *R13, *R14], ids=str)
 def test_its_end(row: Row, deferrable: bool) -> None:

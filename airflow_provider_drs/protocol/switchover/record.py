@@ -134,6 +134,7 @@ class Record:
     :param detection: seconds between the last poll that did not show the end and the one that did.
     :param started: START of this switchover was seen; None in records up to 0.2: then what was observed tells.
     :param watched: the last good response since it was asked for, as ``Instant.to_list`` writes it.
+    :param seen: what reads have shown last, and since when, as ``Freshness.seen`` has it: a triggerer may confirm it.
     :param unattributable: why no status can be this switchover's any more; "" while one can.
     :param timeout: seconds for which nobody may have watched for an end still to be this switchover's.
     :param earlier: the evidence of the switchovers that this task has made in this run before.
@@ -170,6 +171,7 @@ class Record:
     timeout: float = DEFAULT_MAX_GAP
     started: bool | None = None
     watched: list[float | None] | None = None
+    seen: Json | None = None
     unattributable: str = ""
     earlier: list[Json] = field(default_factory=list)
     approvals: list[Json] = field(default_factory=list)
@@ -300,7 +302,7 @@ class Record:
         """Note what the freshness rule has seen, for the try that resumes."""
         if progress:
             self.started = progress["started"]
-            self.watched, self.unattributable = progress["watched"], progress["why"]
+            self.watched, self.seen, self.unattributable = progress["watched"], progress.get("seen"), progress["why"]
 
     def freshness(self) -> Freshness:
         """Return what tells this switchover's outcome from an earlier one's."""
@@ -315,6 +317,7 @@ class Record:
             max_gap=self.timeout,
             posted_by_server=self.posted_by_server,
             watched=self.watched,
+            seen=self.seen,
             why=self.unattributable,
             request_state="an earlier try was about to ask DRS, and nothing tells whether it did"
             if self.unsure
