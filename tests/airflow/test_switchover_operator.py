@@ -209,9 +209,11 @@ def test_the_sensor_waits_for_that_switchover_and_no_other(
 
 
 def test_what_the_sensor_takes_for_a_switchover(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
-    for wrong in ({}, {"job_id": JOB}, {"job_id": JOB, "outcome": "refused"}, "text", {"dry_run": True, "job_id": JOB}):
+    for wrong in ({}, {"job_id": JOB}, {"job_id": JOB, "outcome": "refused"}, "text"):
         ended = run_one(DrsSwitchoverSensor, "poke", clock, switchover=wrong)
         assert type(ended.error) is exceptions.DrsArgumentError
+    planned = {"dry_run": True, "job_id": JOB}
+    assert run_one(DrsSwitchoverSensor, "poke", clock, switchover=planned).state == "skipped"
     assert drs.journal == []
 
 
