@@ -179,6 +179,11 @@ class KeystoneServer:
         """Revoke a token; Keystone refuses it from now on."""
         self._admin.delete(f"{self.auth_url}/auth/tokens", headers={"X-Subject-Token": token})
 
+    def send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a request as the administrator; return what it brings."""
+        response = self._admin.request(f"{self.auth_url}{path}", method, json=body)
+        return dict(response.json()) if response.content else {}
+
     def _create(self, kind: str, properties: dict[str, Any]) -> dict[str, Any]:
         response = self._admin.post(f"{self.auth_url}/{kind}s", json={kind: properties})
         created: dict[str, Any] = response.json()[kind]

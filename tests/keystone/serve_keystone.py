@@ -12,7 +12,9 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keystone.conf
 import waitress
@@ -32,6 +34,8 @@ def write_configuration(directory: Path, token_seconds: int) -> Path:
     # No time of grace: an expired token is refused from its last second on.
     settings["token"] = {"expiration": str(token_seconds), "allow_expired_window": "0"}
     # The least work bcrypt offers, and the longest password it reads.
+    settings["auth"] = {"methods": "password,token,totp,application_credential,mapped,openid"}
+    settings["openid"] = {"remote_id_attribute": "HTTP_OIDC_ISS"}
     settings["identity"] = {"password_hash_rounds": "4", "max_password_length": "72"}
     for name in KEY_REPOSITORIES:
         repository = directory / name
@@ -65,6 +69,19 @@ def create_administrator(port: int) -> None:
     bootstrapper.bootstrap()
 
 
+def behind_openid(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell Keystone whose access token came, as Apache's mod_auth_openidc does; ``oidc.py`` issues them."""
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        issued_for, _, user = token.partition(":")
+        if kind == "Bearer" and issued_for == "access-token-of":
+            environ |= {"HTTP_OIDC_ISS": "https://idp.example", "REMOTE_USER": user}
+        return application(environ, start_response)
+
+    return serve
+
+
 def end_with_parent() -> None:
     """Leave when the other end of standard input is gone."""
     sys.stdin.buffer.read()
@@ -87,7 +104,7 @@ def main() -> None:
     create_administrator(port)
     # One thread: Keystone keeps a validated token in the thread's context, where a revocation on another thread
     # does not reach it.
-    server = waitress.create_server(application, sockets=[listener], threads=1)
+    server = waitress.create_server(behind_openid(application), sockets=[listener], threads=1)
     print(port, flush=True)
     server.run()
 
