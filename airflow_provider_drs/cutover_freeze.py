@@ -25,6 +25,7 @@ from airflow_provider_drs.cutover_results import (
 )
 from airflow_provider_drs.cutover_tasks import GivenTasks
 from airflow_provider_drs.operators.same_run import FROZEN_KEY, LET_GO_KEY
+from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import states_of
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 from airflow_provider_drs.task import check_unless_templated
@@ -160,7 +161,7 @@ class ThawGate(SwitchoverResultOperator):
         if not let_go:
             raise AirflowFailException(
                 f"The writers stay stopped: {reason}, and nobody tells which side serves. Find out which, see "
-                "docs/runbook.md; then mark this task success, and thaw runs"
+                f"the runbook ({see('runbook')}); then mark this task success, and thaw runs"
             )
         self.log.info("Letting the writers go: %s", reason)
         ti.xcom_push(key=LET_GO_KEY, value=ti.xcom_pull(task_ids=self.freeze_gate, key=FROZEN_KEY, map_indexes=index))
