@@ -46,8 +46,8 @@ class DrsSwitchoverFailedError(AirflowFailException):
     def __init__(self, job_id: str, error_code: str | None = None, error_msg: str | None = None) -> None:
         reason = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"
         super().__init__(
-            f"The switchover of job {job_id} failed: {reason.rstrip('.。')}. "
-            "Look at the job in the DRS console before switching again"
+            f"The switchover failed: {reason.rstrip('.。')}. "
+            f"Look at the job in the DRS console before switching again [Job {job_id!r}]"
         )
         self.job_id = job_id
         self.error_code = error_code
@@ -66,9 +66,9 @@ class DrsSwitchoverUnknownError(AirflowFailException):
 
     def __init__(self, job_id: str, reason: str) -> None:
         super().__init__(
-            f"The outcome of the switchover of job {job_id} is not known: {reason.rstrip('.。')}. "
+            f"The outcome of the switchover is not known: {reason.rstrip('.。')}. "
             "Look in the DRS console and at the databases which side holds the virtual IP address, and follow "
-            f"{see('runbook')}; clearing this task reads the status again and does not switch"
+            f"{see('runbook')}; clearing this task reads the status again and does not switch [Job {job_id!r}]"
         )
         self.job_id = job_id
         self.reason = reason
@@ -86,9 +86,9 @@ class DrsSwitchoverDisputedError(AirflowFailException):
 
     def __init__(self, job_id: str, reason: str) -> None:
         super().__init__(
-            f"The switchover of job {job_id} is disputed: {reason.rstrip('.。')}. Look in the DRS console and at both "
-            f"databases, and follow the runbook ({see('runbook')}); clearing this task reads the status and asks the "
-            "witness again, and does not switch"
+            f"The switchover is disputed: {reason.rstrip('.。')}. Look in the DRS console and at both databases, and "
+            f"follow the runbook ({see('runbook')}); clearing this task reads the status and asks the witness again, "
+            f"and does not switch [Job {job_id!r}]"
         )
         self.job_id = job_id
         self.reason = reason
@@ -124,8 +124,8 @@ class DrsComparisonError(AirflowFailException):
         named = ", ".join(f"{x['name']} ({x['result']})" for x in differences[:20])
         more = f" and {len(differences) - 20} more" if len(differences) > 20 else ""
         super().__init__(
-            f"Source and target of job {job_id} are not consistent (comparison of {compare}): {named}{more}. "
-            "Look at the comparison in the DRS console before cutting over"
+            f"Source and target are not consistent (comparison of {compare}): {named}{more}. "
+            f"Look at the comparison in the DRS console before cutting over [Job {job_id!r}]"
         )
         self.job_id = job_id
         self.compare = compare
@@ -137,4 +137,4 @@ class DrsComparisonError(AirflowFailException):
 
 def _described(job: Mapping[str, Any]) -> str:
     reason = ": ".join(str(x) for x in (job.get("error_code"), job.get("error_msg")) if x)
-    return f"Job {job['job_id']} is {job['status']}" + (f" ({reason.rstrip('.。')})" if reason else "")
+    return f"Job is {job['status']}" + (f" ({reason.rstrip('.。')})" if reason else "") + f" [{job['job_id']}]"

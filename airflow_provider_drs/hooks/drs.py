@@ -214,7 +214,7 @@ class DrsHook(BaseHook):
             tokens_of(self.settings).check()
             jobs = self.count_jobs()
         except protocol.DrsError as error:
-            return False, str(protocol.DrsError.from_dict({**error.to_dict(), "where": "This connection"}))
+            return False, str(protocol.DrsError.from_dict({**error.to_dict(), "where": ""}))
         return True, f"Logged in at IAM, DRS at {self.settings.endpoint} responds: {jobs} synchronization job(s)"
 
     @classmethod
@@ -275,7 +275,7 @@ def tokens_of(settings: protocol.Settings) -> clients.TokenSource:
 def no_connection(conn_id: str) -> Exception:
     """Return the error for a connection that is not defined."""
     return protocol.DrsConfigError(
-        f"it is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; its fields: {see('connection')}",
+        f"The connection is not defined. Create it (type DRS) or set AIRFLOW_CONN_...; its fields: {see('connection')}",
         error_context=protocol.error_context(conn_id),
     )
 

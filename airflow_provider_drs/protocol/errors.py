@@ -93,14 +93,17 @@ class DrsError(Exception):
         self.never_sent = never_sent
 
     def __str__(self) -> str:
-        """What happened, where, and what to do; then the service's own words, which may be long."""
-        text = f"{self.error_context}: {self.message}" if self.error_context else self.message
+        """What happened, what to do, and where; then the service's own words, which may be long.
+
+        What happened comes first: a panel of a log shows the beginning of a line.
+        """
+        text, words = self.message, f": {self.error_msg}"
+        where = f" [{self.error_context}]" if self.error_context else ""
         if not self.hint:
-            return text
-        words = f": {self.error_msg}"
+            return text + where
         if not self.error_msg or not text.endswith(words):
-            return f"{text.rstrip('.。')}. {self.hint}"
-        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}. {self.words}{words}"
+            return f"{text.rstrip('.。')}. {self.hint}{where}"
+        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}{where}. {self.words}{words}"
 
     def to_dict(self) -> Json:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""

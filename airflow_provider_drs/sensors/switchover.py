@@ -169,6 +169,7 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         if event["outcome"] == protocol.Outcome.FAILED:
+            self._log_failure(event["switchover"].get("error_code"), event["switchover"].get("error_msg"))
             raise DrsSwitchoverFailedError(**event["switchover"])
         if event["outcome"] == protocol.Outcome.UNDECIDED:
             raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])

@@ -209,7 +209,7 @@ def test_a_connection_that_is_not_there_is_looked_up_again(drs: Simulator, monke
         assert [event["outcome"] for event in _watch(drs, 5)] == ["done"]
     assert pauses == [60.0, 60.0]
     [error] = [line["event"] for line in captured if line["log_level"] == "error"]
-    assert "it is not defined" in error
+    assert "is not defined" in error
 
 
 def test_after_a_refused_log_in_the_connection_is_read_anew(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

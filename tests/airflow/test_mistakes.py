@@ -17,7 +17,7 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.constants import GET_STATUS, JOB, OTHER_JOB
 
 HEAD = 160
-CONNECTION = "Connection 'drs_default'"
+CONNECTION = "[Connection 'drs_default'"
 NOBODY = "260e27fd-4976-44dc-9948-e1265e4jb999"
 
 PAGE = Path(__file__).parents[2] / "docs" / "mistakes.md"
@@ -86,7 +86,7 @@ IN_A_RUN: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "no_connection": (
         DrsJobReadySensor,
         {"job_id": JOB, "drs_conn_id": "nobody"},
-        ("Connection 'nobody': it is not defined. Create it (type DRS) or set AIRFLOW_CONN_",),
+        ("[Connection 'nobody']", "The connection is not defined. Create it (type DRS) or set AIRFLOW_CONN_"),
     ),
     "no_such_call": (
         DrsSwitchoverSensor,
@@ -131,7 +131,9 @@ def test_a_run_tells_what_to_do(drs: Simulator, airflow_db: None) -> None:
     assert sorted(told) == sorted(IN_A_RUN)
     for task_id, (_, _, names) in IN_A_RUN.items():
         for name in names:
-            assert name in told[task_id][:HEAD], told[task_id]
+            # Where it happened follows what happened and what to do, before the service's own words.
+            where = told[task_id] if name.startswith("[Connection") else told[task_id][:HEAD]
+            assert name in where, told[task_id]
 
 
 def test_a_mistake_in_the_connection_is_told_alike_in_a_task_and_at_the_test_button(
@@ -154,11 +156,11 @@ def test_a_mistake_in_the_connection_is_told_alike_in_a_task_and_at_the_test_but
     assert sorted(told) == sorted(IN_THE_CONNECTION)
     for name, (_, says) in IN_THE_CONNECTION.items():
         assert says in told[name][:HEAD], told[name]
-        assert told[name].startswith(f"Connection 'drs_{name}'")
+        assert f"[Connection 'drs_{name}'" in told[name]
         works, text = DrsHook(f"drs_{name}").test_connection()
         assert not works
         assert says.replace(", IAM password (password)", "") in text[:HEAD], text
-        assert text.startswith("This connection: ")
+        assert "[Connection" not in text
 
 
 def test_the_page_lists_twelve_and_says_what_the_messages_say() -> None:

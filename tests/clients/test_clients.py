@@ -132,7 +132,8 @@ def test_faults_of_drs(simulator: Simulator, connect: Connect, fault: Fault, kin
     error = refused(connect, settings_of(simulator))
     assert type(error) is kind
     assert text in str(error)
-    assert str(error).startswith(f"Connection 'drs_test', job '{JOB}': DRS ")
+    assert str(error).startswith("DRS ")
+    assert f"[Connection 'drs_test', job '{JOB}']" in str(error)
     assert error.retry_after == (7 if fault.name == "too_many" else None)
     assert len(simulator.calls("tokens")) == 1
 

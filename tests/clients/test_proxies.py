@@ -147,7 +147,8 @@ def test_what_is_no_http_proxy_is_told_at_once_and_not_shown(
         error = error_of(connect, simulator, iam)
         assert proxy.connections == 0
     assert type(error) is DrsConfigError
-    assert f"Connection 'drs_test': {variable} " in str(error)
+    assert str(error).startswith(f"{variable} ")
+    assert "[Connection 'drs_test'" in str(error)
     assert ("SOCKS proxy, which is not supported" if "socks" in url else "is no address of a proxy") in str(error)
     shown = all_that_an_error_shows(error) + caplog.text
     assert not any(part in shown for part in ("pass@", "pa/ss", "12/ss", "pa#ss", "12?ss", "pa[ss"))
@@ -188,7 +189,7 @@ def test_a_proxy_that_refuses_is_called_the_proxy(
         monkeypatch.setenv("HTTPS_PROXY", f"http://{USER_INFO + '@' if password else ''}127.0.0.1:{port}")
         error = error_of(connect, simulator, iam)
     assert type(error) is kind
-    assert f": the proxy http://127.0.0.1:{port} (HTTPS_PROXY) " in str(error)
+    assert f"the proxy http://127.0.0.1:{port} (HTTPS_PROXY) " in str(error)
     assert says.format(target=f"{'IAM' if iam else 'DRS'} at https://127.0.0.1:{simulator.port}") in str(error)
     if reply == 407:
         assert ("refuses user and password" if password else "wants a user and a password") in str(error)

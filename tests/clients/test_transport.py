@@ -44,7 +44,7 @@ class TestTls:
         error = refused(connect, self.settings(iam, simulator, verify=True))
         assert type(error) is DrsTlsError
         assert "does not verify" in str(error)
-    assert "unable to get local issuer certificate" in str(error)
+        assert "unable to get local issuer certificate" in str(error)
         assert "Set Verify TLS (verify)" in str(error)
         assert simulator.journal == []
 
@@ -121,8 +121,8 @@ def test_authorities_of_the_environment_that_cannot_be_used_are_named(
     error = refused(connect, settings_of(simulator, verify=True) if iam else with_own_token(simulator, verify=True))
     assert type(error) is DrsConfigError
     assert error.never_sent
-    begin = f"Connection 'drs_test': {variable} names a CA file that cannot be used"
-    assert str(error).startswith(begin)
+    assert str(error).startswith(f"{variable} names a CA file that cannot be used")
+    assert "[Connection 'drs_test']" in str(error)
 
 
 def test_a_ca_file_that_is_replaced_counts_at_the_next_connection(

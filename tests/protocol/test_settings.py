@@ -263,7 +263,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_what_is_missing_or_malformed_is_named_by_label_and_key(fields: dict[str, Any], says: str) -> None:
     error = refusal(**fields)
     assert says in error.message
-    assert str(error) == f"Connection 'drs_test': {error.message}"
+    assert str(error) == f"{error.message} [Connection 'drs_test']"
 
 
 def test_for_project_replaces_the_project() -> None:
