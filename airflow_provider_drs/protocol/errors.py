@@ -177,10 +177,10 @@ class DrsUnavailableError(DrsError):
     hint = f"Check {field_name('host')} and the network; 'transient_error_timeout' sets how long trouble is waited out"
 
     def __str__(self) -> str:
-        """How long it lasted, where, and what to do; then what it was at last, which may be long."""
+        """How long it lasted, what to do, and where; then what it was at last, which may be long."""
         lasted, _, last = self.message.partition(", at last: ")
-        text = f"{self.error_context}: {lasted}" if self.error_context else lasted
-        return f"{text}. {self.hint}" + (f". At last: {last}" if last else "")
+        where = f" [{self.error_context}]" if self.error_context else ""
+        return f"{lasted}. {self.hint}{where}" + (f". At last: {last}" if last else "")
 
 
 class DrsTimeoutError(DrsError):

@@ -132,7 +132,8 @@ def test_a_run_tells_what_to_do(drs: Simulator, airflow_db: None) -> None:
     for task_id, (_, _, names) in IN_A_RUN.items():
         for name in names:
             # Where it happened follows what happened and what to do, before the service's own words.
-            where = told[task_id] if name.startswith("[Connection") else told[task_id][:HEAD]
+            is_place = name.startswith("[Connection") or name in (JOB, OTHER_JOB, NOBODY)
+            where = told[task_id] if is_place else told[task_id][:HEAD]
             assert name in where, told[task_id]
 
 

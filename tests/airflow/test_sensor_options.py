@@ -181,7 +181,7 @@ def test_a_connection_that_cannot_work_sends_nothing(
     ended = run_wait(mode, clock, soft_fail=True)
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsConfigError)
     assert says in str(ended.error)
-    assert str(ended.error).endswith(f"[Connection 'drs_default', job '{JOB}']")
+    assert "[Connection 'drs_default'" in str(ended.error)
     assert drs.journal == []
 
 

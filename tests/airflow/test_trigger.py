@@ -265,7 +265,7 @@ def test_a_look_up_that_fails_is_trouble_like_any_other(
     told = [str(line["event"]) for line in captured if line["log_level"] == "warning"]
     assert len(told) == 10
     assert told[0].startswith(
-        "Connection 'drs_default': Airflow does not tell what this connection holds: RuntimeError. Polling more slowly"
+        "Airflow does not tell what this connection holds: RuntimeError [Connection 'drs_default']. Polling more slowly"
     )
     if for_good:
         assert {event["error"]["type"] for [event] in events} == {"DrsUnavailableError"}

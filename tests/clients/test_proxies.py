@@ -227,4 +227,4 @@ def test_whose_certificate_does_not_verify(
         error = error_of(connect, simulator, iam, verify=str(ca_file))
     assert type(error) is DrsTlsError
     name = f"the proxy {url}" if whose == "proxy" else f"{'IAM' if iam else 'DRS'} at https://"
-    assert f": the certificate of {name}" in str(error)
+    assert f"the certificate of {name}" in str(error)

@@ -23,7 +23,6 @@ from airflow_provider_drs.simulator import Simulator
 
 from .helpers import (
     ASK,
-    JOB,
     STARTED,
     Connect,
     refused,
