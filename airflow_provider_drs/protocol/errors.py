@@ -93,7 +93,7 @@ class DrsError(Exception):
         self.never_sent = never_sent
 
     def __str__(self) -> str:
-        """What happened, what to do, and where; then the service's own words, which may be long.
+        """What happened, where, and what to do; then the service's own words, which may be long.
 
         What happened comes first: a panel of a log shows the beginning of a line.
         """
@@ -102,8 +102,8 @@ class DrsError(Exception):
         if not self.hint:
             return text + where
         if not self.error_msg or not text.endswith(words):
-            return f"{text.rstrip('.。')}. {self.hint}{where}"
-        return f"{text.removesuffix(words).rstrip('.。')}. {self.hint}{where}. {self.words}{words}"
+            return f"{text.rstrip('.。')}{where}. {self.hint}"
+        return f"{text.removesuffix(words).rstrip('.。')}{where}. {self.hint}. {self.words}{words}"
 
     def to_dict(self) -> Json:
         """Return the error as plain JSON, for the way from the triggerer to the worker."""
@@ -177,10 +177,10 @@ class DrsUnavailableError(DrsError):
     hint = f"Check {field_name('host')} and the network; 'transient_error_timeout' sets how long trouble is waited out"
 
     def __str__(self) -> str:
-        """How long it lasted, what to do, and where; then what it was at last, which may be long."""
+        """How long it lasted, where, and what to do; then what it was at last, which may be long."""
         lasted, _, last = self.message.partition(", at last: ")
         where = f" [{self.error_context}]" if self.error_context else ""
-        return f"{lasted}. {self.hint}{where}" + (f". At last: {last}" if last else "")
+        return f"{lasted}{where}. {self.hint}" + (f". At last: {last}" if last else "")
 
 
 class DrsTimeoutError(DrsError):
@@ -223,7 +223,7 @@ class DrsJobNotFoundError(DrsRequestError):
     """No such job, or it was deleted or released: HTTP 404, DRS.M00289, DRS.M05003, DRS.M05004."""
 
     hint = (
-        f"Check the job id, the project and {field_name('region')}: the job may be deleted; of a cross-AZ job, DRS "
+        f"Check job id, project and {field_name('region')}: the job may be deleted; of a cross-AZ job, DRS "
         "wants the parent's id"
     )
 

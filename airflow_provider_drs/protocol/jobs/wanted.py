@@ -124,7 +124,7 @@ def checked_statuses(name: str, value: object, *, allow_unknown: bool = False) -
             meant = f"did you mean {' or '.join(close)}? " if close else ""
             raise DrsArgumentError(
                 f"{name} has {one_line(repr(status), 40)}, no job status: {meant}"
-                "allow_unknown_statuses=True takes one that is newer than this provider"
+                "allow_unknown_statuses=True takes a newer one"
             )
     return statuses
 
