@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 NOT_STARTED = "not started"
 RETRY_DELAY = timedelta(seconds=20)
 THAW_RETRIES, THAW_RETRY_DELAY = 3, RETRY_DELAY
-# With these it is known whether DRS has switched. What it has reported as failed leaves the address where it leads.
-CERTAIN = frozenset({protocol.Phase.DONE, protocol.Phase.FAILED, *protocol.UNCHANGED})
 # In these states nothing of a task has run.
 NEVER_RAN = frozenset({*NEVER_STARTED, "skipped", "removed"})
 NOBODY: Mapping[str, Any] = {"side": None, "value": None, "at": None}
@@ -59,7 +57,8 @@ def decide_thaw(
     outcome, side = last.get("outcome"), _at_end(last)["side"]
     if not last and (found.state in NEVER_STARTED or (found.state == "skipped" and caught_up in NEVER_RAN)):
         return True, "there was no switchover"
-    if last and outcome in CERTAIN:
+    # With these it is known whether DRS has switched. What it has reported as failed leaves the address where it leads.
+    if last and outcome in {protocol.Phase.DONE, protocol.Phase.FAILED, *protocol.UNCHANGED}:
         return True, f"the outcome of {last['task_id']} is {outcome!r}"
     if last.get("decided_by") == "person":
         return True, f"the outcome of {last['task_id']} is {outcome!r}, and a person has marked it success"

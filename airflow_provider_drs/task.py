@@ -134,9 +134,10 @@ class DrsTask(BaseOperator):
             except Exception as error:  # whatever Airflow raises while its API server is away: only a button is lost
                 self.log.warning("Airflow does not take the link to the console (XCom): %s", type(error).__name__)
 
-    def _log_failure(self, error_code: str | None, error_msg: str | None) -> None:
+    def _log_failure(self, job_id: str, error_code: str | None, error_msg: str | None) -> None:
         """Tell in a line of its own what DRS said: an error's title is cut off in a panel of the log."""
-        self.log.error("DRS: %s", ": ".join(x for x in (error_code, error_msg) if x) or "failed, and no reason given")
+        said = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"
+        self.log.error("The switchover failed: %s [Job %r]", said, job_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_drs import protocol
-from airflow_provider_drs.exceptions import DrsGuardError
+from airflow_provider_drs import exceptions, protocol
 from airflow_provider_drs.run_evidence import switchovers_of_run
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def check_still_frozen(context: Context, gates: tuple[str, str] | None) -> None:
         text = f"Airflow does not tell whether the writers are still stopped ({type(error).__name__})"
         raise protocol.DrsTransientError(text) from error
     if let_go is not None and let_go == frozen:
-        raise DrsGuardError(
+        raise exceptions.DrsGuardError(
             f"not switching: the writers that were stopped at {frozen} have been let go since; "
             f"clear {gates[0]} and all downstream of it, so that they are stopped again"
         )

@@ -330,7 +330,7 @@ class DrsSwitchoverOperator(DrsOperator):
         """Leave the evidence of a switchover that has failed, or whose outcome is unknown; return what to raise."""
         published = runtime.finish(record, PUSH_AGAIN_FOR)
         if record.phase is protocol.Phase.FAILED:
-            self._log_failure(record.error_code, record.error_msg)
+            self._log_failure(record.job_id, record.error_code, record.error_msg)
             error: Exception = DrsSwitchoverFailedError(record.job_id, record.error_code, record.error_msg)
         elif record.phase is protocol.Phase.DISPUTED:
             error = DrsSwitchoverDisputedError(record.job_id, record.reason or "")

@@ -169,8 +169,9 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         if event["outcome"] == protocol.Outcome.FAILED:
-            self._log_failure(event["switchover"].get("error_code"), event["switchover"].get("error_msg"))
-            raise DrsSwitchoverFailedError(**event["switchover"])
+            failed = DrsSwitchoverFailedError(**event["switchover"])
+            self._log_failure(failed.job_id, failed.error_code, failed.error_msg)
+            raise failed
         if event["outcome"] == protocol.Outcome.UNDECIDED:
             raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
         return dict(event["result"])
