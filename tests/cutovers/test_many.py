@@ -41,6 +41,6 @@ def test_the_database_is_asked_as_often_for_many_as_for_one(
         add_evidence(session, ORDERS, f"r{number}", found)
     session.flush()
     with statements(session) as asked:
-        rows = read_rows(session)
+        rows = read_rows(session, dag_id=ORDERS)
     assert [(row["outcome"], row["state"]) for row in rows] == [("done", "success")] * count
     assert len(asked) == questions, asked
