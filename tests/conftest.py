@@ -34,6 +34,7 @@ GROUPS = {
         "tests/airflow/test_killed_workers.py::test_each_worker_is_killed_at_its_step",
         "tests/airflow/test_standalone.py",
         "tests/airflow/test_killed_workers.py",
+        "tests/airflow/test_killed_freeze.py",
         "tests/airflow/test_two_runs.py",
     ),
     "examples": ("tests/airflow/test_examples.py",),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from airflow.sdk import DAG, BaseOperator, Param, get_current_context
+from airflow.sdk import DAG, BaseOperator, Param, get_current_context, task
 
 import airflow_provider_drs.cutover as cutover_module
 from airflow_provider_drs.cutover import cutover
@@ -154,4 +154,44 @@ with DAG(
             decide_within=3600,
         ),
         switchover_kwargs={"poll_interval": 1, "settle": None},
+    )
+
+
+def freeze(samples: Any) -> None:
+    context = get_current_context()
+    if context["params"]["retried"]:
+        stop("in freeze", context)
+
+
+def freeze_without_retry(samples: Any) -> None:
+    context = get_current_context()
+    if not context["params"]["retried"]:
+        stop("in freeze", context)
+
+
+def thaw(evidence: Any) -> Any:
+    stop("in thaw", get_current_context())
+    return evidence["outcome"]
+
+
+with DAG(
+    "killed_frozen",
+    schedule=None,
+    params={
+        **{name: Param(type="string") for name in ("job_id", "stop_at")},
+        "retried": Param(type="boolean"),
+        "decide_within": DECIDE_WITHIN,
+    },
+    default_args={"retry_delay": timedelta(seconds=1)},
+    is_paused_upon_creation=False,
+    max_active_runs=50,
+):
+    cutover(
+        job_id="{{ params.job_id }}",
+        mode="target",
+        deferrable=False,
+        ready_kwargs={"stable_samples": 1},
+        freeze=[task(retries=1)(freeze), task(retries=0)(freeze_without_retry)],
+        thaw=thaw,
+        switchover_kwargs={"poll_interval": 1, "settle": None, "retries": 1},
     )
