@@ -265,6 +265,23 @@ BACK = Try("back")
 R8 = [
     Row("there and back", History((WELL,), tries=(Try(), BACK)), "done", 2),
     Row("there is retried", History((WELL,), tries=(Try(), BACK, Try())), "done", 2, "'back' of this run has switched"),
+    Row(
+        "a try that asked nothing, one that switched, one that died without a word, back, there is retried",
+        History(
+            (Plan(0.0, 3.0),),
+            no_status="null",
+            tries=(
+                Try(faults=((3, Fault("forbidden", "after")),)),
+                Try(),
+                Try(dies=4, store="unreadable"),
+                BACK,
+                Try(),
+            ),
+        ),
+        "done",
+        2,
+        "'back' of this run has switched",
+    ),
     Row("there is cleared", History((WELL,), tries=(Try(), BACK, Try(cleared=True))), "done", 3),
     Row("there failed, back, there cleared", History((ILL, WELL), tries=(Try(), BACK, Try(cleared=True))), "done", 3),
     Row(

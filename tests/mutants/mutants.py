@@ -338,7 +338,12 @@ SAME_RUN = _core(
     ),
     ("what nobody knows comes first", 'return math.inf, ""', 'return -1, ""'),
     ("a task looks at itself", "if _task_of(other) != task)", ")"),
-    ("its numbers begin anew", "numbers = [0 if saved is None else saved.order, *", "numbers = [0, *"),
+    ("its numbers begin anew", "numbers = [own, *", "numbers = [0, *"),
+    (
+        "what was not asked has a number",
+        "saved.order - (saved.phase in (Phase.BEGUN, Phase.READ))",
+        "saved.order",
+    ),
 )
 
 WITNESS = _core(

@@ -39,7 +39,9 @@ def same_run(found: Sequence[Mapping[str, Any]], task: Task, saved: Record | Non
     others = sorted((other for other in found if _task_of(other) != task), key=order_of)
     open_ones = [other for other in others if other["outcome"] in OPEN]
     since = [] if saved is None else [other for other in others if order_of(other) > order_of(saved.evidence())]
-    numbers = [0 if saved is None else saved.order, *(other.get("order") or 0 for other in found)]
+    # A number of its own under which nothing was asked is free: it must not put it after a task that saw nothing of it.
+    own = 0 if saved is None else saved.order - (saved.phase in (Phase.BEGUN, Phase.READ))
+    numbers = [own, *(other.get("order") or 0 for other in found)]
     return SameRun(_name(open_ones[-1]) if open_ones else "", _name(since[-1]) if since else "", max(numbers) + 1)
 
 

@@ -37,6 +37,11 @@ DOUBT = {**Record(JOB, "target", Phase.UNKNOWN).evidence(), "task_id": "lost", "
         ([], None, SameRun("", "", 1)),
         ([], _mine(Phase.DONE, 4), SameRun("", "", 5)),
         ([_left("me", Phase.ACCEPTED, 3)], None, SameRun("", "", 4)),
+        # Of its own under which nothing was asked: free again.
+        ([], _mine(Phase.BEGUN, 1), SameRun("", "", 1)),
+        ([], _mine(Phase.READ, 4), SameRun("", "", 4)),
+        ([], _mine(Phase.REFUSED, 4), SameRun("", "", 5)),
+        ([_left("a", Phase.DONE, 4)], _mine(Phase.READ, 4), SameRun("", "", 5)),
         ([_left("a", Phase.DONE, 1)], None, SameRun("", "", 2)),
         ([_left("a", Phase.DONE, 1), _left("b", Phase.FAILED, 2)], _mine(Phase.DONE, 3), SameRun("", "", 4)),
         ([_left("a", Phase.DONE, 2)], _mine(Phase.DONE, 1), SameRun("", "a", 3)),
