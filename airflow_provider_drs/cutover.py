@@ -15,8 +15,10 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_drs.cutover_freeze import THAW_RETRIES, THAW_RETRY_DELAY, Stopped
+from airflow_provider_drs.cutover_freeze import Stopped
 from airflow_provider_drs.cutover_results import (
+    RETRIES,
+    RETRY_DELAY,
     CutoverResultOperator,
     DryRunGate,
     JoinGate,
@@ -220,7 +222,7 @@ def cutover(
             thaw_gate = stopped.thaw_gate(switchover, before_thaw, job_id=job_id, thaw_on_unknown=thaw_on_unknown)
             let_go = GivenTasks("thaw", thaw, after=thaw_gate)
             let_go.check_that_a_skipped_gate_skips_them()
-            let_go.retry_by_default(THAW_RETRIES, THAW_RETRY_DELAY)
+            let_go.retry_by_default(RETRIES, RETRY_DELAY)
         if verification or rollback or plans or let_go or measured:
             done = CutoverResultOperator(
                 task_id="done",

@@ -16,6 +16,9 @@ from airflow_provider_drs import protocol
 from airflow_provider_drs.cutover_results import (
     NEVER_STARTED,
     NOT_KNOWN,
+    NOT_STARTED,
+    RETRIES,
+    RETRY_DELAY,
     JoinGate,
     Situation,
     SwitchoverResultOperator,
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from airflow_provider_drs.cutover_tasks import AnyOperator
     from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
 
-NOT_STARTED = "not started"
-RETRY_DELAY = timedelta(seconds=20)
-THAW_RETRIES, THAW_RETRY_DELAY = 3, RETRY_DELAY
 # In these states nothing of a task has run.
 NEVER_RAN = frozenset({*NEVER_STARTED, "skipped", "removed"})
 NOBODY: Mapping[str, Any] = {"side": None, "value": None, "at": None}
@@ -91,7 +91,9 @@ class FreezeGate(JoinGate):
 
     ui_color = "#f4dfd0"
 
-    def __init__(self, *, ready: str, retries: int = 3, retry_delay: timedelta = RETRY_DELAY, **kwargs: Any) -> None:
+    def __init__(
+        self, *, ready: str, retries: int = RETRIES, retry_delay: timedelta = RETRY_DELAY, **kwargs: Any
+    ) -> None:
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.ready = ready
 

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 LOOK_UP = f"see the runbook ({see('runbook')})"
 PERSON = f"a person decides, {LOOK_UP}"
+# Of the tasks that only read, and of those that must run: they have no other way to get over a lost answer.
+RETRIES, RETRY_DELAY = 3, timedelta(seconds=20)
 
+# What evidence says in place of an outcome where there was no switchover.
+NOT_STARTED = "not started"
 # Neither says that the task has started.
 NEVER_STARTED = (None, "upstream_failed")
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -227,8 +231,8 @@ class SwitchoverResultOperator(JoinGate):
         *,
         switchover: str,
         dry_run: str | None = None,
-        retries: int = 3,
-        retry_delay: timedelta = timedelta(seconds=20),
+        retries: int = RETRIES,
+        retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)

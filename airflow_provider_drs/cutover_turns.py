@@ -17,14 +17,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.cutover_results import FINISHED, map_index_of
+from airflow_provider_drs.cutover_results import FINISHED, NOT_STARTED, RETRIES, RETRY_DELAY, map_index_of
 from airflow_provider_drs.run_evidence import evidence_of, states_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-NOT_STARTED = "not started"
-RETRIES, RETRY_DELAY = 3, timedelta(seconds=20)
 WELL = "success"
 
 
