@@ -154,6 +154,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in _anchors(there), target
 
 
+def test_every_page_is_in_the_site() -> None:
+    listed = set((ROOT / "docs" / "index.md").read_text().split())
+    there = {os.path.relpath(page.with_suffix(""), ROOT / "docs") for page in PAGES} - {"index"}
+    assert there - listed == set()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "simulator.md"], ids=lambda page: page.name)
 def test_lines_have_at_most_120_characters(page: Path) -> None:
     assert not [line for line in page.read_text().splitlines() if len(line) > 120]
