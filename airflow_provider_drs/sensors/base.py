@@ -76,6 +76,9 @@ class DrsSensor(DrsTask, BaseSensorOperator):
     def _ended(self, event: dict[str, Any]) -> Any:
         """Return the XCom for a good end; raise for a bad one that is no error."""
 
+    def _over(self) -> Any:
+        """Return the XCom of a wait that is over before its first poll, None for one that is not."""
+
     def _never_skipped(self) -> tuple[type[Exception], ...]:
         """Return the ends that ``soft_fail`` does not turn into a skipped task."""
         return ()
@@ -89,6 +92,9 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         with self._naming_connection():
             job_id = self._check(context)
         self._publish_link(self._runtime.hook, job_id, context)
+        if (over := self._over()) is not None:
+            self.log.info("Nothing to wait for: %s was over before", self._subject())
+            return over
         if not self.deferrable:
             try:
                 return unguarded(BaseSensorOperator.execute)(self, context)

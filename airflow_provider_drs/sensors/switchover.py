@@ -44,7 +44,7 @@ class DrsSwitchoverSensor(DrsSensor):
     :param job_id: the job (templated); of a cross-AZ job, the parent's. May be left out with ``switchover``.
     :param switchover: the XCom of a ``DrsSwitchoverOperator`` with ``wait_for_completion=False`` (templated): wait for
         that switchover, so that a result left over from an earlier one is not taken for it. After a dry run the wait
-        is skipped.
+        is skipped; where traffic was found there already, it is over at once, without a poll.
     :param verify_job_id: fail when the response is about another job; False for a cross-AZ parent that responds with a
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
@@ -100,10 +100,14 @@ class DrsSwitchoverSensor(DrsSensor):
                 )
             meant: Any = self.switchover.get("job_id")
             self.job_id = protocol.optional_id("job_id", self.job_id) or meant
-            self._freshness()
+            if protocol.found_already(self.switchover) is None:
+                self._freshness()
             if self.job_id != meant:
                 raise protocol.DrsArgumentError(f"job_id is {self.job_id!r}, the switchover is of job {meant!r}")
         return protocol.checked_job_id(self.job_id)
+
+    def _over(self) -> dict[str, Any] | None:
+        return protocol.found_already(self.switchover) if self._bound else None
 
     def _trigger(self, started_here: bool = False) -> DrsTrigger:
         freshness = self._freshness()

@@ -94,6 +94,25 @@ def test_what_is_there_already_is_verified_and_never_rolled_back(
     assert "nothing was changed" in again.reason()
 
 
+def test_what_is_there_already_lets_the_writers_go(
+    address: Callable[..., None], drs: Simulator, airflow_db: None
+) -> None:
+    drs.add_job(job())
+    address(AFTER)
+    ran: list[Any] = []
+    thawed: list[Any] = []
+    writers: dict[str, Any] = {"freeze": lambda: ran.append("freeze"), "thaw": lambda evidence: thawed.append(evidence)}
+    ended = run(
+        lambda: _cutover(ran, switchover_kwargs={"on_already": "succeed"}, measure_downtime=True, **writers),
+        without_retries=("cutover.downtime",),
+    )
+    assert (ended.state, ran, drs.switched(JOB)) == ("success", ["freeze", "verify"], []), ended.errors
+    [told] = thawed
+    assert (told["outcome"], told["decided_by"], told["witness"]["at_start"]["side"]) == ("already", "witness", AFTER)
+    downtime = ended.pull("cutover.done")["downtime"]
+    assert (downtime["seconds"], downtime["not_measured"]) == (None, "it began when traffic had left")
+
+
 @pytest.mark.parametrize(("sides", "outcome"), [([BEFORE, AFTER, BEFORE], "done"), ([BEFORE, AFTER], "disputed")])
 def test_a_rollback_has_the_witness_the_other_way_round(
     sides: list[str], outcome: str, address: Callable[..., None], drs: Simulator, airflow_db: None

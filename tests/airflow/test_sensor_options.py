@@ -12,9 +12,10 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_drs import exceptions
+from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
-from tests.airflow.waits import A_TICK, run_wait
+from tests.airflow.waits import A_TICK, run_task, run_wait
 from tests.clock import FakeClock
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, SENSOR_MODES, START
 
@@ -53,6 +54,27 @@ def test_after_a_dry_run_there_is_nothing_to_wait_for(
     plan = {"dry_run": True, "job_id": JOB, "mode": "target", "ready": True, "guards": [], "call": None}
     ended = run_wait(mode, clock, switchover=plan)
     assert (ended.state, drs.calls(GET_STATUS)) == ("skipped", [])
+
+
+@pytest.mark.parametrize("mode", SENSOR_MODES)
+@pytest.mark.parametrize("status", [None, COMPLETE])
+def test_where_traffic_was_there_already_the_wait_is_over_at_once(
+    mode: str, status: str | None, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, no_switchover="null", status_script=[status]))
+    switched = run_task(
+        lambda task_id, calls: DrsSwitchoverOperator(
+            task_id=task_id, **calls, job_id=JOB, mode="target", witness=lambda: "after", on_already="succeed",
+            wait_for_completion=False,
+        ),
+        "poke", clock,
+    )  # fmt: skip
+    assert switched.xcom["outcome"] == "already", switched.error
+    polls = drs.calls(GET_STATUS)
+    ended = run_wait(mode, clock, switchover=switched.xcom, soft_fail=True)
+    at = switched.xcom["finished_at"]
+    assert ended.xcom == {"job_id": JOB, "status": status, "first_polled_at": at, "done_at": at, "polls": 0}
+    assert (ended.state, drs.calls(GET_STATUS)) == ("success", polls)
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -381,6 +381,29 @@ class Record:
         return cls(**{**known, "phase": Phase(data["phase"])})
 
 
+def found_already(evidence: Any) -> Json | None:
+    """Return the XCom of a sensor where an operator has found traffic there already: nothing was asked, nor polled.
+
+    :param evidence: that of the operator.
+    :return: ``{job_id, status, first_polled_at, done_at, polls}``, the times those of the finding; None where a
+        switchover is to be waited for.
+    :raises DrsArgumentError: it lacks what such evidence has.
+    """
+    if not isinstance(evidence, Mapping) or evidence.get("outcome") != Phase.ALREADY:
+        return None
+    try:
+        at = utc(datetime.fromisoformat(evidence["finished_at"]).timestamp())
+        return {
+            "job_id": evidence["job_id"],
+            "status": evidence["status"],
+            "first_polled_at": at,
+            "done_at": at,
+            "polls": 0,
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_evidence(error) from None
+
+
 def freshness_of(evidence: Any) -> Freshness:
     """Return which switchover the evidence of an operator is about.
 
@@ -405,10 +428,12 @@ def freshness_of(evidence: Any) -> Freshness:
             watched=evidence.get("watched"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = (
-            f"switchover is not the XCom of a DrsSwitchoverOperator that has switched ({type(error).__name__}: {error})"
-        )
-        raise DrsArgumentError(message) from None
+        raise _no_evidence(error) from None
+
+
+def _no_evidence(error: Exception) -> DrsArgumentError:
+    text = "switchover is not the XCom of a DrsSwitchoverOperator that has switched"
+    return DrsArgumentError(f"{text} ({type(error).__name__}: {error})")
 
 
 def _started(attached: bool, started: bool | None, observed: list[Json]) -> bool:

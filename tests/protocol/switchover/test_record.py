@@ -18,6 +18,7 @@ from airflow_provider_drs.protocol.switchover.record import (
     Phase,
     Record,
     Step,
+    found_already,
     freshness_of,
 )
 from tests.constants import COMPLETE, FAILED, JOB, START, T0
@@ -224,6 +225,21 @@ def test_the_evidence_tells_a_sensor_what_the_record_tells_the_operator(baseline
 def test_what_is_no_evidence_of_a_switchover(evidence: Any) -> None:
     with pytest.raises(DrsArgumentError, match="is not the XCom of a DrsSwitchoverOperator"):
         freshness_of(evidence)
+
+
+def test_where_traffic_was_there_already_nothing_is_waited_for() -> None:
+    record = Record(JOB, "target")
+    record.read(SwitchoverReply(JOB, COMPLETE), [], T0)
+    record.find(T0 + 1)
+    evidence = record.evidence()
+    at = evidence["finished_at"]
+    told = {"job_id": JOB, "status": COMPLETE, "first_polled_at": at, "done_at": at, "polls": 0}
+    assert found_already(evidence) == told
+    for other in (None, 7, {}, _accepted().evidence(), {**evidence, "outcome": "read"}):
+        assert found_already(other) is None
+    for broken in ({"outcome": "already"}, {**evidence, "finished_at": None}, {**evidence, "finished_at": "soon"}):
+        with pytest.raises(DrsArgumentError, match="is not the XCom of a DrsSwitchoverOperator"):
+            found_already(broken)
 
 
 def test_it_knows_how_long_things_took() -> None:
