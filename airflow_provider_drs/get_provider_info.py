@@ -101,7 +101,12 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Data Replication Service",
                 "external-doc-url": "https://docs.otc.t-systems.com/data-replication-service/",
                 "tags": ["service"],
-            }
+            },
+            {
+                "integration-name": "OpenLineage",
+                "external-doc-url": "https://openlineage.io",
+                "tags": ["protocol"],
+            },
         ],
         "hooks": _modules("hooks.drs"),
         "operators": _modules("operators.drs", "operators.switchover", "operators.jobs", "operators.compare"),

@@ -113,6 +113,17 @@ class DrsHook(BaseHook):
         """
         return self.get_conn().call(protocol.batch_progress(job_ids))
 
+    def get_job_details(self, job_ids: Sequence[str]) -> dict[str, protocol.JobDetail]:
+        """Ask for the databases of up to 100 jobs.
+
+        DRS API, "Querying Task Details in Batches".
+
+        :return: by job id, ``source`` and ``target`` (None: not told), each with ``db_type``, ``address``, ``port`` and
+            ``instance``.
+        :raises DrsError: as :meth:`get_switchover_status`.
+        """
+        return self.get_conn().call(protocol.batch_detail(job_ids))
+
     def start_jobs(self, job_ids: Sequence[str]) -> dict[str, protocol.JobResult]:
         """Start jobs. DRS API, "Starting Tasks in Batches".
 

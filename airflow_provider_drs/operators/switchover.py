@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_drs import protocol, triggers
+from airflow_provider_drs import lineage, protocol, triggers
 from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.exceptions import (
     DrsSwitchoverDisputedError,
@@ -25,6 +25,7 @@ from airflow_provider_drs.witness import Witness, check_witness, rendered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
@@ -87,6 +88,7 @@ class DrsSwitchoverOperator(DrsOperator):
     approval_task_id: str | None = None
     freeze_task_ids: tuple[str, str] | None = None
     attach_allowed = True
+    _last_recording: RecordingRuntime | None = None
 
     template_fields: Sequence[str] = (
         *DrsOperator.template_fields,
@@ -257,8 +259,16 @@ class DrsSwitchoverOperator(DrsOperator):
                 runtime.show(saved)
         return super()._broken_trigger(error, context)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Return what OpenLineage is told: the databases of the job, and the evidence."""
+        record = None if self._last_recording is None else self._last_recording.record
+        evidence = None if record is None else record.evidence()
+        return lineage.of_switchover(evidence, DrsHook(self.drs_conn_id, self.project_id), self.log)
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
     def _recording(self, context: Context) -> RecordingRuntime:
-        return RecordingRuntime(
+        self._last_recording = RecordingRuntime(
             DrsHook(self.drs_conn_id, self.project_id),
             self.log,
             RecordStore(context),
@@ -267,6 +277,7 @@ class DrsSwitchoverOperator(DrsOperator):
             ),
             None if self.witness is None else rendered(self.witness, self, context),
         )
+        return self._last_recording
 
     def _same_run(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> protocol.SameRun:
         if (saved is None and not runtime.is_first_try) or (saved is not None and saved.phase in protocol.OPEN):

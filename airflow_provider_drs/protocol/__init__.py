@@ -50,10 +50,10 @@ __getattr__ = lazy_names(
         "errors": "DrsArgumentError DrsAuthenticationError DrsConfigError DrsError DrsRecordError DrsTimeoutError "
         "DrsTransientError DrsUnreachableError DrsWitnessError one_line",
         "http.request": "Call checked_job_id describe_job Token",
-        "jobs.calls": "batch_progress batch_status checked_job_ids describe_jobs list_jobs list_one_job pause_jobs "
-        "resume_jobs start_jobs stop_jobs USES",
+        "jobs.calls": "batch_detail batch_progress batch_status checked_job_ids describe_jobs in_batches list_jobs "
+        "list_one_job pause_jobs resume_jobs start_jobs stop_jobs USES",
         "jobs.control": "Action control JobActionRequest JobActionResult PAUSE RESUME START STOP",
-        "jobs.replies": "JobProgress JobResult JobState JobSummary",
+        "jobs.replies": "Endpoint JobDetail JobProgress JobResult JobState JobSummary",
         "jobs.status": "HEALTHY",
         "jobs.wait": "JobsMemory JobsWait",
         "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_drs import protocol
+from airflow_provider_drs import lineage, protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.task import DrsTask, TaskRuntime, check_flags, deferral_hold, interval, seconds
@@ -23,6 +23,7 @@ from airflow_provider_drs.versions import earlier_pokes, is_deferral_timeout, un
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_drs.triggers.base import DrsTrigger
 
@@ -63,6 +64,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         self._kept_runtime: TaskRuntime | None = None
         self._delay = self.poke_interval
         self._remembers = True
+        self._has_ended, self._result = False, None
 
     @abstractmethod
     def _check(self, context: Context) -> str | None:
@@ -175,7 +177,23 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         if event["outcome"] == protocol.Outcome.ERROR:
             error = protocol.DrsError.from_dict(event["error"])
             raise self._late(error.error_msg) if isinstance(error, protocol.DrsTimeoutError) else error
-        return self._ended(event)
+        self._has_ended = True
+        self._result = self._ended(event)
+        return self._result
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Return what OpenLineage is told: the databases of the jobs, and what the wait has seen."""
+        try:
+            jobs = protocol.checked_job_ids(self._named_jobs())
+        except protocol.DrsArgumentError:
+            jobs = []
+        return lineage.of_wait(jobs, self._result, self._has_ended, self._runtime.hook, self.log)
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
+    def _named_jobs(self) -> Any:
+        """Return the jobs as they were given, one or many."""
+        return getattr(self, "job_ids", None) or getattr(self, "job_id", None)
 
     def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
         if isinstance(error, AirflowSensorTimeout) and error.__cause__ is None:  # execute_complete's own

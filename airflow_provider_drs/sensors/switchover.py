@@ -49,8 +49,8 @@ class DrsSwitchoverSensor(DrsSensor):
         child's id.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
         another start of a worker. None (default): unless the task has outlets, an ``on_success_callback``, a
-        ``post_execute``, an end of its own in a subclass or tasks mapped over its output, all of which a worker only
-        takes care of.
+        ``post_execute``, an end of its own in a subclass or tasks mapped over its output, or OpenLineage is on: a
+        worker only takes care of all that.
     :param start_from_trigger: begin in the triggerer, so that no worker starts at all (Airflow 3.3+; before, and for
         mapped tasks, it means ``deferrable=True``). Templates are rendered in the triggerer: no ``.output`` of a task,
         no ``xcom_pull`` without ``map_indexes``, no params without a default.
@@ -193,6 +193,9 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _never_skipped(self) -> tuple[type[Exception], ...]:
         return (DrsSwitchoverUnknownError,)
+
+    def _named_jobs(self) -> Any:
+        return self.job_id or (protocol.mapping("switchover", self.switchover) or {}).get("job_id")
 
     def _subject(self) -> str:
         return f"the switchover of job {self.job_id}"

@@ -8,7 +8,7 @@ from airflow_provider_drs.protocol.arguments import choice, given, items
 from airflow_provider_drs.protocol.errors import DrsArgumentError, one_line
 from airflow_provider_drs.protocol.http.request import Call, checked_job_id, describe_job
 from airflow_provider_drs.protocol.jobs import replies as job_replies
-from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobResult, JobState, JobSummary
+from airflow_provider_drs.protocol.jobs.replies import JobDetail, JobProgress, JobResult, JobState, JobSummary
 
 MAX_JOBS = 100
 PAUSE_MODES = ("target", "all")
@@ -42,6 +42,19 @@ def batch_progress(job_ids: Sequence[str]) -> Call[dict[str, JobProgress]]:
     return Call(
         "batch-progress", describe_jobs(jobs), "POST", "/batch-progress", job_replies.job_progress, body, safe=True
     )
+
+
+def batch_detail(job_ids: Sequence[str]) -> Call[dict[str, JobDetail]]:
+    """Ask for the details of up to 100 jobs, of which the two databases are read; the reply is by job id.
+
+    DRS API, "Querying Task Details in Batches": ``POST /v3/{project_id}/jobs/batch-detail``, in pages as
+    :func:`batch_status`.
+
+    :raises DrsArgumentError: as :func:`batch_status`.
+    """
+    jobs = _checked(job_ids)
+    body = {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
+    return Call("batch-detail", describe_jobs(jobs), "POST", "/batch-detail", job_replies.job_details, body, safe=True)
 
 
 def start_jobs(job_ids: Sequence[str]) -> Call[dict[str, JobResult]]:

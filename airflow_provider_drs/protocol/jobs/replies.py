@@ -16,8 +16,9 @@ from airflow_provider_drs.protocol.errors import DrsError, DrsInvalidResponseErr
 from airflow_provider_drs.protocol.http.response import JsonObject, compare_text, display_text, fault_class
 from airflow_provider_drs.protocol.jobs.status import job_status
 
-T = TypeVar("T", bound="JobState | JobProgress | JobResult")
+T = TypeVar("T", bound="JobState | JobProgress | JobResult | JobDetail")
 
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -53,6 +54,31 @@ class JobSummary:
     engine: str | None = None
     direction: str | None = None
     children: int = 0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One of the two databases of a job. Its user, password and certificate are not read.
+
+    :param db_type: such as ``mysql``, as sent.
+    :param address: its IP address; of a MongoDB, ``host:port`` of each node with commas between. None: not told.
+    :param port: None: not told, or a part of the address.
+    :param instance: name or id of the cloud's instance, None for a self-built database.
+    """
+
+    db_type: str | None
+    address: str | None
+    port: int | None = None
+    instance: str | None = None
+
+
+@dataclass(frozen=True)
+class JobDetail:
+    """What ``batch-detail`` says about the databases of one job, each None where it is not told."""
+
+    job_id: str
+    source: Endpoint | None = None
+    target: Endpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +132,11 @@ def job_states(body: JsonObject) -> dict[str, JobState]:
 def job_progress(body: JsonObject) -> dict[str, JobProgress]:
     """Read the response of ``batch-progress``; as :func:`job_states`."""
     return _by_job(body, _progress)
+
+
+def job_details(body: JsonObject) -> dict[str, JobDetail]:
+    """Read the response of ``batch-detail``; as :func:`job_states`."""
+    return _by_job(body, _detail)
 
 
 def job_results(body: JsonObject) -> dict[str, JobResult]:
@@ -177,6 +208,23 @@ def _progress(job_id: str, item: JsonObject) -> JobProgress:
         None if status is None else job_status(status),
         display_text(item.get("progress")),
         *errors_of(item),
+    )
+
+
+def _detail(job_id: str, item: JsonObject) -> JobDetail:
+    return JobDetail(job_id, _endpoint(item.get("source_endpoint")), _endpoint(item.get("target_endpoint")))
+
+
+def _endpoint(item: object) -> Endpoint | None:
+    if not isinstance(item, Mapping):
+        return None
+    port = display_text(item.get("db_port")) or ""
+    instance = display_text(item.get("inst_name")) or display_text(item.get("inst_id"))
+    return Endpoint(
+        display_text(item.get("db_type")) or None,
+        display_text(item.get("ip")) or None,
+        int(port) if _PORT.fullmatch(port) else None,
+        instance or None,
     )
 
 

@@ -11,6 +11,7 @@ from airflow_provider_drs.protocol.errors import DrsArgumentError
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.jobs.calls import (
     MAX_JOBS,
+    batch_detail,
     batch_progress,
     batch_status,
     checked_job_ids,
@@ -39,6 +40,8 @@ def _each(**more: object) -> dict[str, Any]:
         (batch_status(BOTH), "POST", "/batch-status",
          {"jobs": BOTH, "page_req": {"cur_page": 1, "per_page": 2}}, True),
         (batch_progress(BOTH), "POST", "/batch-progress", {"jobs": BOTH}, True),
+        (batch_detail(BOTH), "POST", "/batch-detail",
+         {"jobs": BOTH, "page_req": {"cur_page": 1, "per_page": 2}}, True),
         (start_jobs(BOTH), "POST", "/batch-starting", _each(), False),
         (pause_jobs(BOTH), "POST", "/batch-pause-task", _each(pause_mode="target"), False),
         (pause_jobs(BOTH, "all"), "POST", "/batch-pause-task", _each(pause_mode="all"), False),
@@ -63,7 +66,9 @@ def test_the_request(call: Call[Any], method: str, path: str, body: dict[str, An
     assert (call.method, call.path, call.body, call.safe) == (method, path, body, safe)
 
 
-@pytest.mark.parametrize("ask", [batch_status, batch_progress, start_jobs, pause_jobs, resume_jobs, stop_jobs])
+@pytest.mark.parametrize(
+    "ask", [batch_status, batch_progress, batch_detail, start_jobs, pause_jobs, resume_jobs, stop_jobs]
+)
 class TestAnyNumberOfJobs:
     def test_a_job_is_asked_for_once(self, ask: Ask) -> None:
         assert ask([JOB, OTHER_JOB, JOB]).body == ask(BOTH).body

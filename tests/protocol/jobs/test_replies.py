@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_provider_drs.protocol.http import response as responses
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import (
+    batch_detail,
     batch_progress,
     batch_status,
     checked_job_ids,
@@ -23,6 +25,8 @@ from airflow_provider_drs.protocol.jobs.calls import (
     stop_jobs,
 )
 from airflow_provider_drs.protocol.jobs.replies import (
+    Endpoint,
+    JobDetail,
     JobProgress,
     JobResult,
     JobState,
@@ -102,6 +106,27 @@ def test_a_lag_that_is_missing() -> None:
     assert read(batch_progress([JOB]), results({"id": JOB}))[JOB] == JobProgress(JOB, None)
 
 
+SECRET = {"db_user": "root", "db_password": "hidden", "ssl_cert_password": "hidden", "ssl_cert_key": "hidden"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "point"),
+    [
+        ({"db_type": "mysql", "ip": "192.0.2.1", "db_port": 3306, **SECRET}, Endpoint("mysql", "192.0.2.1", 3306)),
+        ({"db_type": "mysql", "ip": "192.0.2.1", "db_port": "3306"}, Endpoint("mysql", "192.0.2.1", 3306)),
+        ({"db_type": "mongodb", "ip": "a:1,b:2", "db_port": 0}, Endpoint("mongodb", "a:1,b:2")),
+        ({"inst_id": "1in01", "inst_name": "orders", "ip": ""}, Endpoint(None, None, None, "orders")),
+        ({"inst_id": "1in01", "db_port": True}, Endpoint(None, None, None, "1in01")),
+        ({}, Endpoint(None, None)),
+        (None, None),
+        ("192.0.2.1", None),
+    ],
+)
+def test_the_databases_of_a_job_without_their_passwords(sent: object, point: Endpoint | None) -> None:
+    found = read(batch_detail([JOB]), results({"id": JOB, "source_endpoint": sent, "target_endpoint": None}))
+    assert found == {JOB: JobDetail(JOB, point, None)}
+
+
 @pytest.mark.parametrize(
     ("item", "cls"),
     [
@@ -160,6 +185,7 @@ def test_job_control_bodies() -> None:
 CALLS: list[Call[Any]] = [
     batch_status([JOB]),
     batch_progress([JOB]),
+    batch_detail([JOB]),
     stop_jobs([JOB]),
     create_compare_task(JOB, "objects"),
     create_compare_task(JOB, "lines", tables={"shop": []}),
@@ -167,12 +193,14 @@ CALLS: list[Call[Any]] = [
 ]
 FIELDS = (
     "id", "job_id", "status", "error_code", "error_msg", "error_message", "incre_trans_delay", "transfer_status",
+    "db_type", "db_port", "ip", "inst_id", "inst_name",
     "compare_task_id", "compare_task_status", "source_db_name", "source_table_name", "line_compare_result",
     "content_compare_result", "object_type", "object_compare_result", "source_db_value", "target_db_value",
     "line_compare_overview_count", "content_compare_detail_count",
 )  # fmt: skip
 HOLDERS = (
-    "results", "object_level_compare_create_result", "data_level_compare_create_result",
+    "results", "source_endpoint", "target_endpoint",
+    "object_level_compare_create_result", "data_level_compare_create_result",
     "object_level_compare_results", "line_compare_results", "content_compare_results", "compare_task_list_results",
     "compare_task_list", "object_compare_overview", "object_compare_details", "line_compare_overview",
     "line_compare_details", "line_compare_detail", "content_compare_overview", "content_compare_details",
@@ -201,7 +229,7 @@ def test_any_json_is_read_or_a_typed_error(body: bytes, status: int) -> None:
         elif isinstance(reply, ComparePage):
             assert all(isinstance(item.name, str) for item in reply.items)
         elif isinstance(reply, dict):
-            json.dumps([vars(item) for item in reply.values()], allow_nan=False)
+            json.dumps([asdict(item) for item in reply.values()], allow_nan=False)
         else:
             assert isinstance(reply, str)
 
