@@ -137,17 +137,17 @@ def cutover(
         gates: list[BaseOperator] = [
             DrsJobReadySensor(task_id="ready", max_lag=max_lag, **common, **(ready_kwargs or {}))
         ]
+        compared = None
         if compare is not None:
-            gates += [
-                DrsCompareOperator(
-                    task_id="comparison",
-                    compare=compare,
-                    on_unavailable=on_compare_unavailable,
-                    **common,
-                    **(compare_kwargs or {}),
-                )
-            ]
-            gates[0] >> gates[1]
+            compared = DrsCompareOperator(
+                task_id="comparison",
+                compare=compare,
+                on_unavailable=on_compare_unavailable,
+                **common,
+                **(compare_kwargs or {}),
+            )
+            gates[0] >> compared
+            gates += [compared]
         ready = gates[0].task_id
         defaults = {**(group.dag.default_args if group.dag else {}), **group.default_args}
         dry_run = more.pop("dry_run", defaults.get("dry_run", False))
@@ -166,8 +166,18 @@ def cutover(
             gates = [_joined("compared", gates, passed)]
         approval = None
         if approve is not False:
+            shown = {
+                "job_id": job_id,
+                "mode": mode,
+                "max_lag": 0 if freeze is not None else max_lag,
+                "ready": ready,
+                "comparison": compared.task_id if compared else None,
+                "compare": compare,
+                "witness": more.get("witness"),
+                "freezes": freeze is not None,
+            }
             asked = {} if approve is True else dict(approve)
-            approval = approval_after(gates, {**_question(job_id, mode, ready), **asked}, let_through)
+            approval = approval_after(gates, "CutoverApproval", {**shown, **let_through}, asked)
             gates = [approval]
         stopped = None
         if freeze is not None:
@@ -261,26 +271,20 @@ def _joined(task_id: str, gates: Sequence[BaseOperator], passed: Mapping[str, An
     return join
 
 
-def _question(job_id: str, mode: str, ready: str) -> dict[str, Any]:
-    return {
-        "subject": f"Switch DRS job {job_id} ({mode})?",
-        "body": f"Mode `{mode}`: DRS switches over the virtual IP address of that database. When the job was found "
-        f"ready: `{{{{ ti.xcom_pull(task_ids='{ready}') }}}}`. The guards are read again after your answer, right "
-        "before the switchover.",
-    }
-
-
-def approval_after(gates: Sequence[BaseOperator], asked: Mapping[str, Any], passed: Mapping[str, Any]) -> BaseOperator:
+def approval_after(
+    gates: Sequence[BaseOperator], kind: str, shown: Mapping[str, Any], asked: Mapping[str, Any]
+) -> BaseOperator:
     """Return the task that asks a person; a rejection is final.
 
     :param gates: the tasks before it.
-    :param asked: arguments for ``ApprovalOperator``.
-    :param passed: the trigger rule.
+    :param kind: the operator, of ``cutover_approval``.
+    :param shown: its arguments, which nobody else may give.
+    :param asked: what the user gives for ``ApprovalOperator``.
     :raises AirflowOptionalProviderFeatureException: this Airflow has no approvals.
     """
     try:
         # Airflow 3.1 and later has it; the standard provider may be missing.
-        from airflow.providers.standard.operators.hitl import ApprovalOperator
+        from airflow_provider_drs import cutover_approval
     except (ImportError, AirflowOptionalProviderFeatureException) as error:
         raise AirflowOptionalProviderFeatureException(
             "cutover(approve=...) needs ApprovalOperator: Airflow 3.1 or later, with apache-airflow-providers-standard"
@@ -293,6 +297,6 @@ def approval_after(gates: Sequence[BaseOperator], asked: Mapping[str, Any], pass
         "fail_on_reject": True,
         "retries": 0,
     }
-    approval = ApprovalOperator(task_id="approval", **passed, **{**defaults, **asked})
+    approval: BaseOperator = getattr(cutover_approval, kind)(task_id="approval", **shown, **{**defaults, **asked})
     list(gates) >> approval
     return approval

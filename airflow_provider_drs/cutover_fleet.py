@@ -77,14 +77,15 @@ def fleet_cutover(
             gates = [for_real, dry_run]
         approval = None
         if approve is not False:
-            asked = {
-                "subject": f"Switch these DRS jobs ({mode})?",
-                "body": f"Mode `{mode}`: DRS switches over the virtual IP address of that database. The jobs: "
-                f"`{{{{ ti.xcom_pull(task_ids='{listed.task_id}') }}}}`. {limits}. The guards of each are read right "
-                "before its switchover.",
-                **({} if approve is True else approve),
+            shown = {
+                "jobs": listed.task_id,
+                "mode": mode,
+                "limits": limits,
+                "witness": options.get("witness"),
+                "freezes": options.get("freeze") is not None,
             }
-            approval = approval_after(gates[:1], asked, passed)
+            asked = {} if approve is True else dict(approve)
+            approval = approval_after(gates[:1], "FleetApproval", {**shown, **passed}, asked)
             gates = [approval, *gates[1:]]
 
         label = f"{{{{ ti.xcom_pull(task_ids='{listed.task_id}', map_indexes=-1)[ti.map_index] }}}}"

@@ -63,6 +63,11 @@ def dry_run_param(**more: Any) -> Param:
     return Param(**_filled("Dry run", text, {"default": False, "type": "boolean"}, more))
 
 
+def mode_in_words(mode: str) -> str:
+    """Return a mode in DRS's words; a mode that is none as it is."""
+    return _MODES.get(mode, mode)
+
+
 _JOB_WHERE = f"As the DRS console shows it, such as {EXAMPLE_JOB}. Of a cross-AZ job, the parent's id."
 
 

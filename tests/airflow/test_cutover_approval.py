@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, task
 
 from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.cutover_approval import table
 from airflow_provider_drs.simulator import Simulator
 from tests.airflow.cutovers import Run, job, run
 from tests.constants import JOB
@@ -74,7 +78,8 @@ def answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def _run(**options: Any) -> Run:
     def build() -> None:
-        group = cutover(job_id=JOB, mode="target", on_failure=BaseOperator(task_id="back"), **options)
+        given = {"on_failure": BaseOperator(task_id="back")} | options
+        group = cutover(job_id=JOB, mode="target", **given)
         group >> task(task_id="next")(lambda: None)()
 
     # What every task of many a DAG has.
@@ -116,10 +121,106 @@ def test_an_approval(answers: Answering, drs: Simulator, airflow_db: None) -> No
     assert drs.switched(JOB) == ["target"]
 
 
-def test_what_is_asked_says_what_the_mode_is_in_the_words_of_drs() -> None:
+@dataclass
+class Asked:
+    """What the person was shown."""
+
+    subject: str
+    body: str
+    rows: dict[str, str]
+
+
+def _asked(ended: Run) -> Asked:
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    [approval] = [ti for ti in ended.run.get_task_instances() if ti.task_id == "cutover.approval"]
+    with create_session() as session:
+        found = session.get_one(HITLDetail, approval.id)
+        body = found.body or ""
+        lines = [line for line in body.splitlines() if line.startswith("| ")]
+        cells = [line.strip("| ").split(" | ", 1) for line in lines[1:]]
+        return Asked(found.subject, body, dict(cells))
+
+
+def _before() -> str:
+    return "before"
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, {"Comparison": "^not asked for$", "Who serves now": "^not known: .* no witness", "Lag": "limit: 0 s$"}),
+        (
+            {
+                **{"compare": "objects", "on_compare_unavailable": "skip", "max_lag": None},
+                "_job": {"compare_refused": "DRS.M00304"},
+            },
+            {
+                "Comparison": r"^\*\*skipped\*\*: DRS does not compare this job",
+                "Lag": "limit: any that is known$",
+            },
+        ),
+        (
+            {"witness": _before, "compare": "objects", "max_lag": 2.5, "_job": {"lag_script": ["1.5"]}},
+            {
+                "Comparison": r"^done: no difference found \(objects\)$",
+                "Lag": r"^1\.5 s at 20\d\d-.* UTC; limit: 2\.5 s$",
+                "Who serves now": "^the witness says: before ",
+                "After your answer": "the switchover status, the witness",
+            },
+        ),
+        (
+            {"freeze": lambda: None, "thaw": lambda: None, "max_lag": 9, "on_failure": None},
+            {"After your answer": "^the writers are stopped", "Lag": "limit: 0 s$"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("answers", [("Reject",)], indirect=True)
+def test_what_is_asked_has_all_that_a_person_decides_by(
+    options: dict[str, Any],
+    shown: dict[str, str],
+    answers: Answering,
+    drs: Simulator,
+    airflow_db: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = drs.connection(console_url="https://console.example/jobs/{job_id}")
+    monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
+    options = dict(options)
+    drs.add_job(job(**{"compare_seconds": 0, **options.pop("_job", {})}))
+    asked = _asked(_run(approve=True, **options))
+    assert asked.subject == f"mode target: job …{JOB[-5:]}"
+    assert asked.rows["Job"] == f"`{JOB}`"
+    assert "the virtual IP address of the destination database" in asked.rows["Mode"]
+    assert asked.rows["DRS console"] == f"[page of the job](https://console.example/jobs/{JOB})"
+    for name, pattern in shown.items():
+        assert re.search(pattern, asked.rows[name]), (name, asked.rows[name])
+
+
+@pytest.mark.parametrize("answers", [("Approve",)], indirect=True)
+def test_the_own_words_of_a_dag_win(answers: Answering, drs: Simulator, airflow_db: None) -> None:
+    drs.add_job(job())
+    ended = _run(approve={"subject": "{{ 'Now' }}?", "body": "Ask Ada."})
+    asked = _asked(ended)
+    assert (asked.subject, asked.body) == ("Now?", "Ask Ada.")
+    [approval] = ended.pull("cutover.done")["approvals"]
+    assert (approval["task_id"], approval["by"], approval["answer"]) == ("cutover.approval", "Ada", "Approve")
+    assert approval["at"]
+
+
+def test_a_rejection_is_final_by_default() -> None:
     with DAG("d", schedule=None) as dag:
         cutover(job_id=JOB, mode="source", approve=True)
     approval: Any = dag.get_task("cutover.approval")
-    assert approval.subject == f"Switch DRS job {JOB} (source)?"
-    assert "Mode `source`: DRS switches over the virtual IP address of that database." in approval.body
     assert (approval.fail_on_reject, approval.retries) == (True, 0)
+
+
+@pytest.mark.parametrize("name", ["trigger_rule", "job_id", "witness"])
+def test_what_the_cutover_itself_decides_nobody_else_gives(name: str) -> None:
+    with DAG("d", schedule=None), pytest.raises(TypeError, match=name):
+        cutover(job_id=JOB, mode="source", approve={name: "always"})
+
+
+def test_text_of_others_cannot_break_the_table() -> None:
+    assert table([("Lag", "a | b\nc")]).splitlines()[2] == "| Lag | a \\| b c |"
