@@ -29,6 +29,9 @@ __getattr__ = lazy_names("airflow_provider_drs.protocol", {"errors": "DrsWitness
 __all__ = ["DrsWitnessError", "SqlWitness"]
 
 DEFAULT_TIMEOUT = 10.0
+# A driver may wait without end for a database that does not answer, and a thread cannot be ended from outside.
+MAX_UNANSWERED = 100
+_unanswered = threading.BoundedSemaphore(MAX_UNANSWERED)
 # The database has answered, and what it says is about the question.
 _ABOUT_THE_QUESTION = frozenset({"ProgrammingError", "NotSupportedError", "DataError"})
 
@@ -211,19 +214,25 @@ def _answer_of(function: Callable[[], str | None], at_most: float) -> tuple[prot
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return what a call returns, or raise what it raises, in a thread that is left behind where it takes too long.
 
-    :raises TimeoutError: it does.
+    :raises TimeoutError: it does, or so many were left behind that there may be no further one.
     """
     ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    places = _unanswered
 
     def run() -> None:
         try:
             ends.put((call(), None))
         except BaseException as error:
             ends.put((None, error))
+        finally:
+            places.release()
 
+    until = time.monotonic() + seconds
+    if not places.acquire(timeout=seconds):
+        raise TimeoutError
     threading.Thread(target=copy_context().run, args=(run,), name="drs-witness", daemon=True).start()
     try:
-        returned, error = ends.get(timeout=seconds)
+        returned, error = ends.get(timeout=max(until - time.monotonic(), 0.0))
     except Empty:
         raise TimeoutError from None
     if error is not None:

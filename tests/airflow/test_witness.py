@@ -6,6 +6,7 @@ import json
 import pickle
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -20,6 +21,7 @@ from airflow_provider_drs import witness as witness_module
 from airflow_provider_drs.exceptions import DrsWitnessError
 from airflow_provider_drs.protocol.switchover.witness import Side
 from airflow_provider_drs.witness import SqlWitness, check_witness, look, rendered
+from tests.waiting import until
 
 PASSWORD = "pass wörd/@of the:database"
 ASK = "SELECT name FROM me"
@@ -152,6 +154,22 @@ def test_a_function_is_a_witness_too(
     seen = look(function)
     assert (seen.side, seen.value) == (side, None)
     assert says in seen.problem
+
+
+def test_the_threads_of_a_database_that_never_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness_module, "DEFAULT_TIMEOUT", 0.1)
+    monkeypatch.setattr(witness_module, "_unanswered", threading.BoundedSemaphore(3))
+    hangs, asked = threading.Event(), []
+
+    def ask() -> str:
+        asked.append(1)
+        hangs.wait(60)
+        return "after"
+
+    assert [look(ask).problem for _ in range(6)] == ["nobody answers in time"] * 6
+    assert len(asked) == 3
+    hangs.set()
+    until(lambda: look(ask).side is Side.AFTER, 10, "an answer")
 
 
 @pytest.mark.parametrize(
