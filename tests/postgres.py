@@ -13,12 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+
+from tests.folders import temporary_folder
 
 # PostgreSQL refuses root, who runs it as this user.
 UNPRIVILEGED = "nobody"
@@ -41,12 +43,17 @@ class Postgres:
 
     user = "postgres"
     host = "127.0.0.1"
+    # What comes before the command of the server, in a subclass: it sees to its user and its end.
+    before: Sequence[str] = ()
 
     def __init__(self, **settings: str) -> None:
-        self.port = free_port()
+        self.port = self._port()
         self.password = secrets.token_urlsafe(16)
         self._settings = {**ALWAYS, "port": str(self.port), **settings}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def _port(self) -> int:
+        return free_port()
 
     @property
     def uri(self) -> str:
@@ -74,7 +81,7 @@ class Postgres:
 
     def __enter__(self) -> Postgres:
         with contextlib.ExitStack() as undo:
-            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="postgres-")))
+            folder = undo.enter_context(temporary_folder("postgres-"))
             self.log, self._data = folder / "postgres.log", folder / "data"
             self._data.mkdir()
             self._make()
@@ -89,10 +96,10 @@ class Postgres:
     def start(self) -> None:
         """Start the server, also again after `stop`, and wait until it takes connections."""
         with self.log.open("ab") as log:
+            whom: dict[str, Any] = {} if self.before else {"preexec_fn": end_with_parent, **as_whom()}
             self._process = subprocess.Popen(
-                [_programs() / "postgres", "-D", self._data],
-                cwd=self._data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None, **_as_whom(),
+                [*self.before, _programs() / "postgres", "-D", self._data],
+                cwd=self._data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **whom,
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
         while not self._is_ready():
@@ -126,7 +133,7 @@ class Postgres:
             made = subprocess.run(
                 [_programs() / "initdb", "-D", self._data, "-U", self.user, f"--pwfile={secret}",
                  "--auth=scram-sha-256", "--encoding=utf8", "--no-sync", "--no-instructions"],
-                cwd=self._data, capture_output=True, text=True, check=False, **_as_whom(),
+                cwd=self._data, capture_output=True, text=True, check=False, **as_whom(),
             )  # fmt: skip
         finally:
             secret.unlink()
@@ -134,6 +141,8 @@ class Postgres:
             raise RuntimeError(f"initdb:\n{made.stdout[-3000:]}{made.stderr[-3000:]}")
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet scram-sha-256\n")
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError):
@@ -149,7 +158,7 @@ def _programs() -> Path:
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
-def _as_whom() -> dict[str, Any]:
+def as_whom() -> dict[str, Any]:
     """Return how a program of PostgreSQL is started: as whoever we are, but not as root."""
     if os.geteuid() != 0:
         return {}
@@ -157,9 +166,10 @@ def _as_whom() -> dict[str, Any]:
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
 
 
-def _end_with_parent() -> None:
+def end_with_parent(number: int = signal.SIGINT) -> None:
     """Let the kernel end a server whose tests were killed; the thread that started it counts as its parent."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, number)
 
 
 def free_port() -> int:

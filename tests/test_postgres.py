@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
 
+from tests.folders import temporary_folder
 from tests.postgres import Postgres
 from tests.waiting import until
 
@@ -53,6 +55,13 @@ def test_no_process_is_left_after_a_failure(settings: dict[str, str]) -> None:
         _ = server.process_id
 
 
+@contextmanager
+def temporary_folder_in(place: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    patch.setattr(tempfile, "tempdir", str(place))
+    with temporary_folder("postgres-"):
+        yield
+
+
 PROGRAM = (
     "from tests.postgres import Postgres; one = Postgres().__enter__(); print(one.process_id, flush=True); input()"
 )
@@ -68,3 +77,13 @@ def test_a_server_ends_with_the_process_that_has_started_it() -> None:
             assert is_there(server)
             process.kill()
         until(lambda: not is_there(server), 60, "the end of the server")
+        [left] = Path(folder).glob("postgres-*")
+        # The next one removes what it has left, and not what belongs to one that lives.
+        with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdin=pipe, stdout=pipe) as next_one:
+            assert next_one.stdout is not None
+            assert is_there(int(next_one.stdout.readline()))
+            assert not left.exists()
+            [kept] = Path(folder).glob("postgres-*")
+            with pytest.MonkeyPatch.context() as patch, temporary_folder_in(Path(folder), patch):
+                assert kept.exists()
+            next_one.communicate(b"\n")
