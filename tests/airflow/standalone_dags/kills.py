@@ -94,23 +94,40 @@ class StoppingDone(Stopping, CutoverResultOperator):
 
 
 # Longer than a retry may wait for one of the few workers: what is seen later than this is nobody's.
-DECIDE_WITHIN = Param(3600, type="number")
+DECIDE_WITHIN = 3600
+SWITCHOVER: dict[str, Any] = {"poll_interval": 1, "settle": None}
+CUTOVER: dict[str, Any] = {
+    "job_id": "{{ params.job_id }}",
+    "mode": "target",
+    "deferrable": False,
+    "ready_kwargs": {"stable_samples": 1},
+}
 
-for way in ("poke", "deferrable"):
-    with DAG(
-        f"killed_{way}",
+
+def dag(dag_id: str, default_args: dict[str, Any] | None = None, **params: str) -> DAG:
+    """Return a DAG; ``params`` are further ones, by name the type of each."""
+    types = {"job_id": "string", "stop_at": "string", **params}
+    return DAG(
+        dag_id,
         schedule=None,
-        params={"job_id": Param(type="string"), "stop_at": Param(type="string"), "decide_within": DECIDE_WITHIN},
+        params={
+            **{name: Param(type=kind) for name, kind in types.items()},
+            "decide_within": Param(DECIDE_WITHIN, type="number"),
+        },
+        default_args=default_args or {},
         is_paused_upon_creation=False,
         max_active_runs=50,
-    ):
+    )
+
+
+for way in ("poke", "deferrable"):
+    with dag(f"killed_{way}"):
         StoppingOperator(
             task_id="switch",
             job_id="{{ params.job_id }}",
             mode="target",
             deferrable=way == "deferrable",
-            poll_interval=1,
-            settle=None,
+            **SWITCHOVER,
             retries=1,
             retry_delay=timedelta(seconds=1),
         )
@@ -127,33 +144,20 @@ def verify(evidence: Any) -> None:
 vars(cutover_module).update(
     DrsSwitchoverOperator=StoppingOperator, RollbackGate=StoppingGate, CutoverResultOperator=StoppingDone
 )
-with DAG(
-    "killed_cutover",
-    schedule=None,
-    params={
-        **{name: Param(type="string") for name in ("job_id", "stop_at", "verification")},
-        "decide_within": DECIDE_WITHIN,
-    },
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
-    is_paused_upon_creation=False,
-    max_active_runs=50,
-):
+retried_soon = {"retries": 1, "retry_delay": timedelta(seconds=1)}
+with dag("killed_cutover", retried_soon, verification="string"):
     cutover(
-        job_id="{{ params.job_id }}",
-        mode="target",
-        deferrable=False,
-        ready_kwargs={"stable_samples": 1},
+        **CUTOVER,
         verify=verify,
         on_failure=DrsSwitchoverOperator(
             task_id="back",
             job_id="{{ params.job_id }}",
             mode="source",
             deferrable=False,
-            poll_interval=1,
-            settle=None,
-            decide_within=3600,
+            **SWITCHOVER,
+            decide_within=DECIDE_WITHIN,
         ),
-        switchover_kwargs={"poll_interval": 1, "settle": None},
+        switchover_kwargs=SWITCHOVER,
     )
 
 
@@ -174,24 +178,10 @@ def thaw(evidence: Any) -> Any:
     return evidence["outcome"]
 
 
-with DAG(
-    "killed_frozen",
-    schedule=None,
-    params={
-        **{name: Param(type="string") for name in ("job_id", "stop_at")},
-        "retried": Param(type="boolean"),
-        "decide_within": DECIDE_WITHIN,
-    },
-    default_args={"retry_delay": timedelta(seconds=1)},
-    is_paused_upon_creation=False,
-    max_active_runs=50,
-):
+with dag("killed_frozen", {"retry_delay": timedelta(seconds=1)}, retried="boolean"):
     cutover(
-        job_id="{{ params.job_id }}",
-        mode="target",
-        deferrable=False,
-        ready_kwargs={"stable_samples": 1},
+        **CUTOVER,
         freeze=[task(retries=1)(freeze), task(retries=0)(freeze_without_retry)],
         thaw=thaw,
-        switchover_kwargs={"poll_interval": 1, "settle": None, "retries": 1},
+        switchover_kwargs={**SWITCHOVER, "retries": 1},
     )

@@ -1,0 +1,25 @@
+"""Fleets whose jobs a real scheduler runs at once."""
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_drs.cutover import fleet_cutover
+
+for name, stop_after in (("stops", 1), ("goes_on", 9)):
+    with DAG(
+        f"fleet_{name}",
+        schedule=None,
+        params={"jobs": Param(type="array")},
+        is_paused_upon_creation=False,
+        max_active_tasks=64,
+    ):
+        fleet_cutover(
+            jobs="{{ params.jobs | tojson }}",
+            mode="target",
+            at_once=2,
+            stop_after=stop_after,
+            canary=1,
+            turn_interval=1,
+            deferrable=False,
+            ready_kwargs={"stable_samples": 1},
+            switchover_kwargs={"poll_interval": 1, "settle": None},
+        )
