@@ -21,6 +21,7 @@ OUTCOME ?= complete
 TEST_WORKERS ?= 3
 LAB ?= complete
 LAB_ARGS ?=
+NETNS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
@@ -84,16 +85,17 @@ demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (O
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
 
 .PHONY: lab
-lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=disputed, unknown, failed, killed-worker; N=200: random)
-	@$(PY) -m tests.lab $(LAB) $(if $(findstring command,$(origin N)),--runs $(N)) $(LAB_ARGS)
+lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=disputed, unknown, failed, killed-worker ...; N=200: random)
+	@$(PY) -m tests.lab $(LAB) $(if $(findstring command,$(origin N)),--runs $(N)) $(if $(NETNS),--netns) $(LAB_ARGS)
 
 .PHONY: clean
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.installed: pyproject.toml .ci/venv
+$(VENV)/.installed: pyproject.toml tests/mariadb.txt .ci/venv
 	@.ci/venv $(VENV) --editable '.[dev]'
+	@.ci/venv $(VENV) --no-deps --requirement tests/mariadb.txt
 	@touch $@
 
 $(KEYSTONE_VENV)/.installed: tests/keystone/requirements.txt .ci/venv

@@ -246,10 +246,14 @@ class Simulator:
             self.port = self._serving.port
             started.callback(self._serving.stop)
             for vip in self.vips:
-                started.callback(Forwarder(vip, self._side_of(vip)).stop)
+                started.callback(Forwarder(vip, self.side_of(vip)).stop)
             self._cleanup = started.pop_all()
 
-    def _side_of(self, vip: Vip) -> Callable[[], str | None]:
+    def side_of(self, vip: Vip) -> Callable[[], str | None]:
+        """What tells where an address leads: ``source``, ``target``, or None where nobody answers.
+
+        :param vip: one of ``vips``, or one that something else than this simulator serves
+        """
         address = Address(vip, self.reading.serving)
         return lambda: address.side(*self._jobs.traffic(vip.job_id), self._clock())
 

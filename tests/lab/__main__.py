@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from tests.lab.results import Result, wrongs
 from tests.lab.run import Lab
-from tests.lab.variants import VARIANTS, random_variant
+from tests.lab.variants import VARIANTS, Variant, random_variant
 
 BROKEN = 2
 WIDTH_WITHOUT_TERMINAL = 100
@@ -32,22 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "side that serves; else it is 1. It is 2 if the lab itself did not work.",
     )
     parser.add_argument("variant", choices=VARIANTS, nargs="?", default="complete", help="default: %(default)s")
-    parser.add_argument("--rate", type=float, default=200, help="rows a second (%(default)g)")
+    parser.add_argument("--rate", type=float, help="rows a second (200; of the random cutovers 20)")
     parser.add_argument("--runs", type=int, metavar="N", help="random cutovers instead, with faults and kills")
     parser.add_argument("--seed", type=int, default=0, help="of the random cutovers (%(default)d)")
-    parser.add_argument("--at-once", type=int, default=3, metavar="N", help="of the random cutovers (%(default)d)")
-    parser.add_argument("--deferrable", action="store_true", help="wait in the triggerer")
+    parser.add_argument("--at-once", type=int, default=6, metavar="N", help="of the random cutovers (%(default)d)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no random cutover begins after so many")
+    parser.add_argument("--netns", action="store_true", help="real addresses between network namespaces; needs root")
     asked = parser.parse_args(arguments)
     # A lab that is terminated ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    way = "deferrable" if asked.deferrable else "poke"
     say("Starting two PostgreSQL servers with replication between them, an application, and an Airflow of its own ...")
     try:
         if asked.runs:
-            return random_runs(asked.runs, asked.seed, asked.at_once, way, asked.rate)
-        with Lab(rate=asked.rate) as lab:
-            say(f"Running a cutover while the application writes {asked.rate:g} rows a second ...")
-            [result] = lab.run([VARIANTS[asked.variant]], way)
+            return random_runs(asked.runs, asked.seed, asked.at_once, asked.rate or 20, asked.minutes * 60, asked.netns)
+        rate = asked.rate or 200
+        with Lab(rate=rate, namespaces=asked.netns) as lab:
+            say(f"Running a cutover while the application writes {rate:g} rows a second ...")
+            [(_, result)] = lab.run([VARIANTS[asked.variant]])
     except (AssertionError, OSError, RuntimeError) as error:
         say(f"The lab did not work: {error}")
         return BROKEN
@@ -55,26 +59,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if result.is_done else 1
 
 
-def random_runs(runs: int, seed: int, at_once: int, way: str, rate: float) -> int:
+def random_runs(runs: int, seed: int, at_once: int, rate: float, seconds: float, netns: bool) -> int:
     """Run random cutovers, and print what each came to and what was wrong.
 
+    :param seconds: after which none begins any more.
     :return: 0 where nothing was wrong with any, else 1.
     """
-    chance = random.Random(seed)
-    wrong = number = 0
-    with Lab(at_once, rate=rate) as lab:
-        while number < runs:
-            variants = [random_variant(chance) for _ in range(min(at_once, runs - number))]
-            for variant, result in zip(variants, lab.run(variants, way), strict=True):
-                number += 1
-                bad = wrongs(variant, result)
-                wrong += bool(bad)
-                end = f"{result.outcome}, {result.serves or 'nobody'} serves, {'' if result.thawed else 'not '}thawed"
-                say(f"{number}: {end}, {result.count}{''.join(f'; WRONG: {each}' for each in bad)}")
-                if bad:
-                    say(f"   {variant}")
-    say(f"{runs} cutovers, wrong: {wrong} (seed {seed})")
+    ends_at, began = time.monotonic() + seconds, time.monotonic()
+
+    def variants() -> Iterator[Variant]:
+        chance = random.Random(seed)
+        for _ in range(runs):
+            if time.monotonic() < ends_at:
+                yield random_variant(chance)
+
+    wrong = 0
+    ends: Counter[str] = Counter()
+    kills: Counter[str] = Counter()
+    with Lab(at_once, rate=rate, namespaces=netns) as lab:
+        for number, (variant, result) in enumerate(lab.run(variants()), 1):
+            bad = wrongs(variant, result)
+            wrong += bool(bad)
+            ends[f"{result.outcome or 'not started'}, {'thawed' if result.thawed else 'frozen'}"] += 1
+            kills += Counter(_kills(variant))
+            end = f"{result.outcome}, {result.serves or 'nobody'} serves, {'' if result.thawed else 'not '}thawed"
+            say(f"{number}: {end}, {result.count}{''.join(f'; WRONG: {each}' for each in bad)}")
+            if bad:
+                say(f"   {variant}")
+                for at, what in result.moments:
+                    say(f"   {at - result.moments[0][0]:+.1f} s {what}")
+                say(f"   {result.evidence}")
+                say(f"   {result.alarms}")
+    for what, counted in (("Ends", ends), ("Kills", kills)):
+        say(f"{what}: " + "; ".join(f"{count} {name}" for name, count in counted.most_common()))
+    minutes = (time.monotonic() - began) / 60
+    say(f"{sum(ends.values())} cutovers in {minutes:.1f} minutes, wrong: {wrong} (seed {seed})")
     return 1 if wrong else 0
+
+
+def _kills(variant: Variant) -> Iterator[str]:
+    if variant.killed:
+        yield f"worker of {variant.killed}"
+    if variant.triggerer:
+        yield "triggerer"
+    if variant.forwarder:
+        yield "forwarder"
 
 
 def show(result: Result) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
@@ -21,11 +22,13 @@ import psycopg2
 
 from airflow_provider_drs.simulator import Job, Simulator, Vip
 from tests.lab.application import DSN, WHO
-from tests.postgres import Postgres, free_port
+from tests.lab.forwarder import Forwarder
+from tests.lab.network import PORT, SIDES, Network, inside
+from tests.postgres import UNPRIVILEGED, Postgres, free_port
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
-SIDES = ("source", "target")
+LOOPBACK = "127.0.0.1"
 TABLES = (
     # No key: what is written twice is to be found twice.
     "create table writes (n bigint not null, at timestamptz not null default clock_timestamp())",
@@ -56,11 +59,31 @@ class Servers:
         return {"source": self.source, "target": self.target}
 
 
+class Inside(Postgres):
+    """A server in a namespace of a network."""
+
+    def __init__(self, network: Network, side: str, **settings: str) -> None:
+        super().__init__(listen_addresses="*", **settings)
+        self.host = network.hosts[side]
+        whom = pwd.getpwnam(UNPRIVILEGED)
+        self.before = inside(network.namespaces[side], whom.pw_uid, whom.pw_gid)
+
+    def _port(self) -> int:
+        return PORT
+
+
 @contextlib.contextmanager
-def servers() -> Iterator[Servers]:
-    """Run two servers."""
+def servers(network: Network | None = None) -> Iterator[Servers]:
+    """Run two servers.
+
+    :param network: each in a namespace of it; None: both on loopback.
+    """
     with contextlib.ExitStack() as stack:
-        source, target = (stack.enter_context(Postgres(cluster_name=side, **SERVER)) for side in SIDES)
+        made = {side: {"cluster_name": side, **SERVER} for side in SIDES}
+        source, target = (
+            stack.enter_context(Postgres(**settings) if network is None else Inside(network, side, **settings))
+            for side, settings in made.items()
+        )
         both = Servers(source, target)
         for server in (source, target):
             server.rows("create role app login password %s", both.password)
@@ -94,16 +117,24 @@ class Place:
     :param job: what DRS does.
     :param rate: rows a second.
     :param ports: of the simulator and of the address; default: free ones.
+    :param killable: the address is served by a process of its own, which can be killed.
+    :param network: the address is a real one, which moves between the namespaces of the servers; None: it is a port.
+    :param number: of the real address.
     :param address: how the address behaves, as `Vip` takes it.
     """
 
     def __init__(
         self, name: str, both: Servers, folder: Path, job: Job, *, rate: float = 200, ports: tuple[int, int] = (0, 0),
-        **address: Any,
+        killable: bool = False, network: Network | None = None, number: int = 0, **address: Any,
     ) -> None:  # fmt: skip
         self.name, self.servers, self.folder, self.job, self.rate = name, both, folder, job, rate
         source, target = (f"{server.host}:{server.port}" for server in (both.source, both.target))
-        self.address = Vip(ports[1] or free_port(), source, target, **address)
+        self.network = network
+        self.host = LOOPBACK if network is None else network.address(number)
+        self.port = PORT if network else ports[1] or free_port()
+        self.address = Vip(0 if killable or network else self.port, source, target, **address)
+        self.killable = killable
+        self.forwarder: Forwarder | None = None
         self.simulator = Simulator(tls=False, port=ports[0] or free_port(), vips=[self.address])
         #: Who answered at the address from when on, in seconds since the epoch; None: nobody.
         self.answers: list[tuple[float, str | None]] = []
@@ -114,6 +145,10 @@ class Place:
         with contextlib.ExitStack() as undo:
             self._make(undo)
             undo.enter_context(self.simulator)
+            if self.network is not None:
+                self._lead_through(self.network, undo)
+            elif self.killable:
+                self.forwarder = undo.enter_context(Forwarder(self.port, self.address.port))
             self.simulator.add_job(self.job, lag=self.lag)
             self.folder.mkdir(parents=True)
             undo.callback(shutil.rmtree, self.folder)
@@ -133,14 +168,32 @@ class Place:
     @property
     def dsn(self) -> str:
         """Where the application and a witness find the database: through the address."""
-        return f"host=127.0.0.1 port={self.address.port} dbname={self.name} user=app password={self.servers.password}"
+        return f"host={self.host} port={self.port} dbname={self.name} user=app password={self.servers.password}"
 
     def connection(self) -> dict[str, Any]:
         """Return the same as an Airflow connection."""
         return {
-            "conn_type": "postgres", "host": "127.0.0.1", "port": self.address.port, "schema": self.name,
+            "conn_type": "postgres", "host": self.host, "port": self.port, "schema": self.name,
             "login": "app", "password": self.servers.password,
         }  # fmt: skip
+
+    def _lead_through(self, network: Network, undo: contextlib.ExitStack) -> None:
+        """Move the real address wherever the simulated one leads, until the end."""
+        leads_to, over = self.simulator.side_of(self.address), threading.Event()
+
+        def follow() -> None:
+            last = None
+            while not over.wait(LOOK_SECONDS / 10):
+                if (side := leads_to()) != last:
+                    network.move(self.host, side)
+                    last = side
+
+        network.move(self.host, None)
+        undo.callback(network.move, self.host, None)
+        following = threading.Thread(target=follow, daemon=True)
+        following.start()
+        undo.callback(following.join)
+        undo.callback(over.set)
 
     # The databases
 

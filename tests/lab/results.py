@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from tests.lab.variants import Variant
 ASKED = "DRS is asked to switch over"
 # Outcomes that leave it to a person.
 OPEN = ("unknown", "disputed")
+# Seconds after which what was due at the address has come.
+MARGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,11 @@ class Result:
     :param count: the rows at the side that serves, or that did last.
     :param moments: when (seconds since the epoch) what happened.
     :param gaps: by name, seconds for which there was no service.
-    :param tries: by task.
+    :param tasks: those that have begun.
+    :param done: what the cutover says of itself; empty where it is not done.
+    :param asked_at: when DRS was asked to switch over, each time.
+    :param seen: the sides that have answered at the address.
+    :param alarms: a line for each task that has failed.
     """
 
     state: str
@@ -52,11 +58,15 @@ class Result:
     count: Count
     moments: Sequence[tuple[float, str]]
     gaps: Mapping[str, float | None]
-    tries: Mapping[str, int]
+    tasks: Sequence[Task]
+    done: Mapping[str, Any]
+    asked_at: Sequence[float]
+    seen: Set[str | None]
+    alarms: Sequence[str]
 
     @property
     def outcome(self) -> str | None:
-        """What the evidence says."""
+        """What the evidence says; None: there was no switchover."""
         return self.evidence.get("outcome")
 
     @property
@@ -65,21 +75,60 @@ class Result:
         return self.state == "success" and self.outcome == "done" and self.count.is_whole
 
 
-def meddle(variant: Variant, place: Place) -> None:
-    """Do to a cutover that runs what is due: silence the address, or kill the worker."""
-    asked = place.simulator.calls(SWITCH)
-    if variant.silent and asked:
-        place.address.down = True
-    mark = place.folder / "switchover.pid"
-    if variant.killed and asked and mark.exists() and time.time() > asked[0].at + place.job.start_after:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(mark.read_text()), signal.SIGKILL)
-        mark.rename(mark.with_suffix(".killed"))
+class Meddler:
+    """Does to a cutover that runs what its variant says.
+
+    :param restart_triggerer: kills the triggerer, and starts it again.
+    """
+
+    def __init__(self, variant: Variant, place: Place, restart_triggerer: Callable[[], None] = lambda: None) -> None:
+        self._variant, self._place, self._restart = variant, place, restart_triggerer
+        self._began: float | None = None
+        self._forwarder_dead = self._forwarder_back = self._triggerer_killed = False
+
+    def meddle(self, waiting: Collection[str] = ()) -> None:
+        """Do what is due: silence the address, kill a worker, the triggerer, or the forwarder.
+
+        :param waiting: the tasks that are deferred.
+        """
+        variant, place, now = self._variant, self._place, time.time()
+        asked = place.simulator.calls(SWITCH)
+        if variant.silent and asked:
+            place.address.down = True
+        if variant.triggerer and not self._triggerer_killed and "cutover.caught_up" in waiting:
+            self._triggerer_killed = True
+            self._restart()
+        mark = place.folder / "switchover.pid"
+        if self._began is None:
+            self._began = now if mark.exists() else None
+            return
+        since = now - self._began
+        if variant.killed == "switchover" and mark.exists():
+            while_it_switches = asked and now > asked[0].at + place.job.start_after
+            if while_it_switches if variant.killed_after is None else since >= variant.killed_after:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(mark.read_text()), signal.SIGKILL)
+                mark.rename(mark.with_suffix(".killed"))
+        if variant.forwarder and place.forwarder:
+            after, lasts = variant.forwarder
+            if not self._forwarder_dead and since >= after:
+                self._forwarder_dead = True
+                place.forwarder.kill()
+            if not self._forwarder_back and since >= after + lasts:
+                self._forwarder_back = True
+                place.forwarder.start()
 
 
-def judge(place: Place, state: str, evidence: Mapping[str, Any], tasks: Sequence[Task]) -> Result:
+def judge(
+    place: Place, state: str, evidence: Mapping[str, Any], done: Mapping[str, Any], tasks: Sequence[Task],
+    alarms: Sequence[str],
+) -> Result:  # fmt: skip
     """Find out what became of a cutover whose DAG run is over; the application ends with it."""
-    thawed, serves = not (place.folder / "frozen").exists(), place.served()
+    thawed = not (place.folder / "frozen").exists()
+    if place.forwarder:
+        place.forwarder.start()
+    place.until(lambda: time.time() > _settled_at(place), "the end at DRS")
+    serves = place.served()
     if thawed:
         place.until(lambda: place.state() == "running", "the application to go on")
     if thawed and serves:
@@ -88,40 +137,62 @@ def judge(place: Place, state: str, evidence: Mapping[str, Any], tasks: Sequence
         place.until(lambda: place.acknowledged()[-1][1] > ended, "the application to write")
     last = serves or next((side for _, side in reversed(place.answers) if side), "source")
     moments = sorted(_moments(place, tasks))
-    tries = {each.task_id: each.tries for each in tasks}
-    return Result(state, evidence, serves, thawed, place.count(last), moments, _gaps(place), tries)
+    return Result(
+        state, evidence, serves, thawed, place.count(last), moments, _gaps(place, done), tasks, done,
+        [entry.at for entry in place.simulator.calls(SWITCH)], {side for _, side in place.answers}, alarms,
+    )  # fmt: skip
+
+
+def _settled_at(place: Place) -> float:
+    """Return when the last switchover, and what the address does after it, is over."""
+    asked = [entry.at for entry in place.simulator.calls(SWITCH)]
+    job, address = place.job, place.address
+    return max(asked, default=0.0) + job.start_after + job.start_lasts + address.silent + address.flaps + MARGIN
 
 
 def wrongs(variant: Variant, result: Result) -> list[str]:
     """Return what is wrong with how a cutover ended, whatever was done to it."""
+    outcome, asked = result.outcome, len(result.asked_at)
     drs_says_complete = variant.job.get("final", COMPLETE) == COMPLETE
     # Two looks of the witness must agree within its time.
-    nobody = variant.silent or variant.address.get("silent", 0) > 1
+    nobody = bool(variant.silent or variant.forwarder or variant.address.get("silent", 0) > 1)
     stays = variant.address.get("moves", "complete") == "never"
-    known = result.thawed or result.outcome in OPEN
-    at_end = (result.evidence.get("witness") or {}).get("at_end") or {}
+    at_end = ((result.evidence.get("witness") or {}).get("at_end") or {}).get("side")
+    serves = {"source": "before", "target": "after", None: None}[result.serves]
+    not_asked = outcome in (None, "read")
+    excused = variant.killed in ("freeze", "caught_up") if outcome is None else bool(variant.forwarder)
     found = {
         f"{result.count.lost} rows lost": result.count.lost,
         f"{result.count.twice} rows twice": result.count.twice,
-        "done, and traffic is not at the target": result.outcome == "done" and result.serves == "source",
-        "failed, and DRS has not said so": result.outcome == "failed" and drs_says_complete,
-        "disputed, and nobody disputes": result.outcome == "disputed" and not (nobody or (stays and drs_says_complete)),
-        "unknown, and nobody was in the way": result.outcome == "unknown" and not (variant.lost or variant.killed),
-        "no outcome": result.outcome not in ("done", "failed", *OPEN),
-        "frozen, and the outcome is known": not known,
-        "frozen, and a witness knows who serves": not result.thawed and at_end.get("side") is not None,
-        "let go, and nobody knows who serves": result.thawed and result.outcome in OPEN and not at_end.get("side"),
-        "frozen, and the run succeeded": not result.thawed and result.state == "success",
-        "asked more than once": len([what for _, what in result.moments if what == ASKED]) > 1,
+        "done, and traffic is not at the target": outcome == "done"
+        and (result.serves == "source" or "target" not in result.seen),
+        "failed, and DRS has not said so": outcome == "failed" and drs_says_complete,
+        "disputed, and nobody disputes": outcome == "disputed" and not (nobody or (stays and drs_says_complete)),
+        "unknown, and nobody was in the way": outcome == "unknown"
+        and not (variant.lost or variant.killed == "switchover"),
+        "no outcome": outcome not in ("done", "failed", *OPEN) and not (not_asked and excused),
+        "DRS was asked, and nobody tells": not_asked and asked,
+        "done, and DRS was not asked": outcome in ("done", "failed", "disputed") and not asked,
+        "the witness has seen another side than serves": at_end is not None and serves is not None and at_end != serves,
+        "frozen, and the outcome is known": not result.thawed and outcome not in OPEN,
+        "frozen, and a witness knows who serves": not result.thawed and at_end is not None,
+        "frozen, and nobody was told": not result.thawed and not any("thaw_gate" in each for each in result.alarms),
+        "let go, and nobody knows who serves": result.thawed and outcome in OPEN and not at_end,
+        "the run succeeded, and is not done": result.state == "success" and not (outcome == "done" and result.thawed),
+        "done, and the run failed": outcome == "done"
+        and result.state != "success"
+        and not (variant.forwarder or variant.killed == "verify"),
+        "asked more than once": asked > 1,
     }
     return [text for text, is_wrong in found.items() if is_wrong]
 
 
 def _moments(place: Place, tasks: Sequence[Task]) -> Iterator[tuple[float, str]]:
     for each in tasks:
-        yield each.began, f"task {each.task_id} begins" + (f", try {each.tries}" if each.tries > 1 else "")
+        name = each.task_id.removeprefix("cutover.")
+        yield each.began, f"task {name} begins" + (f", try {each.tries}" if each.tries > 1 else "")
         if each.ended:
-            yield each.ended, f"task {each.task_id}: {each.state}"
+            yield each.ended, f"task {name}: {each.state}"
     for entry in place.simulator.calls(SWITCH):
         yield entry.at, ASKED
         if place.job.status_after_switch is None:
@@ -132,7 +203,7 @@ def _moments(place: Place, tasks: Sequence[Task]) -> Iterator[tuple[float, str]]
         yield at, f"at the address: {side or 'nobody'}"
 
 
-def _gaps(place: Place) -> dict[str, float | None]:
+def _gaps(place: Place, done: Mapping[str, Any]) -> dict[str, float | None]:
     """Return for how long there was no service: by DRS's word, at the address, and as the application felt it."""
     asked = place.simulator.calls(SWITCH) and place.job.status_after_switch is None
     silences = [after - at for (at, side), (after, _) in itertools.pairwise(place.answers) if side is None]
@@ -140,5 +211,6 @@ def _gaps(place: Place) -> dict[str, float | None]:
     return {
         "DRS, from START to the end": place.job.start_lasts if asked else None,
         "nobody at the address": sum(silences) if silences else None,
+        "downtime, as the cutover has measured it": (done.get("downtime") or {}).get("seconds"),
         "no write confirmed": max((after - at for at, after in itertools.pairwise(written)), default=None),
     }

@@ -13,14 +13,14 @@ import pytest
 from tests.airflow.cutovers import run
 from tests.airflow.waits import airflow_db
 from tests.lab.place import Servers, servers
-from tests.lab.results import Result, judge, meddle, wrongs
+from tests.lab.results import Meddler, Result, judge, wrongs
 from tests.lab.run import SWITCHOVER, conf_of, environment_of, place_of
 from tests.lab.variants import VARIANTS, Variant, random_variant
 
 __all__ = ["airflow_db"]
 
-# A worker that is killed would be the process of the tests.
-HERE = {name: variant for name, variant in VARIANTS.items() if not variant.killed}
+# A worker that is killed would be the process of the tests, which has no triggerer.
+HERE = {name: variant for name, variant in VARIANTS.items() if not (variant.killed or variant.triggerer)}
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,22 @@ def become(variant: Variant, number: int, both: Servers, folder: Path, monkeypat
         over = threading.Event()
 
         def meddle_until_over() -> None:
+            meddler = Meddler(variant, place)
             while not over.wait(0.1):
-                meddle(variant, place)
+                meddler.meddle()
 
         beside = threading.Thread(target=meddle_until_over)
         beside.start()
         try:
-            ended = run(lambda: lab.build("poke"), dag=lab.DAG_ARGUMENTS, run_conf=conf_of(place))
+            ended = run(
+                lambda: lab.build("poke", measure_downtime=False),
+                dag=lab.DAG_ARGUMENTS,
+                run_conf=conf_of(place, variant),
+            )
         finally:
             over.set()
             beside.join()
-        return judge(place, ended.state, ended.pull(SWITCHOVER, "switchover"), [])
+        return judge(place, ended.state, ended.pull(SWITCHOVER, "switchover"), {}, [], list(ended.errors))
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -68,5 +73,5 @@ def test_what_becomes_of_a_cutover(
 def test_nothing_is_wrong_with_a_random_cutover(
     seed: int, both: Servers, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variant = replace(random_variant(random.Random(seed)), killed=False)
+    variant = replace(random_variant(random.Random(seed)), killed=None, triggerer=False)
     assert wrongs(variant, become(variant, 10 + seed, both, tmp_path, monkeypatch)) == []

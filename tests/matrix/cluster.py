@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import requests
 
@@ -63,19 +63,26 @@ class Cluster:
             if migrated.returncode:
                 raise RuntimeError(f"airflow db migrate:\n{migrated.stdout[-3000:]}{migrated.stderr[-3000:]}")
             for component in COMPONENTS if self.version >= (3, 0) else COMPONENTS_OF_2:
-                log = undo.enter_context((self.folder / f"{component}.log").open("wb"))
-                self._start(component, log)
+                self._start(component)
             self._stack = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start(self, component: str, log: IO[bytes]) -> None:
+    def _start(self, component: str) -> None:
         # Python keeps stderr of a component in its file even where it dies at once.
-        self._processes[component] = subprocess.Popen(
-            [AIRFLOW, component], env=self.environment, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.folder / f"{component}.log").open("ab") as log:
+            self._processes[component] = subprocess.Popen(
+                [AIRFLOW, component], env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def restart(self, component: str) -> None:
+        """Kill a component and what it has started in its session, as a crash would, and start it again."""
+        process = self._processes.pop(component)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._start(component)
 
     def _settings(self, uri: str) -> dict[str, str]:
         ports = [free_port() for _ in range(3)]

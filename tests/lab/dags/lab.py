@@ -1,12 +1,13 @@
 """The cutover of the lab. Its runs are told by their conf which place of the lab they are to switch."""
 
 import os
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param, get_current_context, task
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_provider_drs.cutover import cutover
@@ -21,10 +22,24 @@ def folder_of(params):
     return Path(os.environ["LAB_FOLDER"], params["place"])
 
 
+def die_if_told(context, name):
+    """Kill the worker on its first try where the conf of the run names the task."""
+    if context["params"]["killed"] == name and context["ti"].try_number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def alarm(context):
+    """Tell that a task has failed, as a user would tell whoever is on call."""
+    folder = Path(os.environ["LAB_FOLDER"], context["dag_run"].conf["place"])
+    with (folder / "alarms").open("a") as alarms:
+        alarms.write(f"{context['ti'].task_id}: {context.get('exception')}\n")
+
+
 def freeze(samples, params=None):
     """Let the application stop to write, and wait until it has."""
     folder = folder_of(params)
     (folder / "frozen").touch()
+    die_if_told(get_current_context(), "freeze")
     until = time.monotonic() + FREEZE_SECONDS
     while (folder / "state").read_text() != "frozen":
         if time.monotonic() > until:
@@ -34,14 +49,22 @@ def freeze(samples, params=None):
 
 def verify(switchover, params=None):
     """Ask through the address, as the application is about to."""
+    die_if_told(get_current_context(), "verify")
     found = DbApiHook.get_hook(f"database_{params['place']}").get_first(WHO)
     if found != ("target",):
         raise ValueError(f"{found} answers at the address")
 
 
+@task(retries=2, retry_delay=timedelta(seconds=1))
 def thaw(evidence, params=None):
     """Let the application write again."""
+    die_if_told(get_current_context(), "thaw")
     (folder_of(params) / "frozen").unlink(missing_ok=True)
+
+
+def before_sample(context):
+    """Die between the samples of a job, if told."""
+    die_if_told(context, context["ti"].task_id.rpartition(".")[2])
 
 
 def leave_pid(context):
@@ -56,11 +79,12 @@ DAG_ARGUMENTS: dict[str, Any] = {
     "is_paused_upon_creation": False,
     "max_active_runs": 16,
     "max_active_tasks": 64,
-    "params": {"place": Param("lab", type="string"), "job_id": Param("", type="string")},
+    "params": {name: Param("", type="string") for name in ("place", "job_id", "killed")},
+    "default_args": {"on_failure_callback": alarm},
 }
 
 
-def build(way):
+def build(way, measure_downtime=True):
     """Add the tasks; ``way`` is how they wait: ``poke`` or ``deferrable``."""
     cutover(
         job_id="{{ params.job_id }}",
@@ -72,7 +96,13 @@ def build(way):
         verify=verify,
         thaw=thaw,
         witness=SqlWitness("database_{{ params.place }}", WHO, before="source", after="target", timeout=2),
-        ready_kwargs={"stable_samples": 1, "poke_interval": 1},
+        measure_downtime=measure_downtime,
+        # A wait for one sample would not defer.
+        ready_kwargs={
+            "stable_samples": 1 if way == "poke" else 3,
+            "poke_interval": 1,
+            "pre_execute": before_sample,
+        },
         switchover_kwargs={
             "witness_timeout": 4,
             "poll_interval": 1,
