@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,10 @@ def main() -> int:
         results[version]["in_all"] = round(time.monotonic() - began)
         print(f"{version}: {_summary(results[version])}", flush=True)
     _print_table(results)
-    return 1 if any(_missed(result) for result in results.values()) else 0
+    missed = sum(len(_missed(result)) for result in results.values())
+    cases = sum(len(result.get("misses", [""])) for result in results.values())
+    print(f"\nmatrix: {cases - missed} passed, {missed} failed")
+    return 1 if missed else 0
 
 
 def _run(version: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -64,9 +68,12 @@ def _missed(result: dict[str, Any]) -> list[str]:
 def _summary(result: dict[str, Any]) -> str:
     if "broke" in result:
         return str(result["broke"])
+    lags = result["lags"]
+    behind = f"; until a deferral was read {statistics.median(lags):.1f} s, at most {lags[-1]:.1f} s" if lags else ""
     return (
         f"{len(result['misses'])} cases, {len(_missed(result))} missed, Python {result['python']}, "
-        f"{result['seconds']} s of {result['in_all']} s; deferrals that Airflow failed: {result['struck']}"
+        f"{result['seconds']} s of {result['in_all']} s, {result['cpu']} s of a processor; "
+        f"deferrals that Airflow failed: {result['struck']} of {len(lags)}{behind}"
     )
 
 

@@ -32,6 +32,9 @@ class Case:
     :param posts: requests to switch that DRS may see, for all jobs together.
     :param tries: tries of the first task; None: any number.
     :param outcome: what the evidence of ``evidence_of`` says, "" where none is looked at.
+    :param results: what must stand in the XCom of a task: ``{"task:key": {"path.of.names": value}}``.
+    :param vip: how the virtual IP address of its first job moves, as ``Vip.moves`` names it; "" for none. It leads to
+        one of two PostgreSQL servers, by the connection ``vip_`` and the case's name.
     :param logs: what the tasks must have written.
     :param conn: which simulator the case talks to.
     :param since: the oldest Airflow that can run it.
@@ -47,6 +50,8 @@ class Case:
     tries: int | None = None
     outcome: str = ""
     evidence_of: str = "task"
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    vip: str = ""
     logs: str = ""
     conn: str = "drs_default"
     since: Version = (2, 11)
@@ -67,6 +72,7 @@ def _all(version: Version) -> Iterator[Case]:
     yield from _sensors()
     yield from _operators(version)
     yield from _groups()
+    yield from _witnessed()
     yield from _kills(version)
 
 
@@ -164,10 +170,60 @@ def _groups() -> Iterator[Case]:
         "cutover_approved", "approved", approved, (switches,), {}, 1,
         outcome="done", evidence_of="cutover.switchover", since=(3, 1),
     )  # fmt: skip
+    stopped = ("freeze_gate", "stop", "caught_up", "thaw_gate", "go")
+    frozen = {**group, **{f"cutover.{name}": "success" for name in stopped}}
+    yield Case(
+        "cutover_frozen", "frozen", frozen, (switches,), {}, 1,
+        outcome="done", evidence_of="cutover.switchover", ci=True,
+    )  # fmt: skip
+    # The lag comes back while nobody writes: nothing is switched, and the writers are let go again.
+    held = {"cutover.caught_up": "failed", "cutover.switchover": "upstream_failed", "cutover.go": "success"}
+    lags = Job(numbered_job(0), lag_script=[0, 900])
+    yield Case("cutover_lag_stays", "frozen", {**held, "cutover.done": "upstream_failed"}, (lags,))
+    planned = {**whole, "cutover.dry_run": "success"}
+    skipped = ("cutover.for_real", "cutover.verify", "cutover.switched", "next")
+    yield Case(
+        "cutover_dry_run", "planned", {**planned, **dict.fromkeys(skipped, "skipped")}, (switches,),
+        results={"cutover.done:return_value": {"dry_run": True, "ready": True, "call.method": "POST"}}, ci=True,
+    )  # fmt: skip
+    three = tuple(Job(numbered_job(0), start_after=1, start_lasts=4) for _ in range(3))
+    of_each = {f"fleet.job.{name}": "success" for name in ("turn", "cutover.switchover", "cutover.done", "ended")}
+    yield Case(
+        "fleet_cutover", "fleet_cutover", {**of_each, "fleet.summary": "success"}, three, {}, 3,
+        results={"fleet.summary:return_value": {f"{at}.outcome": "done" for at in range(3)}}, ci=True,
+    )  # fmt: skip
+    # The canary fails: no other job starts.
+    bad = (Job(numbered_job(0), start_after=1, start_lasts=4, final=FAILED), *three[1:])
+    yield Case(
+        "fleet_cutover_stopped", "fleet_cutover", {"fleet.summary": "failed"}, bad, {}, 1,
+        results={"fleet.summary:return_value": {"0.outcome": "failed", "2.outcome": "not started"}},
+    )  # fmt: skip
     jobs = tuple(Job(numbered_job(0), start_after=1, start_lasts=8) for _ in range(FLEET))
     yield Case("fleet", "fleet", {"ready": "success", "switch": "success"}, jobs, {}, FLEET)
     watched = Job(numbered_job(0), status_script=[*["EMPTY"] * 5, *[START] * 3, COMPLETE])
     yield Case("asset_watcher", "watcher", {"task": "success"}, (watched,), {}, since=(3, 0), ci=True)
+
+
+def _witnessed() -> Iterator[Case]:
+    job = Job(numbered_job(0), start_after=1, start_lasts=4)
+    options = {"mode": "target", "deferrable": True, "retries": 0, "poll_interval": 1, "witness_timeout": 20}
+    arrived = {"decided_by": "drs", "witness.at_start.side": "before", "witness.at_end.side": "after"}
+    yield Case(
+        "witness_done", "operator", {"task": "success"}, (job,), options, 1, outcome="done", vip="complete",
+        results={"task:switchover": arrived}, ci=True,
+    )  # fmt: skip
+    # DRS says that it is complete, and traffic stays where it was.
+    yield Case(
+        "witness_disputed", "operator", {"task": "failed"}, (job,), options, 1, outcome="disputed", vip="never",
+        results={"task:switchover": {"decided_by": None, "witness.at_end.side": "before"}}, ci=True,
+    )  # fmt: skip
+    # DRS takes its time, so that the sensor beside the switchover has begun when traffic leaves.
+    slow = Job(numbered_job(0), start_after=30, start_lasts=4)
+    yield Case(
+        "cutover_measured", "measured", {"cutover.downtime": "success", "cutover.done": "success"}, (slow,), {}, 1,
+        outcome="done", evidence_of="cutover.switchover", vip="complete",
+        results={"cutover.done:return_value": {"downtime.not_measured": None, "witness.at_end.side": "after"}},
+    )  # fmt: skip
 
 
 def _kills(version: Version) -> Iterator[Case]:

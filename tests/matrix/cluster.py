@@ -102,11 +102,13 @@ class Cluster:
             "WEBSERVER": {"WEB_SERVER_PORT": ports[0], "WEB_SERVER_HOST": "127.0.0.1", "WORKERS": "1",
                           "SECRET_KEY": self.mark},
             "LOGGING": {"WORKER_LOG_SERVER_PORT": ports[1], "TRIGGER_LOG_SERVER_PORT": ports[2]},
+            # A callback counts as a reading of the file: one that long after the last takes the DAGs for gone.
             "SCHEDULER": {"STANDALONE_DAG_PROCESSOR": "True", "MIN_FILE_PROCESS_INTERVAL": "3600",
+                          "STALE_DAG_THRESHOLD": "3600",
                           "ENABLE_HEALTH_CHECK": "False", "MAX_DAGRUNS_TO_CREATE_PER_LOOP": "100",
                           "MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "100", "PARSING_PROCESSES": "1"},
             "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": "3600", "REFRESH_INTERVAL": "3600", "PARSING_PROCESSES": "1",
-                              "DAG_FILE_PROCESSOR_TIMEOUT": "240"},
+                              "DAG_FILE_PROCESSOR_TIMEOUT": "240", "STALE_DAG_THRESHOLD": "3600"},
             "TRIGGERER": {"DEFAULT_CAPACITY": "1000", "CAPACITY": "1000"},
         }  # fmt: skip
         settings = {
@@ -129,7 +131,7 @@ class Cluster:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> dict[str, Any]:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """Return what a task left under a key; {} for nothing."""
         rows = self.rows(
             "select value from xcom where dag_id = %s and run_id like %s and task_id = %s and key = %s",
@@ -138,11 +140,20 @@ class Cluster:
         value: Any = rows[0][0] if rows else {}
         while isinstance(value, (bytes, memoryview, str)):
             value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
-        return dict(value)
+        return value
 
     def dead(self) -> list[str]:
         """Return the components that have ended by themselves."""
         return [name for name, process in self._processes.items() if process.poll() is not None]
+
+    def cpu_seconds(self) -> float:
+        """Return what the components, and all that they started, have had of a processor."""
+        ticks = 0
+        for process_id in self._ours():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(int(number) for number in fields[11:15])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the JSON of a request to Airflow's API."""

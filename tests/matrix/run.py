@@ -20,15 +20,18 @@ from typing import Any
 
 import requests
 
-from airflow_provider_drs.simulator import Fault, Simulator
+from airflow_provider_drs.simulator import Fault, Simulator, Vip
 from tests.constants import BATCH_STATUS, GET_STATUS, SWITCH
 from tests.matrix.cases import Case, cases_of
 from tests.matrix.cluster import Cluster
+from tests.matrix.lags import deferral_lags
+from tests.postgres import Postgres
 
 # Seconds for all runs of a version, from the start of Airflow on.
 ALL_WITHIN = 1200
 OVER = ("success", "failed")
 LINKED = ("switchover_poke_done", "operator_deferrable_retries_0_done")
+WITNESS = "witness"
 LINK = "https://console.example/eu-de/{job_id}"
 RACE = re.compile(r"reported that the task instance (.*?) finished with state success, but .* attribute is queued")
 OUTSIDE = re.compile(r"cannot be called outside")
@@ -71,14 +74,18 @@ class Run:
         self.killed: set[str] = set()
         self.approved = False
         self.links: dict[str, str] = {}
+        self.databases: dict[str, Postgres] = {}
+        self.vips: dict[str, Vip] = {}
 
     def run(self) -> dict[str, Any]:
         """Return what missed, by case, and the figures."""
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
+            self._witnessed(stack)
             for name in ("drs_default", "drs_empty", "drs_lost", "drs_read", "drs_post"):
                 known = [job for case in self.cases if case.conn == name != "drs_empty" for job in case.jobs]
-                self.simulators[name] = stack.enter_context(Simulator(jobs=known))
+                vips = self.vips.values() if name == "drs_default" else ()
+                self.simulators[name] = stack.enter_context(Simulator(jobs=known, vips=vips))
             self.simulators["drs_lost"].fault(SWITCH, Fault.lost(), times=None)
             self.simulators["drs_read"].fault(BATCH_STATUS, Fault.slow(25), times=None)
             self.simulators["drs_post"].fault(SWITCH, Fault.slow(25), times=None)
@@ -88,7 +95,23 @@ class Run:
             # A last line may still be on its way into a log.
             time.sleep(2)
             misses, race = self._judge()
-        return {"seconds": round(seconds), "misses": misses, "struck": race, "python": sys.version.split()[0]}
+            busy = self.cluster.cpu_seconds() + time.process_time()
+            found = {"lags": deferral_lags(self.cluster.logs()), "struck": race, "misses": misses}
+        return {"seconds": round(seconds), "cpu": round(busy), "python": sys.version.split()[0], **found}
+
+    def _witnessed(self, stack: contextlib.ExitStack) -> None:
+        """Start the databases behind the virtual IP addresses, if there are any."""
+        watched = [case for case in self.cases if case.vip]
+        if not watched:
+            return
+        for side in ("source", "target"):
+            server = self.databases[side] = stack.enter_context(Postgres())
+            server.rows(f"create role {WITNESS} login password '{server.password}'")
+        # One password leads to both: whoever asks cannot know where the address leads.
+        source, target = self.databases["source"], self.databases["target"]
+        target.rows(f"alter role {WITNESS} password '{source.password}'")
+        for case in watched:
+            self.vips[case.name] = Vip(0, source.port, target.port, job_id=case.jobs[0].job_id, moves=case.vip)  # type: ignore[arg-type]
 
     def _environment(self) -> dict[str, str]:
         made = {
@@ -100,6 +123,13 @@ class Run:
         for name, simulator in self.simulators.items():
             more = {"region": "eu-de", "console_url": LINK, "timeout": 60}
             made[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(simulator.connection(**more))
+        for name, vip in self.vips.items():
+            login = {"login": WITNESS, "password": self.databases["source"].password}
+            address = {"conn_type": "postgres", "host": "127.0.0.1", "port": vip.port, "schema": "postgres", **login}
+            made[f"AIRFLOW_CONN_VIP_{name.upper()}"] = json.dumps(address)
+        for side, server in self.databases.items():
+            [(who,)] = server.rows("select system_identifier from pg_control_system()")
+            made[f"MATRIX_{side.upper()}"] = str(who)
         return made
 
     # While they run
@@ -181,7 +211,7 @@ class Run:
         linked = {case.name: case for case in self.cases if case.name in self.links}
         wrong = [name for name, case in linked.items() if self.links[name] != LINK.format(job_id=case.jobs[0].job_id)]
         misses["console_link"] = f"{wrong}: {self.links}" if wrong or not linked else ""
-        secret = [self.simulators["drs_default"].password]
+        secret = [self.simulators["drs_default"].password, *(server.password for server in self.databases.values())]
         secret += [token for simulator in self.simulators.values() for token in simulator.issued_tokens()]
         misses["no_secret_in_logs"] = ", ".join(
             sorted({str(path.relative_to(self.folder)) for path, text in logs if any(word in text for word in secret)})
@@ -218,9 +248,26 @@ class Run:
                 found.append(f"the evidence says {said.get('outcome')!r}, not {case.outcome!r}")
             if not case.posts and said.get("posted_at") is not None:
                 found.append("the evidence tells of a request that was not sent")
+        for place, wanted in case.results.items():
+            said = self.cluster.xcom(case.name, "%", *place.split(":"))
+            found += [
+                f"{path} of {place} is {at(said, path)!r}, not {value!r}"
+                for path, value in wanted.items()
+                if at(said, path) != value
+            ]
         if case.logs and not any(f"{case.name}/" in str(path) and re.search(case.logs, text) for path, text in logs):
             found.append(f"no log says {case.logs!r}")
         return found
+
+
+def at(found: Any, path: str) -> Any:
+    """Return what stands at a path of names and numbers; a text that says so where nothing does."""
+    for name in path.split("."):
+        try:
+            found = found[int(name) if isinstance(found, list) else name]
+        except (KeyError, IndexError, TypeError):
+            return f"nothing at {name}"
+    return found
 
 
 if __name__ == "__main__":

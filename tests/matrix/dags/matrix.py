@@ -9,9 +9,10 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.standard.operators.empty import EmptyOperator
 
-from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.cutover import cutover, fleet_cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsJobReadySensor, DrsJobStatusSensor, DrsSwitchoverSensor
+from airflow_provider_drs.witness import SqlWitness
 from tests.matrix.cases import cases_of
 
 MAJOR, MINOR = (int(number) for number in os.environ["MATRIX_VERSION"].split(".")[:2])
@@ -20,6 +21,35 @@ FAST: dict[str, Any] = {
     "ready_kwargs": {"stable_samples": 1, "poke_interval": 1},
     "switchover_kwargs": {"poll_interval": 1, "settle": None},
 }
+
+
+WHO = "SELECT system_identifier FROM pg_control_system()"
+
+
+def witness(case):
+    """Ask who answers at the virtual IP address of the case."""
+    before, after = (os.environ[name] for name in ("MATRIX_SOURCE", "MATRIX_TARGET"))
+    return SqlWitness(f"vip_{case.name}", WHO, before=before, after=after)
+
+
+def stop(samples):
+    """Stop the writers."""
+
+
+def go(evidence):
+    """Let the writers go."""
+
+
+def verify(evidence):
+    """Find that the users are served."""
+
+
+def verify_badly(evidence):
+    """Find that they are not."""
+    raise ValueError("the users are not served")
+
+
+verify_badly.__name__ = "verify"
 
 
 def leave_pid(context):
@@ -47,23 +77,36 @@ def build(case):
     elif case.kind == "status":
         DrsJobStatusSensor(**common)
     elif case.kind == "operator":
-        DrsSwitchoverOperator(**common)
+        DrsSwitchoverOperator(**common, witness=witness(case) if case.vip else None)
     elif case.kind == "fleet":
         ready = DrsJobReadySensor(task_id="ready", job_ids=ids, poke_interval=1, deferrable=True)
         switch = DrsSwitchoverOperator.partial(task_id="switch", mode="target", deferrable=True, poll_interval=1)
         ready >> switch.expand(job_id=ids)
     elif case.kind == "cutover":
-
-        def verify(evidence):
-            if options.get("verification") == "fails":
-                raise ValueError("the users are not served")
-
         back = DrsSwitchoverOperator(
             task_id="back", job_id=ids[0], mode="source", deferrable=True, poll_interval=1, settle=None
         )
-        cutover(job_id=ids[0], mode="target", deferrable=True, verify=verify, on_failure=back, **FAST)
+        check = verify_badly if options.get("verification") == "fails" else verify
+        cutover(job_id=ids[0], mode="target", deferrable=True, verify=check, on_failure=back, **FAST)
     elif case.kind == "approved":
         cutover(job_id=ids[0], mode="target", deferrable=True, approve=True, **FAST)
+    elif case.kind == "frozen":
+        cutover(
+            job_id=ids[0], mode="target", deferrable=True, verify=verify, freeze=stop, thaw=go,
+            catch_up_timeout=15, **FAST,
+        )  # fmt: skip
+    elif case.kind == "planned":
+        planned = {**FAST, "switchover_kwargs": {**FAST["switchover_kwargs"], "dry_run": True}}
+        undo = EmptyOperator(task_id="back")
+        group = cutover(job_id=ids[0], mode="target", deferrable=True, verify=verify, on_failure=undo, **planned)
+        group >> EmptyOperator(task_id="next")
+    elif case.kind == "measured":
+        cutover(
+            job_id=ids[0], mode="target", deferrable=True, verify=verify, witness=witness(case),
+            measure_downtime=True, **FAST,
+        )  # fmt: skip
+    elif case.kind == "fleet_cutover":
+        fleet_cutover(jobs=ids, mode="target", deferrable=True, turn_interval=10, verify=verify, **FAST)
 
 
 def watched(case):
