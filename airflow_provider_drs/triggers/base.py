@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_drs import protocol
+from airflow_provider_drs import __version__, protocol
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.task import MIN_INTERVAL, interval
 from airflow_provider_drs.triggers.shared import shared_polls
@@ -40,6 +40,8 @@ class DrsTrigger(BaseTrigger):
     :param silent_fail: log errors that would end the wait, and go on.
     :param handover: what the worker that deferred hands over: ``memory``, what its own polls saw; ``poll_at``, when the
         next poll is due; ``hold_until``, before which no end resumes the task. Times in seconds since the epoch.
+    :param newer: what a worker with a newer version of the provider has stored, and this version does not know. Such a
+        wait is not begun: it ends with an error that says so.
 
     Whatever goes wrong is an event too, ``{"outcome": "error", "error": {...}}``, so that the task ends as it would in
     poke mode.
@@ -57,6 +59,7 @@ class DrsTrigger(BaseTrigger):
         transient_error_timeout: float | None = 900.0,
         silent_fail: bool = False,
         handover: dict[str, Any] | None = None,
+        **newer: Any,
     ) -> None:
         super().__init__()
         self.drs_conn_id = drs_conn_id
@@ -68,6 +71,7 @@ class DrsTrigger(BaseTrigger):
         self.transient_error_timeout = transient_error_timeout
         self.silent_fail = silent_fail
         self.handover = handover
+        self.newer = newer
 
     @abstractmethod
     def _serialized(self) -> dict[str, Any]:
@@ -132,6 +136,7 @@ class DrsTrigger(BaseTrigger):
                 "silent_fail": self.silent_fail,
                 # Left out unless it is set, so that an older triggerer can still load what needs none.
                 **({} if self.handover is None else {"handover": self.handover}),
+                **self.newer,
             },
         )
 
@@ -167,6 +172,12 @@ class DrsTrigger(BaseTrigger):
         return memory or (self.handover or {}).get("memory") or {}
 
     async def _until_over(self) -> protocol.PollResult:
+        if self.newer:
+            raise protocol.DrsError(
+                f"this triggerer has version {__version__} of airflow-provider-drs, and the wait was stored by a newer "
+                f"one: {', '.join(sorted(self.newer))} is not known here. Nothing was polled. "
+                "Upgrade the triggerer, then clear the task"
+            )
         wait = self.new_wait(seed=str(id(self)))
         refused: protocol.Settings | None = None
         await self._until("poll_at")
