@@ -10,6 +10,7 @@ BENCH_VENV := .venv-bench
 DIST_VENV := .venv-dist
 AUDIT_VENV := .venv-audit
 DOCS_VENV := .venv-docs
+E2E_VENV := .venv-e2e
 PY := $(VENV)/bin/python
 
 # A new one for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
@@ -25,6 +26,7 @@ NETNS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
+E2E_ARGS ?=
 N ?= 100000
 # Airflow is many processes: without bytecode, each of them compiles it all for itself, which takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +35,7 @@ export PYTHON
 
 .PHONY: help
 help: ## List the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 8
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 8
 
 .PHONY: test
 test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
@@ -49,6 +51,12 @@ lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and wha
 	$(PY) -m mypy
 	$(AUDIT_VENV)/bin/python -m bandit --quiet --severity-level medium --recursive airflow_provider_drs
 	$(AUDIT_VENV)/bin/python .ci/audit.py "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+.PHONY: e2e
+e2e: $(E2E_VENV)/.installed ## Use a whole Airflow in a browser, as people do (E2E_ARGS="-k approve")
+	@.ci/chromium >/dev/null
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' $(E2E_VENV)/bin/python -m pytest tests/e2e $(E2E_ARGS)
 
 .PHONY: matrix
 matrix: $(VENV)/.installed ## Run every case on every Airflow that README names (MATRIX_ARGS="3.0.6 --only cutover --keep")
@@ -90,7 +98,7 @@ lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=d
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) $(E2E_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml tests/mariadb.txt .ci/venv
@@ -116,6 +124,10 @@ $(DIST_VENV)/.installed: .ci/venv
 
 $(DOCS_VENV)/.installed: pyproject.toml tests/matrix/pins/3.3.2.txt .ci/venv
 	@.ci/venv $(DOCS_VENV) 'sphinx>=8' myst-parser furo sphinxcontrib-mermaid --requirement tests/matrix/pins/3.3.2.txt --editable .
+	@touch $@
+
+$(E2E_VENV)/.installed: pyproject.toml tests/e2e/requirements.txt .ci/venv
+	@.ci/venv $(E2E_VENV) --requirement tests/e2e/requirements.txt --editable .
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml .ci/venv

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import requests
 
@@ -128,7 +128,7 @@ class Standalone:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def __enter__(self) -> Standalone:
+    def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "airflow.cfg").touch()  # else each part would write one, with keys of its own
         with contextlib.ExitStack() as undo:
