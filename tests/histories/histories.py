@@ -45,7 +45,7 @@ SECONDS = (0.0, 0.3, 1.0, 1.6, 2.0, 4.0, 9.0, 20.0, 31.0, 55.0)
 PAUSES = (0.0, 0.0, 5.0, 45.0, 400.0, 4000.0, 86400.0)
 LATER = (0.5, 1.0, 2.0, 5.0, 12.0, 30.0, 58.0, 62.0, 130.0, 400.0, 4100.0, 86500.0)
 STEPS = (-7200.0, -31.0, -5.0, 5.0, 31.0, 7200.0)
-WITNESSES = ("true", "true", "late", "silent", "wrong")
+WITNESSES = ("true", "true", "late", "silent", "mute", "wrong")
 STATUSES = (None, COMPLETE, FAILED)
 
 # What no client can tell apart from a true end, by name. Nothing else is excepted.

@@ -232,6 +232,7 @@ R7 = [
     Row("and is late", History((WELL,), witness="late"), "done"),
     Row("and errs now and then", History((WELL,), witness="wrong"), "done"),
     Row("nobody tells whether it is done", History((WELL,), witness="silent"), "read", 0, "nobody answers"),
+    Row("nobody tells any more whether it is done", History((WELL,), witness="mute"), "disputed", 1, "nobody answers"),
     Row("traffic has stayed", History((HELD,), witness="true"), "disputed", 1, "before"),
     Row("traffic has stayed, and DRS says so", History((ILL,), witness="true"), "failed"),
     Row("traffic has moved although DRS failed", History((ILL_MOVED,), witness="true"), "failed"),

@@ -194,7 +194,7 @@ class History:
     :param posts: what happens to our POSTs, one after the other.
     :param dates: the service's responses have a ``Date``.
     :param witness: whom the tasks ask who answers at the address: "" for nobody; one who tells the truth, one who is
-        "late" by seconds, is "silent", or is "wrong" in every third look.
+        "late" by seconds, is "silent", is "mute" from the first switchover on, or is "wrong" in every third look.
     """
 
     own: tuple[Plan, ...] = (Plan(),)
@@ -325,7 +325,7 @@ class World:
             if one.ends <= self.time - late and one.moves:
                 other = next(mode for mode in TASKS.values() if mode != at)
                 at = TASKS[one.task] if one.task else other
-        if self.history.witness == "silent":
+        if self.history.witness == "silent" or (self.history.witness == "mute" and self.taken):
             return Side.NOBODY
         wrong = self.history.witness == "wrong" and self.looks % 3 == 0
         return Side.AFTER if (at == TASKS[task]) is not wrong else Side.BEFORE
