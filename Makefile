@@ -73,7 +73,7 @@ dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check
 .PHONY: docs
 docs: $(DOCS_VENV)/.installed ## Make the site of the docs in build/docs; a warning is an error
 	AIRFLOW_HOME='$(CURDIR)/build/airflow' AIRFLOW__CORE__LOAD_EXAMPLES=False \
-		$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
+		$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html -c .ci . build/docs
 
 .PHONY: bench
 bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")
@@ -122,7 +122,7 @@ $(DIST_VENV)/.installed: .ci/venv
 	@.ci/venv $(DIST_VENV) build hatchling twine check-wheel-contents cyclonedx-bom
 	@touch $@
 
-$(DOCS_VENV)/.installed: pyproject.toml tests/matrix/pins/3.3.2.txt .ci/venv
+$(DOCS_VENV)/.installed: pyproject.toml .ci/hatch_build.py tests/matrix/pins/3.3.2.txt .ci/venv
 	@.ci/venv $(DOCS_VENV) 'sphinx>=8' myst-parser furo sphinxcontrib-mermaid --requirement tests/matrix/pins/3.3.2.txt --editable .
 	@touch $@
 
