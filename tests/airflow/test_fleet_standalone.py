@@ -13,8 +13,8 @@ from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.standalone import Standalone
 from tests.constants import COMPLETE, FAILED, GET_STATUS, START, SWITCH, numbered_job
 
-# So many looks at the switchovers that run: a job that waits has looked for its turn several times meanwhile.
-LOOKS = 6
+# So many looks at a switchover that runs, one a second: a job that waits has looked for its turn meanwhile.
+LOOKS = 5
 
 
 class Fleet:

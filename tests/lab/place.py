@@ -120,16 +120,18 @@ class Place:
     :param killable: the address is served by a process of its own, which can be killed.
     :param network: the address is a real one, which moves between the namespaces of the servers; None: it is a port.
     :param number: of the real address.
+    :param look_every: seconds between two looks at who answers.
     :param address: how the address behaves, as `Vip` takes it.
     """
 
     def __init__(
         self, name: str, both: Servers, folder: Path, job: Job, *, rate: float = 200, ports: tuple[int, int] = (0, 0),
-        killable: bool = False, network: Network | None = None, number: int = 0, **address: Any,
+        killable: bool = False, network: Network | None = None, number: int = 0,
+        look_every: float = LOOK_SECONDS, **address: Any,
     ) -> None:  # fmt: skip
         self.name, self.servers, self.folder, self.job, self.rate = name, both, folder, job, rate
         source, target = (f"{server.host}:{server.port}" for server in (both.source, both.target))
-        self.network = network
+        self.network, self._look_every = network, look_every
         self.host = LOOPBACK if network is None else network.address(number)
         self.port = PORT if network else ports[1] or free_port()
         self.address = Vip(0 if killable or network else self.port, source, target, **address)
@@ -302,7 +304,7 @@ class Place:
             return None
 
     def _watch(self, stopping: threading.Event) -> None:
-        while not stopping.wait(LOOK_SECONDS):
+        while not stopping.wait(self._look_every):
             side = self.served()
             if not self.answers or self.answers[-1][1] != side:
                 self.answers.append((time.time(), side))

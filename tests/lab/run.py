@@ -20,7 +20,7 @@ from tests.airflow.standalone import NEVER_GIVEN_UP, PRELOADED, SETTINGS
 from tests.constants import SWITCH
 from tests.folders import temporary_folder
 from tests.lab.network import Network, network
-from tests.lab.place import ROOT, Place, Servers, servers
+from tests.lab.place import LOOK_SECONDS, ROOT, Place, Servers, servers
 from tests.lab.results import Meddler, Result, Task, judge
 from tests.lab.variants import VARIANTS, Variant
 from tests.matrix.cluster import Cluster
@@ -37,6 +37,8 @@ ALSO_PRELOADED = (
     "airflow_provider_drs.witness",
     "psycopg2",
 )
+# Between two looks at an address, where there are many.
+MANY_LOOK_SECONDS = 0.5
 T = TypeVar("T")
 SWITCHOVER = "cutover.switchover"
 WAITING = "select task_id from task_instance where dag_id = %s and run_id = %s and state = 'deferred'"
@@ -65,6 +67,7 @@ class Lab:
         for slot in range(slots):
             self._free.put(slot)
         self._one = threading.Lock()
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Lab:
         with contextlib.ExitStack() as undo:
@@ -96,8 +99,10 @@ class Lab:
 
     def _place(self, slot: int, variant: Variant) -> Place:
         return place_of(
-            variant, slot, self._servers, self.folder, self.rate, self.start_lasts, self._ports[slot], self._network
-        )
+            variant, slot, self._servers, self.folder, self.rate, self.start_lasts, self._ports[slot], self._network,
+            # Each look is a process of the database.
+            LOOK_SECONDS if self.slots == 1 else MANY_LOOK_SECONDS,
+        )  # fmt: skip
 
     def run(self, variants: Iterable[Variant]) -> Iterator[tuple[Variant, Result]]:
         """Run cutovers, as many at once as there are slots, each in a place of its own that is new.
@@ -107,12 +112,16 @@ class Lab:
         """
         left = iter(variants)
         with ThreadPoolExecutor(self.slots) as pool:
-            running = {pool.submit(self._run, each): each for each in itertools.islice(left, self.slots)}
-            while running:
-                for ended in wait(running, return_when=FIRST_COMPLETED).done:
-                    variant = running.pop(ended)
-                    running |= {pool.submit(self._run, each): each for each in itertools.islice(left, 1)}
-                    yield variant, ended.result()
+            try:
+                running = {pool.submit(self._run, each): each for each in itertools.islice(left, self.slots)}
+                while running:
+                    for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                        variant = running.pop(ended)
+                        running |= {pool.submit(self._run, each): each for each in itertools.islice(left, 1)}
+                        yield variant, ended.result()
+            except BaseException:  # whoever ends the lab does not wait for the cutovers
+                self._stopped.set()
+                raise
 
     def _run(self, variant: Variant) -> Result:
         dag = f"lab_{variant.way}"
@@ -162,14 +171,15 @@ class Lab:
     def _until(self, found: Callable[[], T | None], what: str) -> T:
         cluster = self.cluster
         return until(
-            found, PATIENCE, what, over=lambda: bool(cluster.dead()), tell=lambda: f"; dead: {cluster.dead()}",
-            interval=0.2,
+            found, PATIENCE, what, over=lambda: bool(cluster.dead()) or self._stopped.is_set(),
+            tell=lambda: f"; dead: {cluster.dead()}", interval=0.2,
         )  # fmt: skip
 
 
 def place_of(
     variant: Variant, number: int, both: Servers, folder: Path, rate: float, start_lasts: float,
     ports: tuple[int, int] = (0, 0), network: Network | None = None,
+    look_every: float = LOOK_SECONDS,
 ) -> Place:  # fmt: skip
     """Return the place of a variant, not yet entered; its number makes its names."""
     name = f"place{number}"

@@ -18,7 +18,8 @@ for name, stop_after in (("stops", 1), ("goes_on", 9)):
             at_once=2,
             stop_after=stop_after,
             canary=1,
-            turn_interval=1,
+            # Each look is a worker of its own.
+            turn_interval=3,
             deferrable=False,
             ready_kwargs={"stable_samples": 1},
             switchover_kwargs={"poll_interval": 1, "settle": None},
