@@ -11,6 +11,7 @@ DIST_VENV := .venv-dist
 AUDIT_VENV := .venv-audit
 DOCS_VENV := .venv-docs
 E2E_VENV := .venv-e2e
+CLUSTER_VENV := .venv-cluster
 PY := $(VENV)/bin/python
 
 # A new one for every run of the tests, so that no state of an earlier run, and no one's ~/airflow, takes part.
@@ -27,7 +28,9 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
 E2E_ARGS ?=
+CLUSTER_ARGS ?=
 N ?= 100000
+MINUTES ?= 60
 # Airflow is many processes: without bytecode, each of them compiles it all for itself, which takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 # Which interpreter the environments are made with; empty: the newest suitable one on the PATH.
@@ -66,6 +69,20 @@ matrix: $(VENV)/.installed ## Run every case on every Airflow that README names 
 matrix-ci: $(VENV)/.installed ## Run the part of the matrix that CI runs
 	$(PY) -m tests.matrix --ci $(MATRIX_ARGS)
 
+.PHONY: cluster
+cluster: $(CLUSTER_VENV)/.installed ## Run cutovers on Celery, Redis and PostgreSQL while parts are killed (N=200: that many more)
+	@.ci/redis
+	$(CLUSTER_VENV)/bin/python -m tests.cluster $(if $(findstring command,$(origin N)),--more $(N)) $(CLUSTER_ARGS)
+
+.PHONY: cluster-ci
+cluster-ci: $(CLUSTER_VENV)/.installed ## Run the part of the cluster's waves that CI runs
+	@.ci/redis
+	$(CLUSTER_VENV)/bin/python -m tests.cluster --ci $(CLUSTER_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## Let waits join and leave for MINUTES, and see whether sockets, tasks, memory or masks grow
+	$(PY) -m tests.soak --minutes $(MINUTES)
+
 .PHONY: dist
 dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check them, and use both
 	.ci/dist
@@ -98,7 +115,7 @@ lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=d
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) $(E2E_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) $(E2E_VENV) $(CLUSTER_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml tests/mariadb.txt .ci/venv
@@ -128,6 +145,10 @@ $(DOCS_VENV)/.installed: pyproject.toml .ci/hatch_build.py tests/matrix/pins/3.3
 
 $(E2E_VENV)/.installed: pyproject.toml tests/e2e/requirements.txt .ci/venv
 	@.ci/venv $(E2E_VENV) --requirement tests/e2e/requirements.txt --editable .
+	@touch $@
+
+$(CLUSTER_VENV)/.installed: pyproject.toml tests/cluster/requirements.txt tests/matrix/pins/3.3.2.txt .ci/venv
+	@.ci/venv $(CLUSTER_VENV) --requirement tests/cluster/requirements.txt --editable .
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml .ci/venv

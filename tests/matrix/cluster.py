@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Cluster:
             )
             if migrated.returncode:
                 raise RuntimeError(f"airflow db migrate:\n{migrated.stdout[-3000:]}{migrated.stderr[-3000:]}")
-            for component in COMPONENTS if self.version >= (3, 0) else COMPONENTS_OF_2:
+            for component in self._commands():
                 self._start(component)
             self._stack = undo.pop_all()
         return self
@@ -70,12 +70,17 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _commands(self) -> dict[str, list[str]]:
+        """Return what is started: the arguments of ``airflow`` by the name of the component."""
+        return {name: [name] for name in (COMPONENTS if self.version >= (3, 0) else COMPONENTS_OF_2)}
+
     def _start(self, component: str) -> None:
         # Python keeps stderr of a component in its file even where it dies at once.
         with (self.folder / f"{component}.log").open("ab") as log:
             self._processes[component] = subprocess.Popen(
-                [AIRFLOW, component], env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+                [AIRFLOW, *self._commands()[component]],
+                env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
 
     def restart(self, component: str) -> None:
         """Kill a component and what it has started in its session, as a crash would, and start it again."""
@@ -192,17 +197,23 @@ class Cluster:
         A task may leave its process group and lose its parent; a component may write its title over its environment.
         """
         sign = f"{MARK}={self.mark}".encode()
-        children: dict[int, list[int]] = {}
         found = set()
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                process_id = int(entry.name)
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(process_id)
                 if sign in (entry / "environ").read_bytes().split(b"\0"):
-                    found.add(process_id)
-        waiting = [process.pid for process in self._processes.values() if process.poll() is None]
-        while waiting:
-            found.add(waiting[-1])
-            waiting += [child for child in children.get(waiting.pop(), ()) if child not in found]
-        return found
+                    found.add(int(entry.name))
+        return found | with_descendants(process.pid for process in self._processes.values() if process.poll() is None)
+
+
+def with_descendants(process_ids: Iterable[int]) -> set[int]:
+    """Return these processes and all that descend from them."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found, waiting = set(), list(process_ids)
+    while waiting:
+        found.add(waiting[-1])
+        waiting += [child for child in children.get(waiting.pop(), ()) if child not in found]
+    return found

@@ -21,7 +21,8 @@ def _leave_the_disk_to_itself(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-if sys.argv[1:2] == ["scheduler"]:
-    # Workers are forks of the scheduler and tasks are forks of those: what is imported here, no task imports.
+if sys.argv[1:2] in (["scheduler"], ["celery"]):
+    # Workers are forks of the scheduler, or of Celery's, and tasks are forks of those: what is imported here, no task
+    # imports.
     for name in os.environ["PRELOADED"].split():
         importlib.import_module(name)
