@@ -1,4 +1,4 @@
-"""Packages whose public names load their module when they are first used."""
+"""Packages and modules whose public names load what has them when they are first used."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from importlib import import_module
 from typing import Any
 
 
-def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package: a DAG file loads nothing that only a running task needs.
+def lazy_names(place: str, modules: Mapping[str, str], package: str | None = None) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package or a module: a DAG file loads nothing that it does not need.
 
-    :param package: the package's name.
-    :param modules: its public names, separated by blanks, by the module below it that has them.
+    :param place: its name.
+    :param modules: its public names, separated by blanks, by the module that has them.
+    :param package: where these modules are; None: below ``place``.
     """
-    homes = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
+    homes = {name: f"{package or place}.{module}" for module, names in modules.items() for name in names.split()}
 
     def load(name: str) -> Any:
         if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            raise AttributeError(f"module {place!r} has no attribute {name!r}")
         value = getattr(import_module(homes[name]), name)
-        setattr(sys.modules[package], name, value)
+        setattr(sys.modules[place], name, value)
         return value
 
     return load

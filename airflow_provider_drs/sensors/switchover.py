@@ -26,10 +26,9 @@ ANY_SWITCHOVER = "any"
 # What a subclass may change about the end of a task, and a worker only would call.
 _ENDINGS = ("execute_complete", "resume_execution", "_ended")
 # What a template may ask for that Airflow's triggerer has no answer to: it would hang until the timeout.
-_UNANSWERED = re.compile(
+_UNANSWERED = (
     r"prev_\w+_success|task_state_store|inlet_events|get_previous|get_first_reschedule_date|"
-    r"xcom_pull(?!.*map_indexes\s*=(?!\s*None))",
-    re.DOTALL,
+    r"xcom_pull(?!.*map_indexes\s*=(?!\s*None))"
 )
 
 
@@ -144,7 +143,7 @@ class DrsSwitchoverSensor(DrsSensor):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise ValueError(f"start_from_trigger takes text or a template as {name}, not {type(value).__name__}")
-            if _UNANSWERED.search(value or ""):
+            if re.search(_UNANSWERED, value or "", re.DOTALL):
                 raise ValueError(
                     f"start_from_trigger: Airflow's triggerer never answers what {name} asks for in {value!r}. "
                     "Give xcom_pull the map_indexes (-1 for a task that is not mapped), or leave start_from_trigger out"

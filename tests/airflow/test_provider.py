@@ -12,18 +12,40 @@ import pytest
 HEAVY = ("requests", "aiohttp", "keystoneauth1", "urllib3", "airflow.triggers", "airflow_provider_drs.protocol.")
 
 
-@pytest.mark.parametrize("module", ["sensors.drs", "hooks.drs", "links.drs"])
-def test_a_dag_file_loads_nothing_that_needs_the_network(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("sensors.drs", "DrsSwitchoverSensor"),
+        ("operators.drs", "DrsSwitchoverOperator"),
+        ("hooks.drs", "DrsHook"),
+        ("links.drs", "DrsConsoleLink"),
+    ],
+)
+def test_a_dag_file_loads_nothing_that_needs_the_network(module: str, name: str) -> None:
     """Clients are imported when first used; ``docs/benchmarks.md`` has the milliseconds this saves."""
     code = (
         "import json, sys; from airflow.sdk import BaseSensorOperator; before = set(sys.modules)\n"
-        f"import airflow_provider_drs.{module}\n"
+        f"from airflow_provider_drs.{module} import {name}\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "airflow_provider_drs.hooks" in loaded or "airflow_provider_drs.links" in loaded
-    assert not [name for name in loaded if name.startswith(HEAVY)]
+    assert not [module for module in loaded if module.startswith(HEAVY)]
+
+
+@pytest.mark.parametrize("named", ["sensors.drs import DrsSwitchoverSensor", "operators.drs import DrsJobOperator"])
+def test_a_dag_file_loads_the_kind_of_task_that_it_names(named: str) -> None:
+    module, _, name = named.partition(" import ")
+    kinds = {"downtime", "compare", "switchover", "jobs"}
+    code = (
+        f"import sys\nimport airflow_provider_drs.{module} as place\ngetattr(place, {name!r}, None)\n"
+        "print(*[m for m in sys.modules if m.startswith('airflow_provider_drs.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    folder = f"airflow_provider_drs.{module.partition('.')[0]}."
+    loaded = {m.removeprefix(folder) for m in done.stdout.split() if m.startswith(folder)} & kinds
+    assert loaded == ({"switchover"} if "Switchover" in name else set())
 
 
 def test_metadata_is_what_airflow_reads() -> None:
