@@ -91,6 +91,7 @@ dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check
 docs: $(DOCS_VENV)/.installed ## Make the site of the docs in build/docs; a warning is an error
 	AIRFLOW_HOME='$(CURDIR)/build/airflow' AIRFLOW__CORE__LOAD_EXAMPLES=False \
 		$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html -c .ci . build/docs
+	@echo "build/docs/docs/index.html; links within the site are checked, links to other sites are not"
 
 .PHONY: bench
 bench: $(BENCH_VENV)/.installed ## Measure many waits at once, beside the alternatives (BENCH_ARGS="--only waits1000 --quick")

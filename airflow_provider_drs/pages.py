@@ -12,7 +12,7 @@ _HERE = Path(__file__).parent
 # In the wheel they lie in the package, in a clone beside it.
 _FOLDERS = (_HERE / "docs", _HERE.parent / "docs")
 # What only the site of the docs can show.
-_OF_THE_SITE = frozenset({"api", "index"})
+_OF_THE_SITE = frozenset({"api", "howto", "index"})
 
 
 def see(page: str, part: str | None = None) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.clients.credentials import plugin_of
-from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, STANDARD_FIELDS
+from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, STANDARD_FIELDS, get_provider_info
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.protocol import settings as settings_module
 from airflow_provider_drs.protocol.codes import DRS_CODES
@@ -84,8 +84,8 @@ def _test_files() -> list[str]:
     return [code for page in PAGES for code in re.findall(marked, page.read_text(), re.S)]
 
 
-def test_the_test_file_of_a_user_runs_with_the_plugin(tmp_path: Path, airflow_db: Path) -> None:
-    [code] = _test_files()
+@pytest.mark.parametrize("code", _test_files(), ids=["own_tests", "simulator"])
+def test_the_test_file_of_a_user_runs_with_the_plugin(code: str, tmp_path: Path, airflow_db: Path) -> None:
     (tmp_path / "test_mine.py").write_text(code)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [
@@ -103,7 +103,8 @@ def test_the_test_file_of_a_user_runs_with_the_plugin(tmp_path: Path, airflow_db
     environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path)
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    [passed] = re.findall(r"^(\d+) passed in", done.stdout, re.M)
+    assert int(passed) >= code.count("def test_")
 
 
 def test_the_connection_of_the_readme_is_complete() -> None:
@@ -152,6 +153,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             there = page.parent / path if path else page
             assert there.exists(), target
             assert not anchor or anchor in _anchors(there), target
+
+
+def test_the_reference_has_every_module_that_airflow_is_told_of() -> None:
+    listed = re.findall(r"automodule:: ([\w.]+)", (ROOT / "docs" / "api.md").read_text())
+    told = re.findall(r"'(airflow_provider_drs\.(?:{kinds})\.\w+)", str(get_provider_info()))
+    # These only name what others define.
+    assert set(told) - set(listed) == {"airflow_provider_drs.operators.drs", "airflow_provider_drs.sensors.drs"}
 
 
 def test_every_page_is_in_the_site() -> None:
