@@ -34,18 +34,24 @@ def test_a_dag_file_loads_nothing_that_needs_the_network(module: str, name: str)
     assert not [module for module in loaded if module.startswith(HEAVY)]
 
 
-@pytest.mark.parametrize("named", ["sensors.drs import DrsSwitchoverSensor", "operators.drs import DrsJobOperator"])
-def test_a_dag_file_loads_the_kind_of_task_that_it_names(named: str) -> None:
-    module, _, name = named.partition(" import ")
+@pytest.mark.parametrize(
+    ("module", "name", "kind"),
+    [
+        ("sensors.drs", "DrsSwitchoverSensor", "switchover"),
+        ("operators.drs", "DrsStopJobOperator", "jobs"),
+        ("operators.drs", "DrsCompareOperator", "compare"),
+    ],
+)
+def test_a_dag_file_loads_the_kind_of_task_that_it_names(module: str, name: str, kind: str) -> None:
     kinds = {"downtime", "compare", "switchover", "jobs"}
     code = (
-        f"import sys\nimport airflow_provider_drs.{module} as place\ngetattr(place, {name!r}, None)\n"
+        f"import sys\nfrom airflow_provider_drs.{module} import {name}\n"
         "print(*[m for m in sys.modules if m.startswith('airflow_provider_drs.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     folder = f"airflow_provider_drs.{module.partition('.')[0]}."
     loaded = {m.removeprefix(folder) for m in done.stdout.split() if m.startswith(folder)} & kinds
-    assert loaded == ({"switchover"} if "Switchover" in name else set())
+    assert loaded == {kind}
 
 
 def test_metadata_is_what_airflow_reads() -> None:
