@@ -184,9 +184,10 @@ def table(rows: Rows) -> str:
 
 def _afterwards(witness: Witness | None, freezes: bool) -> Rows:
     """Return what happens between the answer and the request to DRS."""
-    read = ["the job's state", "its lag", "the switchover status", *(["the witness"] if witness is not None else [])]
+    asked = ", the switchover status and the witness" if witness is not None else " and the switchover status"
     stops = "the writers are stopped, and a lag of 0 is waited for; then " if freezes else ""
-    text = f"{stops}{', '.join(read)} are read again, right before the switchover. It is asked for only if all hold"
+    read = f"the job's state, its lag{asked} are read again, right before the switchover"
+    text = f"{stops}{read}. It is asked for only if all are as they must be."
     return [("After your answer", text)]
 
 

@@ -17,9 +17,19 @@ STANDARD_FIELDS: dict[str, str] = {
     "extra": "Extra",
 }
 
+# Needed by who logs in with user and password, as most do. Airflow's own mark would refuse every other way.
+_MARK = " *"
+_MARKED = ("login", "password", "region", "domain_name", "project_name")
+
+
+def _marked(key: str, label: str) -> str:
+    """Return the label of a field as the form shows it."""
+    return f"{label}{_MARK}" if key in _MARKED else label
+
+
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
-    "relabeling": {key: label for key, label in STANDARD_FIELDS.items() if key != "extra"},
+    "relabeling": {key: _marked(key, label) for key, label in STANDARD_FIELDS.items() if key != "extra"},
     "placeholders": {
         "login": "or the access key, with auth_type aksk",
         "password": "or the secret key, with auth_type aksk",
@@ -34,7 +44,12 @@ def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
 
 
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
-    "region": _field("Region", "Such as eu-de or eu-nl; fills in the addresses of DRS, IAM and console"),
+    "region": _field(
+        "Region",
+        "Such as eu-de or eu-nl; fills in the addresses of DRS, IAM and console. "
+        "* is needed to log in with user and password",
+        examples=["eu-de", "eu-nl"],
+    ),
     "auth_url": _field("IAM endpoint", "Instead of the region's, such as https://iam.eu-de.otc.t-systems.com/v3"),
     "domain_name": _field("Domain name", "User and password: the account, such as OTC-EU-DE-000000000010000XXXXX"),
     "domain_id": _field("Domain id", "User and password: the account by its id, instead of its name"),
@@ -52,13 +67,13 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "security_token": _field("Security token", "aksk: of a temporary access key", format="password"),
     "auth": _field("Options to log in", "A way of keystoneauth1: its options, a JSON object", format="password"),
     "cloud": _field("Cloud", "clouds.yaml: name of the entry; envvars for the variables OS_*"),
-    "verify": _field("Verify TLS", "true (default), false, or the path of a CA file"),
+    "verify": _field("Verify TLS", "true (default), false, or the path of a CA file", examples=["true", "false"]),
     "timeout": {
         "label": "Timeout",
         "description": "Seconds one request may take; default 30",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
     },
-    "language": _field("Language", "Of DRS's error texts; default en-us", enum=["en-us", "zh-cn", "", None]),
+    "language": _field("Language", "Of DRS's error texts", enum=["en-us", "zh-cn"], default="en-us"),
     "max_polls_in_flight": {
         "label": "Polls in flight",
         "description": "Polls a triggerer has in flight at once, at most; default 100",
@@ -72,6 +87,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "console_url": _field(
         "Console address", "Of a job's page in the console; {job_id}, {region} and {project_id} are filled in"
     ),
+}
+
+
+#: The same fields as the form shows them.
+FORM_FIELDS: dict[str, dict[str, Any]] = {
+    key: {**spec, "label": _marked(key, spec["label"])} for key, spec in CONNECTION_FIELDS.items()
 }
 
 
@@ -124,7 +145,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": None,
                         "default": "10",
-                    }
+                    },
+                    "progress_interval": {
+                        "description": "Seconds between two log lines in which a task that waits for jobs to be ready "
+                        "tells their lag and how it goes; 0 writes none.",
+                        "version_added": "0.3.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "60",
+                    },
                 },
             }
         },
@@ -135,7 +164,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_drs.hooks.drs.DrsHook",
                 "hook-name": "DRS (Data Replication Service)",
                 "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
-                "conn-fields": CONNECTION_FIELDS,
+                "conn-fields": FORM_FIELDS,
             }
         ],
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_drs import clients, protocol
-from airflow_provider_drs.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_drs.get_provider_info import FORM_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.pages import see
 
@@ -242,10 +242,15 @@ class DrsHook(BaseHook):
         from wtforms import PasswordField, StringField
 
         widgets = {}
-        for name, spec in CONNECTION_FIELDS.items():
+        for name, spec in FORM_FIELDS.items():
             secret = spec["schema"].get("format") == "password"
             make, widget = (PasswordField, BS3PasswordFieldWidget) if secret else (StringField, BS3TextFieldWidget)
-            widgets[name] = make(lazy_gettext(spec["label"]), widget=widget(), description=spec["description"])
+            widgets[name] = make(
+                lazy_gettext(spec["label"]),
+                widget=widget(),
+                description=spec["description"],
+                default=spec["schema"].get("default"),
+            )
         return widgets
 
 

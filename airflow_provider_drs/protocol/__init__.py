@@ -57,7 +57,8 @@ __getattr__ = lazy_names(
         "jobs.status": "HEALTHY",
         "jobs.wait": "JobsMemory JobsWait",
         "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",
-        "polling": "GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory PollResult utc",
+        "polling": "duration GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory "
+        "PollResult utc",
         "runtime": "call_with_retry Runtime sit_out wait_until_over",
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",

@@ -167,7 +167,7 @@ def _before() -> str:
                 "Comparison": r"^done: no difference found \(objects\)$",
                 "Lag": r"^1\.5 s at 20\d\d-.* UTC; limit: 2\.5 s$",
                 "Who serves now": "^the witness says: before ",
-                "After your answer": "the switchover status, the witness",
+                "After your answer": "the switchover status and the witness are read again",
             },
         ),
         (

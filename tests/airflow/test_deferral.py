@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, TaskDeferred
 from airflow.triggers.base import TriggerEvent
+from structlog.testing import capture_logs
 
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError
 from airflow_provider_drs.sensors.drs import DrsJobReadySensor, DrsSwitchoverSensor
@@ -61,6 +63,26 @@ def test_what_was_seen_is_handed_over(drs: Simulator, monkeypatch: pytest.Monkey
     stored = json.loads(json.dumps(trigger.serialize()[1]))
     wait = DrsJobsTrigger(**stored).new_wait()
     assert (wait.memory.samples, wait.memory.polls) == (1, 1), "samples in a row go on where the worker stopped"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "5 seconds until {} (1 day)"),
+        ({"poke_interval": 0.5, "timeout": 120}, "0.5 seconds until {} (2 minutes)"),
+        ({"exponential_backoff": True}, "5 seconds at first until {} (1 day)"),
+    ],
+)
+def test_it_tells_what_it_waits_for_before_it_defers(options: dict[str, Any], said: str, drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=[START]))
+    with capture_logs() as captured:
+        _deferred(DrsSwitchoverSensor(task_id="wait", job_id=JOB, deferrable=True, **options))
+    last = captured[-1]["event"] % tuple(captured[-1].get("positional_args", ()))
+    told = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", "{}", last)
+    # Of the whole time, the first poll has taken a little.
+    told = told.replace("(1 minute 59 seconds)", "(2 minutes)")
+    told = re.sub(r"\(23 hours 59 minutes \d+ seconds\)", "(1 day)", told)
+    assert told == f"Deferring: polled every {said}: the switchover of job {JOB}"
 
 
 def test_an_error_that_silent_fail_passes_over_is_no_end(drs: Simulator) -> None:

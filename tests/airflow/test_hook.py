@@ -140,8 +140,23 @@ def test_the_form_knows_every_field_the_connection_reads() -> None:
     }
     assert set(CONNECTION_FIELDS) == read
     kind = get_provider_info()["connection-types"][0]
-    assert kind["conn-fields"] is CONNECTION_FIELDS
+    assert set(kind["conn-fields"]) == set(CONNECTION_FIELDS)
     assert set(DrsHook.get_ui_field_behaviour()) == {"hidden_fields", "relabeling", "placeholders"}
+
+
+def test_the_form_offers_what_can_be_chosen_and_marks_what_most_need() -> None:
+    kind = get_provider_info()["connection-types"][0]
+    fields, standard = kind["conn-fields"], kind["ui-field-behaviour"]["relabeling"]
+    labels = {key: field["label"] for key, field in fields.items()} | standard
+    marked = {"login", "password", "region", "domain_name", "project_name"}
+    assert {key for key, label in labels.items() if label.endswith(" *")} == marked
+    assert "* is needed" in fields["region"]["description"]
+    schema = fields["language"]["schema"]
+    assert (schema["enum"], schema["default"]) == (["en-us", "zh-cn"], "en-us"), "no null, no blank row"
+    assert fields["region"]["schema"]["examples"] == ["eu-de", "eu-nl"]
+    assert all("null" in field["schema"]["type"] for field in fields.values()), "Airflow would ask for it in every way"
+    for key, field in fields.items():
+        assert field["schema"].get("default") in (None, "en-us"), key
 
 
 def test_a_pickled_hook_holds_no_secret(drs: Simulator) -> None:

@@ -33,6 +33,7 @@ from airflow_provider_drs.protocol.polling import (
 )
 
 MAX_NAMED = 5
+TELL_EVERY = 60.0
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,14 @@ class JobsMemory(PollMemory):
 
     :param samples: polls in a row that found all jobs as they should be.
     :param failing: since when a job has had a failed status that may pass, by job and status.
+    :param told_at: when a line last told how far the jobs are, seconds since the epoch; None before the first.
+    :param told_lag: the largest lag by then, in seconds; None where it was not known.
     """
 
     samples: int = 0
     failing: dict[str, float] = field(default_factory=dict)
+    told_at: float | None = None
+    told_lag: float | None = None
 
 
 class JobsWait(PollingWait):
@@ -77,6 +82,7 @@ class JobsWait(PollingWait):
     :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param memory: what was seen before; a fresh one for a new wait.
     :param error_context: what its own errors are about, such as the connection and the jobs.
+    :param tell_every: seconds between two lines that tell how the lag goes; 0: none.
     :param rng: numbers from 0 to 1, for the jitter.
     """
 
@@ -90,6 +96,7 @@ class JobsWait(PollingWait):
         transient_error_timeout: float | None = DEFAULT_TRANSIENT_ERROR_TIMEOUT,
         memory: JobsMemory | None = None,
         error_context: str = "",
+        tell_every: float = TELL_EVERY,
         rng: Callable[[], float] = random.random,
     ) -> None:
         ids = wanted.job_ids
@@ -104,6 +111,7 @@ class JobsWait(PollingWait):
             rng=rng,
         )
         self.wanted = wanted
+        self.tell_every = tell_every
         self.at_last = ""  # what was still missing, for the message of a time-out
 
     def query(self) -> JobsQuery:
@@ -126,7 +134,10 @@ class JobsWait(PollingWait):
         self.at_last = _named(lacking)
         self.memory.samples = 0 if lacking else self.memory.samples + 1
         done = self.memory.samples >= self.wanted.stable_samples
-        lines += self._changes(states, lacking, done)
+        changed = self._changes(states, progress, lacking, done)
+        lines += changed or self._progress(progress, lacking, at)
+        if changed:
+            self.memory.told_at, self.memory.told_lag = at, _largest(progress)[1]
         if done:
             return Ready(tuple(lines), self._result(states, progress, at))
         if self._late(at):
@@ -167,7 +178,13 @@ class JobsWait(PollingWait):
         since = self.memory.failing
         return [x for key, x in failing.items() if key not in since or at - since[key] >= self.wanted.failure_grace]
 
-    def _changes(self, states: Mapping[str, JobState], lacking: Mapping[str, str], done: bool) -> list[LogLine]:
+    def _changes(
+        self,
+        states: Mapping[str, JobState],
+        progress: Mapping[str, JobProgress],
+        lacking: Mapping[str, str],
+        done: bool,
+    ) -> list[LogLine]:
         key = one_line(sorted(lacking.items()), 2000) if lacking else ("done" if done else "ready")
         if self.memory.last_seen == key:
             return []
@@ -176,6 +193,9 @@ class JobsWait(PollingWait):
         if lacking:
             ready = f"{count - len(lacking)} of {count} ready, waiting for " if count > 1 else ""
             what = ready + _named(lacking) if count > 1 else next(iter(lacking.values()))
+            _, lag = _largest(progress)
+            if self.wanted.needs_lag and lag is not None:
+                what += f"; {'largest lag' if count > 1 else 'lag'} {duration(lag)}"
         else:
             seen = sorted({state.status or "" for state in states.values()})
             what = ", ".join(seen) + (", lag within the limit" if self.wanted.needs_lag else "")
@@ -185,6 +205,24 @@ class JobsWait(PollingWait):
             what += f"; DRS may resume it by itself, which is waited for up to {duration(self.wanted.failure_grace)}"
             return [LogLine(logging.WARNING, f"{self.subject}: {what}")]
         return [info(f"{self.subject}: {what}")]
+
+    def _progress(self, progress: Mapping[str, JobProgress], lacking: Mapping[str, str], at: float) -> list[LogLine]:
+        """Return the line that tells how the lag goes, where it is time for one: not at every poll."""
+        memory = self.memory
+        due = memory.told_at is not None and 0 < self.tell_every <= at - memory.told_at
+        if not due or not lacking or not self.wanted.needs_lag:
+            return []
+        job_id, lag = _largest(progress)
+        count = len(self.wanted.job_ids)
+        ready = f"{count - len(lacking)} of {count} ready, " if count > 1 else ""
+        if lag is None:
+            what = _named(lacking) if count > 1 else next(iter(lacking.values()))
+        else:
+            where = f" ({job_id})" if count > 1 else ""
+            limit = "" if self.wanted.max_lag is None else f", limit {duration(self.wanted.max_lag)}"
+            what = f"{'largest ' if count > 1 else ''}lag {duration(lag)}{where}{limit}{_trend(memory, lag, at)}"
+        memory.told_at, memory.told_lag = at, lag
+        return [info(f"{self.subject}: still waiting, {ready}{what}")]
 
     def _result(self, states: Mapping[str, JobState], progress: Mapping[str, JobProgress], at: float) -> Json:
         lags = {job_id: said.lag for job_id, said in progress.items()}
@@ -202,6 +240,23 @@ class JobsWait(PollingWait):
         targets = " or ".join(self.wanted.targets)
         text = f"{self.subject} did not become {targets} within the timeout; at last: {last}"
         return self._give_up(DrsTimeoutError(text, error_msg=last), lines)
+
+
+def _largest(progress: Mapping[str, JobProgress]) -> tuple[str | None, float | None]:
+    """Return the job that lags behind most, and its lag in seconds; None where no lag is known."""
+    known = [(said.lag, job_id) for job_id, said in progress.items() if said.lag is not None]
+    if not known:
+        return None, None
+    lag, job_id = max(known)
+    return job_id, lag
+
+
+def _trend(memory: JobsMemory, lag: float, at: float) -> str:
+    before = memory.told_lag
+    if before is None or memory.told_at is None:
+        return ""
+    way = "falling" if lag < before else "rising" if lag > before else "not changing"
+    return f", {way} ({duration(before)} {duration(at - memory.told_at)} ago)"
 
 
 def _named(lacking: Mapping[str, str]) -> str:

@@ -205,6 +205,50 @@ def test_one_line_a_change_whatever_the_lag_does() -> None:
     assert "2 times in a row" in lines[1]
 
 
+def test_how_the_lag_goes_is_told_once_a_minute() -> None:
+    wait = JobsWait(wanted(max_lag=5.0), Pace())
+    told = {}
+    for at, lag in ((0, 90.0), (5, 89.0), (59, 70.0), (60, 64.0), (65, 64.0), (121, 64.0), (125, None), (182, 90.0)):
+        for line in take(wait, said(lag=lag), float(at)).lines:
+            told[at] = line.text
+    assert told == {
+        0: f"Job {A}: lag over 5 seconds; lag 1 minute 30 seconds",
+        60: f"Job {A}: still waiting, lag 1 minute 4 seconds, limit 5 seconds, "
+        "falling (1 minute 30 seconds 1 minute ago)",
+        121: f"Job {A}: still waiting, lag 1 minute 4 seconds, limit 5 seconds, "
+        "not changing (1 minute 4 seconds 1 minute 1 second ago)",
+        125: f"Job {A}: lag not known",
+        182: f"Job {A}: lag over 5 seconds; lag 1 minute 30 seconds",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wait", "line"),
+    [
+        (
+            JobsWait(wanted(A, B, max_lag=None, stable_samples=2), Pace(), tell_every=10),
+            f"Jobs {A!r}, {B!r}: still waiting, 1 of 2 ready, largest lag 9 seconds ({B}), not changing "
+            "(9 seconds 10 seconds ago)",
+        ),
+        (JobsWait(wanted(A, B), Pace(), tell_every=0), None),
+        (JobsWait(wanted(A, B, needs_lag=False), Pace(), tell_every=10), None),
+    ],
+)
+def test_what_is_told_meanwhile(wait: JobsWait, line: str | None) -> None:
+    replies = [*said("PAUSING", lag=3.0), *said(lag=9.0, job_id=B)]
+    first, then = (take(wait, replies, at) for at in (0.0, 10.0))
+    assert len(first.lines) == 1
+    assert [found.text for found in then.lines] == ([line] if line else [])
+
+
+def test_what_was_told_is_kept_from_process_to_process() -> None:
+    wait = JobsWait(wanted(), Pace())
+    take(wait, said(lag=90.0), 0.0)
+    kept = JobsMemory.from_dict(json.loads(json.dumps(wait.memory.to_dict())))
+    later = JobsWait(wanted(), Pace(), memory=kept)
+    assert [take(later, said(lag=80.0), at).lines != () for at in (30.0, 60.0)] == [False, True]
+
+
 def test_calls_for_more_than_a_hundred_jobs() -> None:
     ids = [f"job-{number}" for number in range(250)]
     calls = JobsWait(wanted(*ids), Pace()).query().calls()
