@@ -137,4 +137,4 @@ class DrsComparisonError(AirflowFailException):
 
 def _described(job: Mapping[str, Any]) -> str:
     reason = ": ".join(str(x) for x in (job.get("error_code"), job.get("error_msg")) if x)
-    return f"Job is {job['status']}" + (f" ({reason.rstrip('.。')})" if reason else "") + f" [{job['job_id']}]"
+    return f"Job is {job['status']}" + (f" ({reason.rstrip('.。')})" if reason else "") + f" [Job {job['job_id']!r}]"

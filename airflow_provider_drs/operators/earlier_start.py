@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_drs import operators
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+if not AIRFLOW_V_3_0_PLUS:  # there a worker may read Airflow's database
+    from airflow_provider_drs.operators.start_log import starts_in_log
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,7 +30,7 @@ def was_started_before(context: Context) -> bool:
     if hasattr(ti, "get_task_states"):  # as in run_evidence: Airflow 3
         wiped = getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
         return ASKED_KEY in (wiped or ())
-    return operators.starts_in_log(ti) > 1
+    return starts_in_log(ti) > 1
 
 
 def mark_asked(ti: Any) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs import operators
 from airflow_provider_drs.exceptions import DrsError, DrsSwitchoverUnknownError
+from airflow_provider_drs.operators import earlier_start
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.earlier_start import ASKED_KEY
+from airflow_provider_drs.operators.start_log import starts_in_log
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.clock import FakeClock
 from tests.constants import BATCH_STATUS, COMPLETE, JOB, START, SWITCH
@@ -49,7 +50,7 @@ class Run:
 
 @pytest.fixture(params=[2, 3], ids=["Airflow 2", "Airflow 3"])
 def run(request: pytest.FixtureRequest, drs: Simulator, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(operators, "starts_in_log", lambda ti: ti.run.starts)
+    monkeypatch.setattr(earlier_start, "starts_in_log", lambda ti: ti.run.starts, raising=False)
     drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START, COMPLETE]))
     return Run(request.param)
 
@@ -85,7 +86,7 @@ def test_what_was_refused_before_it_was_asked_for_may_be_started_again_where_air
 def test_two_starts_at_once(run: Run, drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other start comes to its request while this one reads the job."""
     first = run.start()
-    monkeypatch.setattr(operators, "starts_in_log", lambda ti: 1)
+    monkeypatch.setattr(earlier_start, "starts_in_log", lambda ti: 1, raising=False)
     run.xcoms[ASKED_KEY] = 1
     with pytest.raises(DrsSwitchoverUnknownError, match="started this try twice"):
         _execute(first)
@@ -119,11 +120,11 @@ def test_how_often_a_try_was_started_by_the_log_of_airflow_2(airflow_db: None) -
     from airflow.utils.session import create_session
 
     ti = SimpleNamespace(dag_id="d", task_id="s", run_id="logged", map_index=-1, try_number=1)
-    assert operators.starts_in_log(ti) == 0
+    assert starts_in_log(ti) == 0
     with create_session() as session:
         for event, number in (("running", 1), ("running", 1), ("running", 2), ("success", 1)):
             log = Log(event)
             for name, value in {**vars(ti), "try_number": number}.items():
                 setattr(log, name, value)
             session.add(log)
-    assert operators.starts_in_log(ti) == 2
+    assert starts_in_log(ti) == 2
