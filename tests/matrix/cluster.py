@@ -98,7 +98,7 @@ class Cluster:
                 "DAGS_FOLDER": str(HERE / "dags"), "LOAD_EXAMPLES": "False", "PARALLELISM": "8",
                 "EXECUTOR": "LocalExecutor", "SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
                 "EXECUTION_API_SERVER_URL": f"{self.url}/execution/", "MAX_ACTIVE_TASKS_PER_DAG": "64",
-                "DAGBAG_IMPORT_TIMEOUT": "240",
+                "DAGBAG_IMPORT_TIMEOUT": "240", "DAG_FILE_PROCESSOR_TIMEOUT": "240",
             },
             "DATABASE": {"SQL_ALCHEMY_CONN": uri.replace("postgresql:", "postgresql+psycopg2:")},
             "API": {"PORT": ports[0], "HOST": "127.0.0.1", "WORKERS": "1", "SECRET_KEY": self.mark,

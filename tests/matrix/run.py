@@ -73,6 +73,7 @@ class Run:
         self.simulators: dict[str, Simulator] = {}
         self.killed: set[str] = set()
         self.approved = False
+        self.read_again_at = 0.0
         self.links: dict[str, str] = {}
         self.databases: dict[str, Postgres] = {}
         self.vips: dict[str, Vip] = {}
@@ -145,6 +146,7 @@ class Run:
             self._kill()
             self._look_at_the_link()
             self._approve()
+            self._read_the_file_again()
             if len(over) == len(self.cases):
                 return
             if time.monotonic() > until or self.cluster.dead():
@@ -188,6 +190,17 @@ class Run:
                     self.cluster.request("PATCH", place, {"chosen_options": ["Approve"], "params_input": {}})
                     self.approved = True
                     return
+
+    def _read_the_file_again(self) -> None:
+        """Have Airflow read the DAGs once more: it starts a watcher when it reads the file of an asset that is active."""
+        name = "asset_watcher"
+        if not any(case.name == name for case in self.cases) or time.monotonic() < self.read_again_at:
+            return
+        if self.cluster.rows("select 1 from asset_active") and not self.cluster.rows("select 1 from asset_trigger"):
+            with contextlib.suppress(requests.RequestException):
+                token = self.cluster.request("GET", f"/dags/{name}")["file_token"]
+                self.cluster.request("PUT", f"/parseDagFile/{token}")
+                self.read_again_at = time.monotonic() + 60
 
     def _look_at_the_link(self) -> None:
         """Ask Airflow for the console's link of tasks."""
