@@ -33,7 +33,9 @@ OVER = ("success", "failed")
 LINKED = ("switchover_poke_done", "operator_deferrable_retries_0_done")
 WITNESS = "witness"
 LINK = "https://console.example/eu-de/{job_id}"
-RACE = re.compile(r"reported that the task instance (.*?) finished with state success, but .* attribute is queued")
+RACE = re.compile(
+    r"reported that the task instance (.*?) finished with state success, but .* attribute is (?:queued|scheduled)"
+)
 OUTSIDE = re.compile(r"cannot be called outside")
 
 
@@ -192,7 +194,7 @@ class Run:
                     return
 
     def _read_the_file_again(self) -> None:
-        """Have Airflow read the DAGs once more: it starts a watcher when it reads the file of an asset that is active."""
+        """Have Airflow read the DAGs once more: it starts a watcher when it reads the file of an active asset."""
         name = "asset_watcher"
         if not any(case.name == name for case in self.cases) or time.monotonic() < self.read_again_at:
             return
