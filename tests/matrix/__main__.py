@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.matrix.environments import CI_VERSIONS, ROOT, VERSIONS, environment_of
+from tests.matrix.environments import CI_VERSIONS, NEWEST, OLDEST, ROOT, VERSIONS, environment_of
+
+# Beside the versions: from the oldest to the newest of them, with deferred waits.
+UPGRADE = "upgrade"
 
 
 def main() -> int:
@@ -24,11 +27,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a regular expression for the names of the cases")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
     arguments = parser.parse_args()
-    unknown = set(arguments.versions) - set(VERSIONS)
+    unknown = set(arguments.versions) - {*VERSIONS, UPGRADE}
     if unknown:
-        parser.error(f"no pins for {', '.join(sorted(unknown))}; there are {', '.join(VERSIONS)}")
+        parser.error(f"no pins for {', '.join(sorted(unknown))}; there are {', '.join(VERSIONS)}, and {UPGRADE}")
     results = {}
-    for version in arguments.versions or (CI_VERSIONS if arguments.ci else VERSIONS):
+    for version in arguments.versions or (CI_VERSIONS if arguments.ci else (*VERSIONS, UPGRADE)):
         began = time.monotonic()
         results[version] = _run(version, arguments)
         results[version]["in_all"] = round(time.monotonic() - began)
@@ -42,15 +45,15 @@ def main() -> int:
 
 def _run(version: str, arguments: argparse.Namespace) -> dict[str, Any]:
     try:
-        python = environment_of(version)
+        for needed in (OLDEST, NEWEST) if version == UPGRADE else (version,):
+            python = environment_of(needed)
     except subprocess.CalledProcessError as error:
         return {"broke": f"no environment: {error}"}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
         options = [*(["--ci"] if arguments.ci else []), *(["--keep"] if arguments.keep else [])]
-        process = subprocess.Popen(
-            [python, "-m", "tests.matrix.run", version, result, "--only", arguments.only, *options], cwd=ROOT
-        )
+        module = ["tests.matrix.upgrade"] if version == UPGRADE else ["tests.matrix.run", version]
+        process = subprocess.Popen([python, "-m", *module, result, "--only", arguments.only, *options], cwd=ROOT)
         # Whoever ends this ends the run, which then ends its Airflow.
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:

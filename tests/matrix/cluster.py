@@ -20,7 +20,6 @@ from tests.postgres import Postgres, free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 # How the processes of a cluster are told from all others: tasks leave the process group they are started in.
 MARK = "MATRIX_CLUSTER"
 
@@ -32,15 +31,30 @@ WEBSERVER_CONFIG = 'AUTH_ROLE_PUBLIC = "Admin"\nWTF_CSRF_ENABLED = False\n'
 
 
 class Cluster:
-    """Scheduler, DAG processor, triggerer and API server of the Airflow that this process's environment has.
+    """Scheduler, DAG processor, triggerer and API server of an Airflow.
 
     :param version: of that Airflow.
-    :param folder: its AIRFLOW_HOME, database and logs; must be empty.
+    :param folder: its AIRFLOW_HOME and logs; must be empty.
     :param environment: further environment variables, such as connections.
+    :param python: of the environment that has it; None: of this process's.
+    :param database: what another Airflow has left there is migrated; None: one of its own.
+    :param dags: the folder with its DAGs.
     """
 
-    def __init__(self, version: tuple[int, int], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        version: tuple[int, int],
+        folder: Path,
+        environment: dict[str, str],
+        *,
+        python: Path | None = None,
+        database: Postgres | None = None,
+        dags: Path = HERE / "dags",
+    ) -> None:
         self.version = version
+        self._airflow = str(Path(python or sys.executable).with_name("airflow"))
+        self._database = database
+        self._dags = dags
         self.folder = folder
         self.mark = secrets.token_hex(8)
         self._environment = environment
@@ -51,14 +65,14 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         with contextlib.ExitStack() as undo:
-            database = undo.enter_context(Postgres())
+            database = self._database or undo.enter_context(Postgres())
             undo.callback(self._end)
             self.environment = self._settings(database.uri)
             self._connection = undo.enter_context(contextlib.closing(database.connect()))
             if self.version < (3, 0):
                 (self.folder / "webserver_config.py").write_text(WEBSERVER_CONFIG)
             migrated = subprocess.run(
-                [AIRFLOW, "db", "migrate"], env=self.environment, capture_output=True, text=True, check=False
+                [self._airflow, "db", "migrate"], env=self.environment, capture_output=True, text=True, check=False
             )
             if migrated.returncode:
                 raise RuntimeError(f"airflow db migrate:\n{migrated.stdout[-3000:]}{migrated.stderr[-3000:]}")
@@ -78,7 +92,7 @@ class Cluster:
         # Python keeps stderr of a component in its file even where it dies at once.
         with (self.folder / f"{component}.log").open("ab") as log:
             self._processes[component] = subprocess.Popen(
-                [AIRFLOW, *self._commands()[component]],
+                [self._airflow, *self._commands()[component]],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -95,7 +109,7 @@ class Cluster:
         plain = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "PYTHON"))}
         sections: dict[str, dict[str, object]] = {
             "CORE": {
-                "DAGS_FOLDER": str(HERE / "dags"), "LOAD_EXAMPLES": "False", "PARALLELISM": "8",
+                "DAGS_FOLDER": str(self._dags), "LOAD_EXAMPLES": "False", "PARALLELISM": "8",
                 "EXECUTOR": "LocalExecutor", "SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
                 "EXECUTION_API_SERVER_URL": f"{self.url}/execution/", "MAX_ACTIVE_TASKS_PER_DAG": "64",
                 "DAGBAG_IMPORT_TIMEOUT": "240", "DAG_FILE_PROCESSOR_TIMEOUT": "240",

@@ -14,6 +14,7 @@ ENVIRONMENTS = ROOT / ".venv-matrix"
 
 # Each release of Airflow, and the Python it is run with where there is one of that release.
 VERSIONS = {"2.11.2": "3.11", "3.0.6": "3.12", "3.1.8": "3.13", "3.2.2": "3.12", "3.3.2": "3.13"}
+OLDEST, *_, NEWEST = VERSIONS
 CI_VERSIONS = ("2.11.2", "3.0.6", "3.3.2")
 
 
