@@ -83,6 +83,10 @@ cluster-ci: $(CLUSTER_VENV)/.installed ## Run the part of the cluster's waves th
 soak: $(VENV)/.installed ## Let waits join and leave for MINUTES, and see whether sockets, tasks, memory or masks grow
 	$(PY) -m tests.soak --minutes $(MINUTES)
 
+.PHONY: edges
+edges: $(VENV)/.installed ## Test core, clients and simulator with the oldest dependencies, and with the newest
+	.ci/edges
+
 .PHONY: dist
 dist: $(VENV)/.installed $(DIST_VENV)/.installed ## Build wheel and sdist, check them, and use both
 	.ci/dist
@@ -116,7 +120,7 @@ lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=d
 
 .PHONY: clean
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) $(E2E_VENV) $(CLUSTER_VENV) .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AUDIT_VENV) $(KEYSTONE_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DIST_VENV) $(DOCS_VENV) $(E2E_VENV) $(CLUSTER_VENV) .venv-edges .venv-matrix .bench $(TEST_AIRFLOW_HOME) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find airflow_provider_drs example_dags tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml tests/mariadb.txt .ci/venv

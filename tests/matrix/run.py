@@ -198,7 +198,8 @@ class Run:
         name = "asset_watcher"
         if not any(case.name == name for case in self.cases) or time.monotonic() < self.read_again_at:
             return
-        if self.cluster.rows("select 1 from asset_active") and not self.cluster.rows("select 1 from asset_trigger"):
+        begun = self.cluster.rows("select 1 from trigger where classpath like '%.DrsSwitchoverEventTrigger'")
+        if self.cluster.rows("select 1 from asset_active") and not begun:
             with contextlib.suppress(requests.RequestException):
                 token = self.cluster.request("GET", f"/dags/{name}")["file_token"]
                 self.cluster.request("PUT", f"/parseDagFile/{token}")
