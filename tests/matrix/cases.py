@@ -87,13 +87,13 @@ def _sensors() -> Iterator[Case]:
             {"status_script": [START]},
         ),
         "ready": (
-            {"max_lag": 5, "stable_samples": 2},
+            {"max_lag": 5, "stable_samples": 2, "failure_grace": 3},
             {**healthy, "lag_script": [60, "1"]},
             {"task_status_script": [RUNNING, "INCRE_TRANSFER_FAILED"], "lag_script": [60]},
             {**healthy, "lag_script": [60]},
         ),
         "status": (
-            {"target_statuses": "PAUSING"},
+            {"target_statuses": "PAUSING", "failure_grace": 3},
             {"task_status_script": [RUNNING, RUNNING, "PAUSING"]},
             {"task_status_script": [RUNNING, RUNNING, "INCRE_TRANSFER_FAILED"]},
             healthy,
