@@ -71,7 +71,7 @@ def cases_of(version: Version, ci: bool = False) -> list[Case]:
 def _all(version: Version) -> Iterator[Case]:
     yield from _sensors()
     yield from _operators(version)
-    yield from _groups()
+    yield from _groups(version)
     yield from _witnessed()
     yield from _kills(version)
 
@@ -153,7 +153,7 @@ def _operators(version: Version) -> Iterator[Case]:
             )
 
 
-def _groups() -> Iterator[Case]:
+def _groups(version: Version) -> Iterator[Case]:
     switches = Job(numbered_job(0), start_after=1, start_lasts=4)
     group = {f"cutover.{name}": "success" for name in ("ready", "switchover", "verify", "done")}
     whole = {**group, "cutover.rollback_gate": "skipped", "back": "skipped"}
@@ -165,11 +165,18 @@ def _groups() -> Iterator[Case]:
         "cutover_rolled_back", "cutover", {**back, "back": "success"}, (switches,), {"verification": "fails"}, 2,
         outcome="done", evidence_of="cutover.switchover",
     )  # fmt: skip
-    approved = {f"cutover.{name}": "success" for name in ("ready", "approval", "switchover")}
-    yield Case(
-        "cutover_approved", "approved", approved, (switches,), {}, 1,
-        outcome="done", evidence_of="cutover.switchover", since=(3, 1),
-    )  # fmt: skip
+    if version >= (3, 1):
+        approved = {f"cutover.{name}": "success" for name in ("ready", "approval", "switchover")}
+        yield Case(
+            "cutover_approved", "approved", approved, (switches,), {}, 1,
+            outcome="done", evidence_of="cutover.switchover",
+        )  # fmt: skip
+    else:
+        yield Case("cutover_approved", "approved", {"refused": "success"}, (switches,), ci=True)
+    # Below 3.3 it defers from a worker.
+    scripted = Job(numbered_job(0), status_script=[START, START, COMPLETE])
+    options = {"start_from_trigger": True, "poke_interval": 1, "retries": 0}
+    yield Case("started_in_triggerer", "switchover", {"task": "success"}, (scripted,), options, logs="switchover done")
     stopped = ("freeze_gate", "stop", "caught_up", "thaw_gate", "go")
     frozen = {**group, **{f"cutover.{name}": "success" for name in stopped}}
     yield Case(

@@ -2,11 +2,12 @@
 
 import os
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException
 from airflow.providers.standard.operators.empty import EmptyOperator
 
 from airflow_provider_drs.cutover import cutover, fleet_cutover
@@ -88,8 +89,14 @@ def build(case):
         )
         check = verify_badly if options.get("verification") == "fails" else verify
         cutover(job_id=ids[0], mode="target", deferrable=True, verify=check, on_failure=back, **FAST)
-    elif case.kind == "approved":
+    elif case.kind == "approved" and (MAJOR, MINOR) >= (3, 1):
         cutover(job_id=ids[0], mode="target", deferrable=True, approve=True, **FAST)
+    elif case.kind == "approved":
+        # What was made until then is in a DAG of its own, which nothing runs.
+        with DAG("thrown_away", schedule=None), suppress(AirflowOptionalProviderFeatureException):
+            cutover(job_id=ids[0], mode="target", deferrable=True, approve=True, **FAST)
+            raise AssertionError("cutover has taken approve=True, on an Airflow without approvals")
+        EmptyOperator(task_id="refused")
     elif case.kind == "frozen":
         cutover(
             job_id=ids[0], mode="target", deferrable=True, verify=verify, freeze=stop, thaw=go,
