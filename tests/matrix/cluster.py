@@ -123,7 +123,7 @@ class Cluster:
             "LOGGING": {"WORKER_LOG_SERVER_PORT": ports[1], "TRIGGER_LOG_SERVER_PORT": ports[2]},
             # A callback counts as a reading of the file: one that long after the last takes the DAGs for gone.
             "SCHEDULER": {"STANDALONE_DAG_PROCESSOR": "True", "MIN_FILE_PROCESS_INTERVAL": "3600",
-                          "STALE_DAG_THRESHOLD": "3600",
+                          "STALE_DAG_THRESHOLD": "3600", "DAG_STALE_NOT_SEEN_DURATION": "7200",
                           "ENABLE_HEALTH_CHECK": "False", "MAX_DAGRUNS_TO_CREATE_PER_LOOP": "100",
                           "MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "100", "PARSING_PROCESSES": "1"},
             "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": "3600", "REFRESH_INTERVAL": "3600", "PARSING_PROCESSES": "1",
