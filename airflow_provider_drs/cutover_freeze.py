@@ -99,7 +99,7 @@ class FreezeGate(JoinGate):
 
     def execute(self, context: Context) -> Any:
         """Return the last sample of the job, and note that what follows stops the writers (anew)."""
-        super().execute(context)
+        self._join(context)
         ti = context["ti"]
         ti.xcom_push(key=FROZEN_KEY, value=protocol.utc(time.time()))
         return ti.xcom_pull(task_ids=self.ready, map_indexes=map_index_of(context))

@@ -163,6 +163,10 @@ class JoinGate(BaseOperator):
 
         :raises AirflowSkipException: all before it were skipped.
         """
+        self._join(context)
+
+    def _join(self, context: Context) -> None:
+        """Skip what has nothing before it that went well; ``execute`` of a base class is not called on Airflow 2.11."""
         if self.trigger_rule != TriggerRule.NONE_FAILED:
             return
         index = map_index_of(context)
@@ -198,7 +202,7 @@ class DryRunGate(JoinGate):
         :raises AirflowSkipException: the cutover goes the other way.
         :raises DrsArgumentError: nobody says which.
         """
-        super().execute(context)
+        self._join(context)
         dry_run = protocol.flag("dry_run", self.plan_only)
         context["ti"].xcom_push(key=self.key, value=dry_run)
         if dry_run is not self.wanted:
@@ -311,7 +315,7 @@ class CutoverResultOperator(SwitchoverResultOperator):
         :raises AirflowFailException: another task of this run has switched the job since, or nobody says that it is
             done.
         """
-        super().execute(context)
+        self._join(context)
         if self.planned(context):
             plan: dict[str, Any] = context["ti"].xcom_pull(task_ids=self.switchover, map_indexes=map_index_of(context))
             self.log.info("This was a dry run, nothing was changed. The plan: %s", plan)

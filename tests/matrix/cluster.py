@@ -128,8 +128,6 @@ class Cluster:
                           "MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "100", "PARSING_PROCESSES": "1"},
             "DAG_PROCESSOR": {"MIN_FILE_PROCESS_INTERVAL": "3600", "REFRESH_INTERVAL": "3600", "PARSING_PROCESSES": "1",
                               "DAG_FILE_PROCESSOR_TIMEOUT": "240", "STALE_DAG_THRESHOLD": "3600"},
-            # On a machine with several loads for each core the scheduler was behind for up to 12 seconds.
-            "DRS": {"DEFERRAL_HOLD": "20"},
             "TRIGGERER": {"DEFAULT_CAPACITY": "1000", "CAPACITY": "1000"},
         }  # fmt: skip
         settings = {

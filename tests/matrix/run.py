@@ -118,6 +118,8 @@ class Run:
 
     def _environment(self) -> dict[str, str]:
         made = {
+            # With several loads for each core the scheduler was behind for up to 12 seconds.
+            "AIRFLOW__DRS__DEFERRAL_HOLD": "20",
             "MATRIX_VERSION": self.arguments.version,
             "MATRIX_FOLDER": str(self.folder),
             "MATRIX_ONLY": self.arguments.only,
