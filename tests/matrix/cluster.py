@@ -23,8 +23,11 @@ ROOT = HERE.parent.parent
 # How the processes of a cluster are told from all others: tasks leave the process group they are started in.
 MARK = "MATRIX_CLUSTER"
 
+API_WITHIN = 300
+
 COMPONENTS_OF_2 = ("scheduler", "dag-processor", "triggerer", "webserver")
-COMPONENTS = ("scheduler", "dag-processor", "triggerer", "api-server")
+# The API first: a task that is started while nobody answers there fails.
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 # Airflow 2: whoever comes may use the API.
 WEBSERVER_CONFIG = 'AUTH_ROLE_PUBLIC = "Admin"\nWTF_CSRF_ENABLED = False\n'
@@ -78,6 +81,8 @@ class Cluster:
                 raise RuntimeError(f"airflow db migrate:\n{migrated.stdout[-3000:]}{migrated.stderr[-3000:]}")
             for component in self._commands():
                 self._start(component)
+                if component == "api-server":
+                    self._wait_for_the_api()
             self._stack = undo.pop_all()
         return self
 
@@ -95,6 +100,16 @@ class Cluster:
                 [self._airflow, *self._commands()[component]],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+
+    def _wait_for_the_api(self) -> None:
+        until = time.monotonic() + API_WITHIN
+        while True:
+            with contextlib.suppress(requests.RequestException):
+                self._session.get(f"{self.url}/api/v2/version", timeout=10).raise_for_status()
+                return
+            if time.monotonic() > until or self.dead():
+                raise RuntimeError(f"no API server:\n{(self.folder / 'api-server.log').read_text()[-3000:]}")
+            time.sleep(0.5)
 
     def restart(self, component: str) -> None:
         """Kill a component and what it has started in its session, as a crash would, and start it again."""
