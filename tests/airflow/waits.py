@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import time
@@ -49,6 +50,7 @@ def airflow_db() -> Path:
     from airflow.utils.db import initdb
 
     initdb()
+    gc.freeze()  # it has imported most of Airflow, see tests/conftest.py
     return Path(conf.get("database", "sql_alchemy_conn").removeprefix("sqlite:///"))
 
 
