@@ -32,12 +32,14 @@ from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import states_of
 from airflow_provider_drs.sensors.jobs import DrsJobReadySensor
 from airflow_provider_drs.task import check_unless_templated
+from airflow_provider_drs.witness import WitnessLooks, rendered
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_drs.cutover_tasks import AnyOperator
     from airflow_provider_drs.operators.switchover import DrsSwitchoverOperator
+    from airflow_provider_drs.witness import Witness
 
 # In these states nothing of a task has run.
 NEVER_RAN = frozenset({*NEVER_STARTED, "skipped", "removed"})
@@ -108,9 +110,10 @@ class FreezeGate(JoinGate):
 class ThawGate(SwitchoverResultOperator):
     """Lets ``thaw`` run once all before it has ended, however it did, and ``freeze`` may have begun.
 
-    It fails where nobody knows which side serves: the writers stay stopped until a person has looked. The XCom return
-    value, also of one that fails, is what ``thaw`` gets: the evidence of the last switchover of the job in this run. It
-    always has ``job_id``, ``mode``, ``outcome`` and ``witness``.
+    Where nobody knew at the end of the switchover which side serves, it asks the witness again. It fails where nobody
+    knows still: the writers stay stopped until a person has looked. The XCom return value, also of one that fails, is
+    what ``thaw`` gets: the evidence of the last switchover of the job in this run. It always has ``job_id``, ``mode``,
+    ``outcome`` and ``witness``.
 
     :param job_id: the job (templated).
     :param mode: of the switchover (templated).
@@ -118,6 +121,8 @@ class ThawGate(SwitchoverResultOperator):
     :param freeze: ids of the tasks of ``freeze``.
     :param caught_up: id of the task before the switchover.
     :param thaw_on_unknown: let the writers go although nobody knows which side serves (templated).
+    :param witness: that of the switchover, None for none.
+    :param witness_timeout: seconds for which it is asked at most.
     """
 
     template_fields: Sequence[str] = ("job_id", "mode", "thaw_on_unknown")
@@ -131,6 +136,8 @@ class ThawGate(SwitchoverResultOperator):
         freeze: Sequence[str],
         caught_up: str,
         thaw_on_unknown: bool | str = False,
+        witness: Witness | None = None,
+        witness_timeout: float = 60,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -141,6 +148,8 @@ class ThawGate(SwitchoverResultOperator):
         self.freeze = list(freeze)
         self.caught_up = caught_up
         self.thaw_on_unknown = thaw_on_unknown
+        self.witness = witness
+        self.witness_timeout = witness_timeout
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return what ``thaw`` gets.
@@ -154,10 +163,13 @@ class ThawGate(SwitchoverResultOperator):
         if not frozen and set((found.verification or {}).values()) <= NEVER_RAN:
             raise AirflowSkipException("Nothing to thaw: freeze has not begun")
         last = self._last(context, found)
-        evidence = told_to_thaw(self.job_id, self.mode, last)
-        ti.xcom_push(key="return_value", value=evidence)
         caught_up = states_of(context, self.caught_up).get(index, NOT_KNOWN)
         on_unknown = protocol.flag("thaw_on_unknown", self.thaw_on_unknown)
+        known, _ = decide_thaw(found, last, caught_up=caught_up, on_unknown=False)
+        if not known:
+            last = self._look_again(context, last)
+        evidence = told_to_thaw(self.job_id, self.mode, last)
+        ti.xcom_push(key="return_value", value=evidence)
         let_go, reason = decide_thaw(found, last, caught_up=caught_up, on_unknown=on_unknown)
         if not let_go:
             raise AirflowFailException(
@@ -167,6 +179,17 @@ class ThawGate(SwitchoverResultOperator):
         self.log.info("Letting the writers go: %s", reason)
         ti.xcom_push(key=LET_GO_KEY, value=ti.xcom_pull(task_ids=self.freeze_gate, key=FROZEN_KEY, map_indexes=index))
         return evidence
+
+    def _look_again(self, context: Context, last: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the evidence with who serves now, by the witness of the switchover.
+
+        A rollback has a witness of its own, whose words are the other way round.
+        """
+        if self.witness is None or last.get("task_id") != self.switchover:
+            return dict(last)
+        return protocol.look_later(
+            dict(last), WitnessLooks(rendered(self.witness, self, context)), self.witness_timeout
+        )
 
     def _last(self, context: Context, found: Situation) -> dict[str, Any]:
         """Return the evidence of the switchover that decides which side serves, empty where there is none."""
@@ -213,6 +236,8 @@ class Stopped:
             freeze_gate=self.gate.task_id,
             freeze=[t.task_id for t in self.given.tasks],
             caught_up=self.caught_up.task_id,
+            witness=switchover.witness,
+            witness_timeout=switchover.witness_timeout,
             trigger_rule=TriggerRule.ALL_DONE,
             **options,
         )

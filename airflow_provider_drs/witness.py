@@ -193,6 +193,25 @@ def look(witness: Witness, at_most: float = math.inf) -> protocol.Look:
     return protocol.Look(side, value, time.time(), problem)
 
 
+class WitnessLooks:
+    """Looks at the address for as long as it takes, by real clocks: the ``protocol.WitnessRuntime`` of a witness."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    def look(self) -> protocol.Look:
+        """Return who answers at the address now."""
+        return look(self._witness)
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that only goes forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
 def _answer_of(function: Callable[[], str | None], at_most: float) -> tuple[protocol.Side, None, str]:
     try:
         told = _within(min(DEFAULT_TIMEOUT, at_most), function)

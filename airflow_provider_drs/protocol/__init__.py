@@ -71,6 +71,6 @@ __getattr__ = lazy_names(
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
-        "switchover.witness": "end_with_witness Look Side",
+        "switchover.witness": "end_with_witness Look look_later Side",
     },
 )

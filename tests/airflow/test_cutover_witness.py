@@ -113,6 +113,42 @@ def test_what_is_there_already_lets_the_writers_go(
     assert (downtime["seconds"], downtime["not_measured"]) == (None, "it began when traffic had left")
 
 
+@pytest.mark.parametrize(
+    ("statuses", "later", "outcome", "let_go"),
+    [
+        ([START, COMPLETE], AFTER, "disputed", True),
+        ([START, COMPLETE], BEFORE, "disputed", True),
+        ([START, COMPLETE], NOBODY, "disputed", False),
+        ([START, FAILED], BEFORE, "disputed", True),
+        ([None], AFTER, "unknown", True),
+        ([None], BEFORE, "unknown", False),
+    ],
+)
+def test_the_writers_are_let_go_where_the_witness_can_tell_later(
+    statuses: list[str | None], later: str | None, outcome: str, let_go: bool, drs: Simulator, airflow_db: None
+) -> None:
+    drs.add_job(job(statuses))
+    looks = iter(range(1000))
+
+    def witness() -> str | None:
+        if not drs.switched(JOB):
+            return BEFORE
+        # Nobody answers for as long as the operator looks.
+        return NOBODY if next(looks) <= 60 else later
+
+    thawed: list[Any] = []
+    ended = run(
+        lambda: cutover(
+            job_id=JOB, mode="target", witness=witness, freeze=lambda: None, thaw=lambda told: thawed.append(told),
+            switchover_kwargs={"settle": None},
+        )
+    )  # fmt: skip
+    assert (ended.pull("cutover.switchover", "switchover")["outcome"], ended.state) == (outcome, "failed")
+    assert ended.tasks["thaw_gate"] == ("success" if let_go else "failed"), ended.errors
+    assert [told["witness"]["at_end"]["side"] for told in thawed] == ([later] if let_go else [])
+    assert drs.switched(JOB) == ["target"]
+
+
 @pytest.mark.parametrize(("sides", "outcome"), [([BEFORE, AFTER, BEFORE], "done"), ([BEFORE, AFTER], "disputed")])
 def test_a_rollback_has_the_witness_the_other_way_round(
     sides: list[str], outcome: str, address: Callable[..., None], drs: Simulator, airflow_db: None

@@ -46,6 +46,7 @@ class Result:
     :param gaps: by name, seconds for which there was no service.
     :param tasks: those that have begun.
     :param done: what the cutover says of itself; empty where it is not done.
+    :param to_thaw: what ``thaw`` was told, or would have been.
     :param asked_at: when DRS was asked to switch over, each time.
     :param seen: the sides that have answered at the address.
     :param alarms: a line for each task that has failed.
@@ -60,6 +61,7 @@ class Result:
     gaps: Mapping[str, float | None]
     tasks: Sequence[Task]
     done: Mapping[str, Any]
+    to_thaw: Mapping[str, Any]
     asked_at: Sequence[float]
     seen: Set[str | None]
     alarms: Sequence[str]
@@ -120,10 +122,15 @@ class Meddler:
 
 
 def judge(
-    place: Place, state: str, evidence: Mapping[str, Any], done: Mapping[str, Any], tasks: Sequence[Task],
+    place: Place, state: str, pull: Callable[[str, str], Any], tasks: Sequence[Task],
     alarms: Sequence[str],
 ) -> Result:  # fmt: skip
-    """Find out what became of a cutover whose DAG run is over; the application ends with it."""
+    """Find out what became of a cutover whose DAG run is over; the application ends with it.
+
+    :param pull: returns an XCom of the run by task and key.
+    """
+    evidence = pull("cutover.switchover", "switchover") or {}
+    done, to_thaw = (pull(f"cutover.{name}", "return_value") or {} for name in ("done", "thaw_gate"))
     thawed = not (place.folder / "frozen").exists()
     if place.forwarder:
         place.forwarder.start()
@@ -138,7 +145,7 @@ def judge(
     last = serves or next((side for _, side in reversed(place.answers) if side), "source")
     moments = sorted(_moments(place, tasks))
     return Result(
-        state, evidence, serves, thawed, place.count(last), moments, _gaps(place, done), tasks, done,
+        state, evidence, serves, thawed, place.count(last), moments, _gaps(place, done), tasks, done, to_thaw,
         [entry.at for entry in place.simulator.calls(SWITCH)], {side for _, side in place.answers}, alarms,
     )  # fmt: skip
 
@@ -157,7 +164,9 @@ def wrongs(variant: Variant, result: Result) -> list[str]:
     # Two looks of the witness must agree within its time.
     nobody = bool(variant.silent or variant.forwarder or variant.address.get("silent", 0) > 1)
     stays = variant.address.get("moves", "complete") == "never"
-    at_end = ((result.evidence.get("witness") or {}).get("at_end") or {}).get("side")
+    at_end, known = (
+        ((told.get("witness") or {}).get("at_end") or {}).get("side") for told in (result.evidence, result.to_thaw)
+    )
     serves = {"source": "before", "target": "after", None: None}[result.serves]
     not_asked = outcome in (None, "read")
     excused = variant.killed in ("freeze", "caught_up") if outcome is None else bool(variant.forwarder)
@@ -173,11 +182,11 @@ def wrongs(variant: Variant, result: Result) -> list[str]:
         "no outcome": outcome not in ("done", "failed", *OPEN) and not (not_asked and excused),
         "DRS was asked, and nobody tells": not_asked and asked,
         "done, and DRS was not asked": outcome in ("done", "failed", "disputed") and not asked,
-        "the witness has seen another side than serves": at_end is not None and serves is not None and at_end != serves,
+        "the witness has seen another side than serves": serves and any(x and x != serves for x in (at_end, known)),
         "frozen, and the outcome is known": not result.thawed and outcome not in OPEN,
-        "frozen, and a witness knows who serves": not result.thawed and at_end is not None,
+        "frozen, and a witness knows who serves": not result.thawed and (at_end or known),
         "frozen, and nobody was told": not result.thawed and not any("thaw_gate" in each for each in result.alarms),
-        "let go, and nobody knows who serves": result.thawed and outcome in OPEN and not at_end,
+        "let go, and nobody knows who serves": result.thawed and outcome in OPEN and not known,
         "the run succeeded, and is not done": result.state == "success" and not (outcome == "done" and result.thawed),
         "done, and the run failed": outcome == "done"
         and result.state != "success"

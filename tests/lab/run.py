@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -40,7 +41,6 @@ ALSO_PRELOADED = (
 # Between two looks at an address, where there are many.
 MANY_LOOK_SECONDS = 0.5
 T = TypeVar("T")
-SWITCHOVER = "cutover.switchover"
 WAITING = "select task_id from task_instance where dag_id = %s and run_id = %s and state = 'deferred'"
 TASKS = """
     select task_id, state, try_number, extract(epoch from start_date)::float, extract(epoch from end_date)::float
@@ -162,11 +162,9 @@ class Lab:
 
     def _result(self, dag: str, run: str, state: str, place: Place) -> Result:
         tasks = [Task(*row) for row in self.cluster.rows(TASKS, dag, run)]
-        evidence = self.cluster.xcom(dag, run, SWITCHOVER, "switchover")
-        done = self.cluster.xcom(dag, run, "cutover.done", "return_value")
         alarms = place.folder / "alarms"
         told = alarms.read_text().splitlines() if alarms.exists() else []
-        return judge(place, state, evidence, done, tasks, told)
+        return judge(place, state, partial(self.cluster.xcom, dag, run), tasks, told)
 
     def _until(self, found: Callable[[], T | None], what: str) -> T:
         cluster = self.cluster

@@ -17,14 +17,14 @@ from tests.lab.variants import Variant
 AT_END = {"witness": {"at_end": {"side": "after"}}}
 DONE = Result(
     "success", {"outcome": "done", **AT_END}, "target", True, Count("target", 9, 9, 0, 0), [(1.0, ASKED)], {}, [], {},
-    [1.0], {"source", "target"}, [],
+    {}, [1.0], {"source", "target"}, [],
 )  # fmt: skip
 THAW_FAILED = ["cutover.thaw_gate: the writers stay stopped"]
 
 
 def ended(outcome: str | None, side: str | None = None, **more: Any) -> Result:
     evidence = {} if outcome is None else {"outcome": outcome, "witness": {"at_end": {"side": side}}}
-    return replace(DONE, **{"state": "failed", "evidence": evidence, **more})
+    return replace(DONE, **{"state": "failed", "evidence": evidence, "to_thaw": evidence, **more})
 
 
 FROZEN = ended("unknown", serves=None, thawed=False, alarms=THAW_FAILED)
@@ -34,10 +34,13 @@ RIGHT: dict[str, tuple[Variant, Result]] = {
     "failed": (Variant(job={"final": FAILED}), ended("failed", "before", serves="source")),
     "disputed": (Variant(address={"moves": "never"}), ended("disputed", "before", serves="source")),
     "unknown, and nobody knows": (Variant(lost=True), FROZEN),
+    "disputed, and told later": (
+        Variant(silent=True), ended("disputed", to_thaw={"outcome": "disputed", **AT_END}),
+    ),
     "never started": (Variant(killed="freeze"), NOT_STARTED),
     "the guard found nobody": (Variant(forwarder=(0, 1)), ended("read", serves="source", asked_at=[])),
     "not verified": (Variant(killed="verify"), replace(DONE, state="failed")),
-}
+}  # fmt: skip
 WRONG: dict[str, tuple[Variant, Result]] = {
     "3 rows lost": (Variant(), replace(DONE, count=Count("target", 9, 6, 3, 0))),
     "1 rows twice": (Variant(), replace(DONE, count=Count("target", 9, 10, 0, 1))),
@@ -57,6 +60,9 @@ WRONG: dict[str, tuple[Variant, Result]] = {
     "frozen, and a witness knows who serves": (
         Variant(lost=True), ended("unknown", "after", thawed=False, alarms=THAW_FAILED),
     ),
+    "frozen, and a witness knows who serves ": (
+        Variant(silent=True), ended("disputed", to_thaw=AT_END, thawed=False, alarms=THAW_FAILED),
+    ),
     "frozen, and nobody was told": (Variant(lost=True), replace(FROZEN, alarms=["cutover.done: upstream"])),
     "let go, and nobody knows who serves": (Variant(lost=True), ended("unknown", serves=None)),
     "the run succeeded, and is not done": (Variant(lost=True), replace(FROZEN, state="success")),
@@ -72,7 +78,7 @@ def test_what_is_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong(name: str) -> None:
-    assert name in wrongs(*WRONG[name])
+    assert name.strip() in wrongs(*WRONG[name])
 
 
 @pytest.mark.parametrize(

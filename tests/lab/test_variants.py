@@ -14,7 +14,7 @@ from tests.airflow.cutovers import run
 from tests.airflow.waits import airflow_db
 from tests.lab.place import Servers, servers
 from tests.lab.results import Meddler, Result, judge, wrongs
-from tests.lab.run import SWITCHOVER, conf_of, environment_of, place_of
+from tests.lab.run import conf_of, environment_of, place_of
 from tests.lab.variants import VARIANTS, Variant, random_variant
 
 __all__ = ["airflow_db"]
@@ -55,7 +55,7 @@ def become(variant: Variant, number: int, both: Servers, folder: Path, monkeypat
         finally:
             over.set()
             beside.join()
-        return judge(place, ended.state, ended.pull(SWITCHOVER, "switchover"), {}, [], list(ended.errors))
+        return judge(place, ended.state, ended.pull, [], list(ended.errors))
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -13,7 +13,7 @@ from typing import Protocol
 from airflow_provider_drs.protocol.errors import Json
 from airflow_provider_drs.protocol.polling import Outcome, utc
 from airflow_provider_drs.protocol.switchover.freshness import CONFIRM_AFTER
-from airflow_provider_drs.protocol.switchover.record import Record, Step
+from airflow_provider_drs.protocol.switchover.record import Phase, Record, Step
 
 
 class Side(StrEnum):
@@ -89,6 +89,12 @@ AT_END: dict[tuple[Outcome, Side], tuple[Step, str]] = {
 # Before DRS is asked any word will do; afterwards traffic may still move, and only its arrival ends the looking.
 ENDS_AT_START = frozenset(Side)
 ENDS_AT_END = frozenset({Side.AFTER})
+#: Where nobody knew at the end who serves, what can tell later, by the outcome. That traffic has not left says nothing
+#: of a switchover that may still run.
+TELLS_LATER: dict[Phase, frozenset[Side]] = {
+    Phase.DISPUTED: frozenset({Side.BEFORE, Side.AFTER}),
+    Phase.UNKNOWN: frozenset({Side.AFTER}),
+}
 
 
 def ask_witness(runtime: WitnessRuntime, ends: Collection[Side], within: float) -> Look:
@@ -117,6 +123,19 @@ def word_at_start(look: Look) -> tuple[bool, str]:
     """Return whether the guard ``witness`` holds, and what was found."""
     wrong = AT_START[look.side]
     return wrong is None, (wrong or "{look}").format(value=look.value or look.side, look=look)
+
+
+def look_later(evidence: Json, runtime: WitnessRuntime, within: float) -> Json:
+    """Return the evidence of a switchover with who serves now, where nobody knew at its end and that can be told now.
+
+    :param within: seconds for which the witness is asked at most.
+    """
+    told = evidence.get("witness") or {}
+    ends = TELLS_LATER.get(evidence.get("outcome"))  # type: ignore[arg-type]
+    if ends is None or (told.get("at_end") or {}).get("side"):
+        return evidence
+    look = ask_witness(runtime, ends, within)
+    return {**evidence, "witness": {**told, "at_end": look.to_dict()}} if look.side in ends else evidence
 
 
 def end_with_witness(record: Record, event: Json, runtime: WitnessRuntime, within: float) -> None:

@@ -18,6 +18,7 @@ from airflow_provider_drs.protocol.switchover.witness import (
     Side,
     ask_witness,
     end_with_witness,
+    look_later,
     word_at_start,
 )
 from tests.clock import FakeClock
@@ -180,3 +181,33 @@ def test_a_record_of_an_earlier_version_has_no_witness() -> None:
     stored = _accepted().to_dict()
     del stored["witness"]
     assert Record.from_dict(stored).evidence()["witness"] is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "known", "later", "side", "looks"),
+    [
+        ("disputed", None, (N, A), "after", 3),
+        ("disputed", None, (N, B), "before", 3),
+        ("disputed", None, (N,), None, 61),
+        ("disputed", None, (A, B) * 40, None, 61),
+        ("disputed", "before", (A,), "before", 0),
+        ("unknown", None, (A,), "after", 2),
+        # It may still run.
+        ("unknown", None, (B,), None, 61),
+        *((outcome, None, (A,), None, 0) for outcome in ("begun", "intended", "accepted", "lost", "failed", None)),
+    ],
+)
+def test_what_can_be_told_later(
+    outcome: str | None, known: str | None, later: tuple[Side, ...], side: str | None, looks: int
+) -> None:
+    address = Address(*later)
+    before = {"side": known, "value": known, "at": None}
+    evidence = {"outcome": outcome, "witness": {"at_start": before, "at_end": before, "decided": False}}
+    told = look_later(evidence, address, 60)
+    assert (told["witness"]["at_end"]["side"], len(address.at)) == (side, looks)
+    assert {**told, "witness": {**told["witness"], "at_end": before}} == evidence
+
+
+def test_where_the_evidence_has_no_witness_it_can_be_told_too() -> None:
+    assert look_later({"outcome": "disputed"}, Address(A), 60)["witness"]["at_end"]["side"] == "after"
+    assert look_later({}, Address(A), 60) == {}
