@@ -109,10 +109,11 @@ def _kills(variant: Variant) -> Iterator[str]:
 def show(result: Result) -> None:
     """Print the timeline, the times without service, and the rows."""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
-    table = Table("when", "what", title="Timeline, from the start of the first task", title_justify="left")
+    table = Table("when", "what")
     began = result.moments[0][0]
     for at, what in result.moments:
         table.add_row(f"{at - began:+.1f} s", what)
+    say("Timeline, from the start of the first task")
     console.print(table, markup=False)
     for name, seconds in result.gaps.items():
         say(f"{name}: {'-' if seconds is None else f'{seconds:.1f} s'}")
