@@ -67,19 +67,20 @@ _closing = set[asyncio.Task[None]]()
 
 
 async def _close(made: asyncio.Future[Shareable]) -> None:
-    if not made.done():
-        # Every user was cancelled while it was being made. Making it goes on: before Airflow 3.2, cancelling a
-        # request to the supervisor half way ends the triggerer.
-        task = asyncio.ensure_future(_close_once_made(made))
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-    elif not made.cancelled() and made.exception() is None:
-        await made.result().close()
+    closing = asyncio.ensure_future(_close_once_made(made))
+    _closing.add(closing)
+    closing.add_done_callback(_closing.discard)
+    if made.done():
+        # Shielded: a user who is cancelled once more, as by a triggerer that wakes and then ends, leaves nothing open.
+        await asyncio.shield(closing)
+    # Else every user was cancelled while it was being made. Making it goes on: before Airflow 3.2, cancelling a request
+    # to the supervisor half way ends the triggerer.
 
 
 async def _close_once_made(made: asyncio.Future[Shareable]) -> None:
     await asyncio.wait([made])
-    await _close(made)
+    if not made.cancelled() and made.exception() is None:
+        await made.result().close()
 
 
 def ignore_if_unawaited(future: asyncio.Future[F]) -> asyncio.Future[F]:

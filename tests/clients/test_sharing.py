@@ -194,6 +194,44 @@ def test_a_user_that_comes_when_another_is_cancelled_gets_the_client() -> None:
     on_a_loop(main())
 
 
+class ClosesInSteps(Watched):
+    """A client that waits while it closes, as streams do for their workers."""
+
+    gate: asyncio.Event
+
+    async def close(self) -> None:
+        await self.gate.wait()
+        await super().close()
+
+
+def test_the_last_user_cancelled_once_more_while_it_closes_leaves_nothing_open() -> None:
+    """As in a triggerer that stood still: it ends each wait that another has taken over, and then itself."""
+
+    async def main() -> None:
+        client = ClosesInSteps(NOWHERE, TokenSource(NOWHERE))
+        client.gate = asyncio.Event()
+
+        async def make() -> AsyncDrsClient:
+            return client
+
+        async def use() -> None:
+            async with shared("drs_test", make):
+                await asyncio.Event().wait()
+
+        user = asyncio.ensure_future(use())
+        await turns()
+        user.cancel()
+        await turns()
+        user.cancel()
+        await turns()
+        assert (user.cancelled(), client.closed) == (True, 0)
+        client.gate.set()
+        await turns()
+        assert client.closed == 1
+
+    on_a_loop(main())
+
+
 @pytest.mark.parametrize("error", [DrsConfigError("no such connection"), asyncio.CancelledError()])
 def test_a_lookup_that_has_just_failed_is_not_shared_with_who_comes_then(error: BaseException) -> None:
     async def main() -> None:

@@ -86,14 +86,14 @@ def waves(more: int, ci: bool) -> Iterator[Wave]:
 def run(stage: Stage, wave: Wave) -> Figures:
     """Run a wave and judge it."""
     figures, began = Figures(wave.name), time.monotonic()
-    try:
-        figures.runs = stage.start(wave.name, wave.kinds, **wave.job)
-        with stage.weather(figures.runs):
+    figures.runs = stage.start(wave.name, wave.kinds, **wave.job)
+    with stage.weather(figures.runs):
+        try:
             wave.act(stage, figures.runs)
-            figures.memory = stage.cluster.memory()
-            stage.finish(figures.runs)
-    except AssertionError as error:
-        figures.broke = f"{wave.name}: {error}"
+        except AssertionError as error:  # what was to happen meanwhile did not: the wave has not shown it
+            figures.broke = f"{wave.name}: {error}"
+        figures.memory = stage.cluster.memory()
+        stage.finish(figures.runs)
     return _judged(stage, figures, began)
 
 

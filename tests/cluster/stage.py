@@ -238,7 +238,8 @@ class Stage:
         try:
             stale = (
                 "select id from job where job_type = 'TriggererJob' and state = 'running' "
-                "and latest_heartbeat between now() - interval '90 seconds' and now() - interval '16 seconds'"
+                "and latest_heartbeat between now() - interval '90 seconds' and now() - interval '16 seconds' "
+                "order by latest_heartbeat"
             )
             found = until(lambda: self.cluster.rows(stale), 120, "a triggerer without heartbeat")
             left = "select id from trigger where triggerer_id = %s"

@@ -81,8 +81,10 @@ class PollStreams:
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        await self.client.close()
+        try:
+            await asyncio.gather(*workers, return_exceptions=True)
+        finally:  # also where whoever closes is cancelled: a loop that ends cancels all
+            await self.client.close()
 
     # The followers
 

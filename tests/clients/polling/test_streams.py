@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections import Counter
@@ -334,5 +335,20 @@ def test_who_leaves_between_dispatch_and_poll_takes_no_worker_along(drs: Drs, cl
             follower.due = follower.earliest = clock.now + 50
         await streams._poll(stream)
         assert len(drs.asked) == 1
+
+    played(drs, play)
+
+
+def test_cancelled_while_they_wait_for_their_workers_they_close_the_client(clock: FakeClock, drs: Drs) -> None:
+    async def play(waits: Waits) -> None:
+        waits.begin(switchover())
+        await clock.move(0.01)
+        assert drs.under_way
+        closing = asyncio.ensure_future(waits.streams.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert closing.cancelled()
+        assert drs.closed == 1
 
     played(drs, play)
