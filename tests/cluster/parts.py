@@ -34,6 +34,8 @@ COMPRESSED: dict[str, dict[str, object]] = {
         "TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 15, "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 90,
         "TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 10,
     },
+    # A request that is only slow is no fault of this trial.
+    "WORKERS": {"EXECUTION_API_TIMEOUT": 30},
     "TRIGGERER": {"TRIGGERER_HEALTH_CHECK_THRESHOLD": 15, "JOB_HEARTBEAT_SEC": 3},
 }  # fmt: skip
 
