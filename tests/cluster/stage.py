@@ -26,6 +26,7 @@ from tests.waiting import until
 # Seconds for all runs of a wave.
 WAVE_WITHIN = 900
 QUIET_SECONDS = 5
+REVOKED_EVERY = 45.0
 # Whoever did not see the switchover begin can still tell that its end is new.
 JOB: dict[str, Any] = {"start_after": 1, "start_lasts": 6, "no_switchover": "null"}
 # What may go wrong with any request, and is over with the next.
@@ -218,10 +219,13 @@ class Stage:
             self.simulator.clear_faults()
 
     def _rain(self, stopping: threading.Event) -> None:
+        revoked = time.monotonic()
         while not stopping.wait(0.7):
             call = self._random.choice((GET_STATUS, GET_STATUS, GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, TOKENS))
             self.simulator.fault(call, self._random.choice(WEATHER))
-            if self._random.random() < 0.05:
+            # Two within one log-in would mean that a new token does not help: for that a task fails, and is right.
+            if time.monotonic() - revoked > REVOKED_EVERY:
+                revoked = time.monotonic()
                 self.simulator.revoke_tokens()
 
     def lasts(self, seconds: float) -> None:
