@@ -78,7 +78,7 @@ def row(evidence: Mapping[str, Any], *, state: str | None = None, downtime: Mapp
     :param evidence: what its task left behind, with ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :param state: the state of its task in Airflow, None where it has none.
     :param downtime: what ``DrsDowntimeSensor`` has measured beside it.
-    :return: plain JSON with the keys of ``COLUMNS``, and ``evidence`` whole.
+    :return: plain JSON with the keys of ``COLUMNS``, what is certain, and ``evidence`` whole.
     """
     outcome = str(evidence.get("outcome"))
     running = state not in ENDED_STATES and state is not None
@@ -94,6 +94,8 @@ def row(evidence: Mapping[str, Any], *, state: str | None = None, downtime: Mapp
         "needs_person": (outcome in NEEDS_PERSON or (outcome in OPEN and not running and state != "success"))
         and not by_person,
         "serves": _serves(evidence),
+        # Not now, but then: what has happened since, no witness has seen.
+        "serves_at": _last_word(evidence).get("at"),
         "started_by": evidence.get("user"),
         "approved_by": ", ".join(_approver(one) for one in evidence.get("approvals") or ()) or None,
         "guarded_at": next((guard.get("at") for guard in evidence.get("guards") or () if guard.get("at")), None),
@@ -114,12 +116,18 @@ def row(evidence: Mapping[str, Any], *, state: str | None = None, downtime: Mapp
 
 def _serves(evidence: Mapping[str, Any]) -> str | None:
     """Return who serves by the witness's last word, None where no witness has told."""
-    witness = evidence.get("witness") or {}
-    told = witness.get("at_end") or witness.get("at_start") or {}
-    if not told.get("side"):
+    told = _last_word(evidence)
+    if not told:
         return None
     value = told.get("value")
     return f"{told['side']} ({value})" if value is not None else str(told["side"])
+
+
+def _last_word(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the witness has told last; {} where it has not told which side serves."""
+    witness = evidence.get("witness") or {}
+    told = witness.get("at_end") or witness.get("at_start") or {}
+    return told if told.get("side") else {}
 
 
 def _approver(approval: Mapping[str, Any]) -> str:
@@ -217,7 +225,7 @@ def markdown(rows: Sequence[Row]) -> str:
             ("Outcome", one["outcome"]),
             ("Certain", one["certain"]),
             ("Decided by", one["decided_by"]),
-            ("Who serves, by the witness", one["serves"]),
+            ("Who served, by the witness", one["serves"] and f"{one['serves']} at {one['serves_at']}"),
             ("DAG run", f"{one['dag_id']} / {one['run_id']} / {one['task_id']}" + _index(one)),
             ("Started by", one["started_by"]),
             ("Approved by", one["approved_by"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,7 +73,7 @@ def cutovers(
         "needs_person": sum(one["needs_person"] for one in visible),
         "running": sum(one["running"] for one in visible),
         "dag_ids": sorted({str(one["dag_id"]) for one in visible}),
-        "outcomes": sorted({str(one["outcome"]) for one in visible}),
+        "outcomes": dict(sorted(Counter(str(one["outcome"]) for one in visible).items())),
     }
 
 

@@ -77,6 +77,7 @@ def test_the_table(server: Any, cutovers: Any) -> None:
     found = server.get(f"{PREFIX}/api/cutovers", params={"dag_id": ORDERS}, headers=token(server, "ada")).json()
     assert found["rows"][0]["run_id"] == "unknown"
     assert (found["total"], found["needs_person"], found["running"]) == (3, 1, 1)
+    assert found["outcomes"] == {"accepted": 1, "done": 1, "unknown": 1}
     assert found["rows"][0]["timeline"]
     page = server.get(
         f"{PREFIX}/api/cutovers", params={"dag_id": ORDERS, "limit": 1, "offset": 1}, headers=token(server, "ada")

@@ -47,6 +47,27 @@ def test_a_row_is_plain_json_with_all_columns() -> None:
     assert (made["started_by"], made["lag_seconds"], made["start_seen_at"] is not None) == ("ada", 0.0, True)
 
 
+BEFORE = {"side": "source", "value": "db-1", "at": "2026-11-23T12:00:00Z"}
+AFTER = {"side": "target", "value": None, "at": "2026-11-23T12:00:30Z"}
+
+
+@pytest.mark.parametrize(
+    ("witness", "serves", "at"),
+    [
+        (None, None, None),
+        ({"at_start": None, "at_end": None}, None, None),
+        ({"at_start": BEFORE, "at_end": None}, "source (db-1)", BEFORE["at"]),
+        ({"at_start": BEFORE, "at_end": AFTER}, "target", AFTER["at"]),
+        ({"at_start": BEFORE, "at_end": {**AFTER, "side": None}}, None, None),
+    ],
+)
+def test_who_serves_is_the_last_word_of_the_witness_and_when_it_was_said(
+    witness: dict[str, Any] | None, serves: str | None, at: str | None
+) -> None:
+    made = row(evidence(witness=witness), state="success")
+    assert (made["serves"], made["serves_at"]) == (serves, at)
+
+
 @pytest.mark.parametrize(
     ("outcome", "state", "needs_person", "running", "decided_by"),
     [

@@ -83,20 +83,32 @@ class Person:
         self.page.wait_for_url(lambda url: "/login" not in url)
 
 
-def is_readable(where: Locator) -> bool:
-    """Tell whether all of an element's text is within the window, neither beside it nor clipped by what it is in."""
+def is_readable(where: Locator, text: str) -> bool:
+    """Tell whether a text within an element can be read somewhere: neither beside the window nor clipped."""
     return bool(
         where.evaluate(
-            """element => {
-                const box = element.getBoundingClientRect();
-                const within = outer => box.left >= outer.left - 1 && box.right <= outer.right + 1;
-                const cut = element.scrollWidth > element.clientWidth + 1;
-                if (cut || !within({left: 0, right: innerWidth})) return false;
-                for (let outer = element.parentElement; outer; outer = outer.parentElement) {
-                    const clips = getComputedStyle(outer).overflowX !== "visible";
-                    if (clips && !within(outer.getBoundingClientRect())) return false;
+            """(element, text) => {
+                const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+                const isShown = node => {
+                    const range = document.createRange();
+                    range.setStart(node, node.data.indexOf(text));
+                    range.setEnd(node, node.data.indexOf(text) + text.length);
+                    const boxes = [...range.getClientRects()];
+                    const within = outer => boxes.length > 0 && boxes.every(
+                        box => box.width > 0 && box.left >= outer.left - 1 && box.right <= outer.right + 1);
+                    if (!within({left: 0, right: innerWidth})) return false;
+                    for (let outer = node.parentElement; outer; outer = outer.parentElement) {
+                        const style = getComputedStyle(outer);
+                        const clips = style.overflowX !== "visible" && style.display !== "contents";
+                        if (clips && !within(outer.getBoundingClientRect())) return false;
+                    }
+                    return true;
+                };
+                for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+                    if (node.data.includes(text) && isShown(node)) return true;
                 }
-                return true;
-            }"""
+                return false;
+            }""",
+            text,
         )
     )

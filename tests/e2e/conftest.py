@@ -13,6 +13,7 @@ from airflow_provider_drs.simulator import Simulator
 from tests.e2e.browser import Person, launch
 from tests.e2e.people import ADMIN, VIEWER
 from tests.e2e.place import Place
+from tests.e2e.runs import start_runs
 from tests.postgres import Postgres
 
 
@@ -83,3 +84,9 @@ def someone(
 def ada(someone: Callable[..., Person]) -> Person:
     """An administrator."""
     return someone(ADMIN)
+
+
+@pytest.fixture(scope="session")
+def runs(airflow: Place, cloud: Simulator) -> dict[str, str]:
+    """The ids of runs, by job."""
+    return start_runs(airflow, cloud)

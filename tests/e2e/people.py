@@ -27,6 +27,10 @@ def make_people(passwords: dict[str, str]) -> None:
         for action, resource in manager.VIEWER_PERMISSIONS:
             if resource != permissions.RESOURCE_DAG or action != permissions.ACTION_CAN_READ:
                 manager.add_permission_to_role(role, manager.create_permission(action, resource))
+        # Airflow shows the page of a plugin to nobody else; FAB's own Viewer has not got it.
+        manager.add_permission_to_role(
+            role, manager.create_permission(permissions.ACTION_CAN_READ, permissions.RESOURCE_PLUGIN)
+        )
         one = permissions.resource_name(VISIBLE_DAG, permissions.RESOURCE_DAG)
         manager.add_permission_to_role(role, manager.create_permission(permissions.ACTION_CAN_READ, one))
         for name, of in ((ADMIN, manager.find_role("Admin")), (VIEWER, role)):

@@ -16,7 +16,7 @@ from tests.e2e.people import ADMIN, VIEWER
 from tests.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ("gated_cutover", "verified_cutover", "fleet_cutover")
+DAGS = ("example_dags/gated_cutover.py", "example_dags/verified_cutover.py", "tests/e2e/dags/short_cutovers.py")
 
 
 class Place(Standalone):
@@ -31,8 +31,8 @@ class Place(Standalone):
         self.passwords = {name: secrets.token_urlsafe(12) for name in (ADMIN, VIEWER)}
         dags = home / "dags"
         dags.mkdir(parents=True)
-        for name in EXAMPLES:
-            shutil.copy(ROOT / "example_dags" / f"{name}.py", dags)
+        for path in DAGS:
+            shutil.copy(ROOT / path, dags)
         connection = drs.connection(region="eu-de", console_url=f"{drs.url}/?job={{job_id}}")
         super().__init__(
             home,

@@ -24,6 +24,10 @@
   };
   const time = (text) => (text ? new Date(text).toLocaleString() : "");
   const seconds = (from, to) => (from && to ? Math.max((new Date(to) - new Date(from)) / 1000, 0) : null);
+  const approvals = (row) => (row.evidence.approvals || []).map((one) =>
+    [one.by || "unknown", one.answer && `(${one.answer})`, time(one.at)].filter(Boolean).join(" ")).join(", ");
+  const serves = (row) =>
+    row.serves ? `${row.serves}, says the witness at ${time(row.serves_at)}` : "not known: no witness has told";
   const told = (value, unit = "") => (value === null || value === undefined || value === "" ? "–" : `${value}${unit}`);
   const runUrl = (row) => `/dags/${encodeURIComponent(row.dag_id)}/runs/${encodeURIComponent(row.run_id)}`;
   const taskUrl = (row) =>
@@ -55,7 +59,8 @@
   const Field = ({ label, children }) =>
     h(Box, { as: "label", display: "flex", flexDirection: "column", fontSize: "sm" },
       h(Text, { color: "fg.muted" }, label), children);
-  const INPUT = { borderWidth: "1px", borderRadius: "sm", px: 2, py: 1, bg: "bg", color: "fg", minWidth: "10rem" };
+  const LINK = { color: "fg.info" };
+  const INPUT = { borderWidth: "1px", borderRadius: "sm", px: 2, bg: "bg", color: "fg", minWidth: "10rem", height: "2.25rem" };
   const Input = (props) => h(Box, { as: "input", ...INPUT, ...props });
   const Select = ({ options, ...props }) =>
     h(Box, { as: "select", ...INPUT, ...props },
@@ -80,13 +85,13 @@
       h(Pairs, { rows: [
         ["What is certain", row.certain],
         ["Runbook", row.runbook ? `airflow-drs docs runbook --section ${row.runbook}` : "nothing to do"],
-        ["Who serves, by the witness", told(row.serves)],
+        ["Who serves", serves(row)],
         ["Decided by", told(row.decided_by)],
-        ["Approved by", told(row.approved_by)],
+        ["Approved by", told(approvals(row))],
         ["Started by", told(row.started_by)],
         ["DRS's code and text", [row.error_code, row.error_msg].filter(Boolean).join(": ") || "–"],
         ["Reason", told(row.reason)],
-        ["Task", h(Link, { asChild: true }, h(RouterLink, { to: taskUrl(row) }, `${row.task_id} (${told(row.state)})`))],
+        ["Task", h(Link, { asChild: true, ...LINK }, h(RouterLink, { to: taskUrl(row) }, `${row.task_id} (${told(row.state)})`))],
       ] }),
       h(Heading, { size: "sm", mt: 4 }, "Timeline"),
       h(Pairs, { rows: row.timeline.map(([at, what]) => [time(at), what]) }),
@@ -104,10 +109,11 @@
     const cells = [
       h(Outcome, { row }),
       h(Link, { as: "button", type: "button", "aria-expanded": open, onClick: toggle, textAlign: "left",
-                overflowWrap: "anywhere" }, told(row.job_id)),
-      told(row.mode), told(row.serves),
-      h(Link, { asChild: true }, h(RouterLink, { to: runUrl(row) }, `${row.dag_id} / ${row.run_id}`)),
-      time(row.guarded_at || row.posted_at), told(row.started_by), told(row.approved_by), h(Bar, { row }),
+                overflowWrap: "anywhere", ...LINK }, told(row.job_id)),
+      told(row.mode),
+      row.serves ? h(Box, { title: serves(row) }, row.serves, h(Text, { color: "fg.muted", fontSize: "xs" }, `witness, ${time(row.serves_at)}`)) : "–",
+      h(Link, { asChild: true, ...LINK }, h(RouterLink, { to: runUrl(row) }, `${row.dag_id} / ${row.run_id}`)),
+      time(row.guarded_at || row.posted_at), told(row.started_by), told(approvals(row)), h(Bar, { row }),
       told(row.lag_seconds, " s"), told(row.downtime_seconds, " s"),
       [row.error_code, row.error_msg || row.reason].filter(Boolean).join(": "),
     ];
@@ -158,21 +164,29 @@
       setSearch(next, { replace: true });
     };
     const file = (format) =>
-      h(Link, { key: format, href: address("export", { ...query, format }).href, download: `drs-cutovers.${format}` }, format);
+      h(Link, { key: format, ...LINK, href: address("export", { ...query, format }).href, download: `drs-cutovers.${format}` }, format);
     const rows = data ? data.rows : [];
     const selected = rows.find((row) => idOf(row) === search.get("open"));
     const dags = data ? data.dag_ids : [];
-    const outcomes = data ? data.outcomes : [];
+    const outcomes = data ? data.outcomes : {};
+    // One click shows what is looked for first.
+    const count = (value, text) =>
+      h(Box, { as: "button", type: "button", key: text, "aria-pressed": query.outcome === value, ...INPUT, minWidth: "auto",
+               fontSize: "sm", fontWeight: query.outcome === value ? "bold" : "normal",
+               onClick: () => put({ outcome: query.outcome === value ? "" : value }) }, text);
 
     return h(Box, { p: 4, overflow: "auto", height: "100%" },
       h(Heading, { size: "lg" }, "DRS cutovers"),
       h(Text, { color: "fg.muted", role: "status", "aria-live": "polite" },
-        data ? `${data.total} switchovers, ${data.running} running, ${data.needs_person} need a person` : "Loading"),
+        data ? `${data.total} switchover${data.total === 1 ? "" : "s"}` : "Loading"),
+      data ? h(Box, { role: "group", "aria-label": "Show only", display: "flex", gap: 2, flexWrap: "wrap", my: 2 },
+        count("person", `${data.needs_person} need a person`), count("running", `${data.running} running`),
+        count("failed", `${outcomes.failed || 0} failed`)) : null,
       error ? h(Box, { role: "alert", borderWidth: "1px", borderColor: "border.error", color: "fg.error", p: 3, my: 3 }, error) : null,
       h(Box, { as: "form", "aria-label": "Filter", display: "flex", gap: 3, flexWrap: "wrap", my: 3, alignItems: "end",
                onSubmit: (event) => event.preventDefault() },
         h(Field, { label: "Outcome" }, h(Select, { value: query.outcome, onChange: (e) => put({ outcome: e.target.value }),
-          options: [["", "all"], ["person", "needs a person"], ["running", "running"], ...outcomes.map((x) => [x, x])] })),
+          options: [["", "all"], ["person", "needs a person"], ["running", "running"], ...Object.keys(outcomes).map((x) => [x, x])] })),
         h(Field, { label: "Job" }, h(Input, { value: query.job_id, onChange: (e) => put({ job_id: e.target.value }) })),
         dagId ? null : h(Field, { label: "DAG" }, h(Select, { value: query.dag_id, onChange: (e) => put({ dag_id: e.target.value }),
           options: [["", "all"], ...dags.map((x) => [x, x])] })),

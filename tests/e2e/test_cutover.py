@@ -1,0 +1,37 @@
+"""Cutovers from the question to their end."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from airflow_provider_drs.simulator import Simulator
+from tests.e2e.browser import Person, is_readable
+from tests.e2e.runs import REJECTED, run_path, sees_state
+
+
+def answer(ada: Person, job_id: str, with_what: str) -> None:
+    """Find the question about a job in the list, read it, and answer it."""
+    ada.open("/required_actions")
+    question = ada.page.get_by_role("link").filter(has_text=job_id[-5:])
+    expect(question).to_have_count(1)
+    subject = question.inner_text()
+    assert re.fullmatch(r"mode (source|target): job .*", subject)
+    assert is_readable(question, job_id[-5:])
+    ada.click(question)
+    body = ada.page.get_by_role("table").filter(has_text=job_id)
+    for row in ("Job", "Mode", "Who serves now", "Lag", "Comparison", "DRS console", "After your answer"):
+        expect(body.get_by_role("row").filter(has_text=row).first).to_be_visible()
+    ada.click(ada.button(with_what, exact=True))
+    ada.sees(re.compile("Response received at"))
+
+
+def test_a_rejected_cutover_switches_nothing(ada: Person, cloud: Simulator, runs: dict[str, str]) -> None:
+    ada.open(run_path("asked_cutover", runs[REJECTED]))
+    sees_state(ada, "cutover.approval", "Awaiting Input")
+    answer(ada, REJECTED, "Reject")
+    ada.open(run_path("asked_cutover", runs[REJECTED]))
+    sees_state(ada, "cutover.approval", "Failed")
+    sees_state(ada, "cutover.switchover", "Upstream Failed")
+    assert cloud.switched(REJECTED) == []
