@@ -114,6 +114,10 @@ mutants: $(VENV)/.installed ## Put faults into the core, one at a time, and name
 demo: $(VENV)/.installed ## Wait for a simulated switchover in a real Airflow (OUTCOME=complete or failed)
 	@$(PY) example_dags/run_demo.py --outcome $(OUTCOME)
 
+.PHONY: playground
+playground: $(VENV)/.installed ## An Airflow with its UI and a simulated DRS, to try it all in the browser (PORT=8080)
+	@$(PY) example_dags/run_playground.py $(if $(PORT),--port $(PORT))
+
 .PHONY: lab
 lab: $(VENV)/.installed ## Switch a real database over, in a real Airflow (LAB=disputed, unknown, failed, killed-worker ...; N=200: random)
 	@$(PY) -m tests.lab $(LAB) $(if $(findstring command,$(origin N)),--runs $(N)) $(if $(NETNS),--netns) $(LAB_ARGS)

@@ -1,9 +1,13 @@
 """Many jobs, each cut over as a whole: one approval, a canary first, a few at a time, none once one has not gone well.
 
 The writers of each job are stopped before its switchover, and let go after it.
+
+If a run stops, the runbook says what each message means and what to do: `airflow-drs docs runbook`.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
@@ -21,6 +25,8 @@ with DAG(
         "max_lag": max_lag_param(30),
         "dry_run": dry_run_param(),
     },
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    doc_md=__doc__,
     tags=["drs"],
 ) as dag:
 

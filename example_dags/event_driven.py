@@ -1,8 +1,12 @@
-"""A DAG that DRS starts: each time a switchover of the watched job ends, whoever has asked for it."""
+"""A DAG that DRS starts: each time a switchover of the watched job ends, whoever has asked for it.
+
+If a run stops, the runbook says what each message means and what to do: `airflow-drs docs runbook`.
+"""
 
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
@@ -21,7 +25,14 @@ if AIRFLOW_V_3_0_PLUS:
         watchers=[AssetWatcher(name="drs", trigger=DrsSwitchoverEventTrigger(job_id=JOB_ID))],
     )
 
-    with DAG(dag_id="event_driven", schedule=[switchover], doc_md=__doc__, tags=["drs"]) as dag:
+    with DAG(
+        dag_id="event_driven",
+        schedule=[switchover],
+        max_active_runs=1,  # one end is told after the other
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+        doc_md=__doc__,
+        tags=["drs"],
+    ) as dag:
 
         @task
         def tell(triggering_asset_events=None):

@@ -1,15 +1,23 @@
 """A cutover that a person lets through: ready, then compared, then approved, then switched.
 
 The guards are read again after the approval, right before the switchover: hours may have passed.
+
+If a run stops, the runbook says what each message means and what to do: `airflow-drs docs runbook`.
 """
 
 from __future__ import annotations
+
+import os
+from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_drs.cutover import cutover
-from airflow_provider_drs.params import job_id_param, max_lag_param, mode_param
+from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
+
+# Where several DAGs could switch the same job: a pool of one slot, deferred tasks included, keeps them apart.
+POOL = os.environ.get("DRS_POOL", "default_pool")
 
 # Approvals came with Airflow 3.1. Before it there is no such DAG: better none than one without its gate.
 if AIRFLOW_V_3_1_PLUS:
@@ -21,7 +29,9 @@ if AIRFLOW_V_3_1_PLUS:
             "job_id": job_id_param(),
             "mode": mode_param(),
             "max_lag": max_lag_param(),
+            "dry_run": dry_run_param(),
         },
+        default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
         doc_md=__doc__,
         tags=["drs"],
     ) as dag:
@@ -33,5 +43,6 @@ if AIRFLOW_V_3_1_PLUS:
             # DRS documents comparisons for other kinds of jobs than switchovers.
             on_compare_unavailable="skip",
             approve=True,
+            switchover_kwargs={"dry_run": "{{ params.dry_run }}", "pool": POOL},
             deferrable=True,
         )

@@ -1,6 +1,12 @@
-"""Switch one job, and wait for the end in a task of its own: each with its own retries and alerts."""
+"""Switch one job, and wait for the end in a task of its own: each with its own retries and alerts.
+
+If a run stops, the runbook says what each message means and what to do: `airflow-drs docs runbook`.
+"""
 
 from __future__ import annotations
+
+import os
+from datetime import timedelta
 
 # Here so that the example runs on Airflow 2.11 as well; on Airflow 3 alone, "from airflow.sdk import ..." does.
 from airflow.providers.common.compat.sdk import DAG
@@ -8,6 +14,9 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
+
+# Where several DAGs could switch the same job: a pool of one slot, deferred tasks included, keeps them apart.
+POOL = os.environ.get("DRS_POOL", "default_pool")
 
 with DAG(
     dag_id="switch_and_wait",
@@ -19,6 +28,7 @@ with DAG(
         "max_lag": max_lag_param(),
         "dry_run": dry_run_param(),
     },
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     tags=["drs"],
 ) as dag:
@@ -29,6 +39,7 @@ with DAG(
         max_lag="{{ params.max_lag }}",
         dry_run="{{ params.dry_run }}",
         wait_for_completion=False,
+        pool=POOL,
     )
 
     # With the operator's XCom it waits for this switchover: the result of an earlier one does not count.

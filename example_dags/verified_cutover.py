@@ -2,17 +2,24 @@
 
 The rollback is a switchover with the run's ``rollback_mode``. DRS does not document that one mode reverses the other:
 whoever knows the job sets it. The run fails if the cutover did, whatever came of the rollback.
+
+If a run stops, the runbook says what each message means and what to do: `airflow-drs docs runbook`.
 """
 
 from __future__ import annotations
 
+import os
 import socket
+from datetime import timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, Param, task, task_group
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.params import job_id_param, max_lag_param, mode_param
+from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
+
+# Where several DAGs could switch the same job: a pool of one slot, deferred tasks included, keeps them apart.
+POOL = os.environ.get("DRS_POOL", "default_pool")
 
 with DAG(
     dag_id="verified_cutover",
@@ -23,24 +30,31 @@ with DAG(
         "mode": mode_param(),
         "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job"),
         "max_lag": max_lag_param(),
-        "host": Param(type="string", title="Virtual IP address", description="Where the database is to be reached."),
+        "dry_run": dry_run_param(),
+        "host": Param(
+            type="string", title="Virtual IP address", description="Where the database is to be reached.", minLength=1
+        ),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),
     },
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
     doc_md=__doc__,
     tags=["drs"],
 ) as dag:
 
-    @task
+    @task(retries=2, retry_delay=timedelta(seconds=5))
     def database_answers(switchover, params=None):
         """Stand in for your own check, such as a query that writes; ``switchover`` is the evidence."""
         socket.create_connection((params["host"], params["port"]), timeout=10).close()
 
-    rollback = DrsSwitchoverOperator(
-        task_id="rollback",
-        job_id="{{ params.job_id }}",
-        mode="{{ params.rollback_mode }}",
-        deferrable=True,
-    )
+    @task_group  # called by the cutover, so that it stands where it runs
+    def rollback():
+        DrsSwitchoverOperator(
+            task_id="switch_back",
+            job_id="{{ params.job_id }}",
+            mode="{{ params.rollback_mode }}",
+            pool=POOL,
+            deferrable=True,
+        )
 
     cutover(
         job_id="{{ params.job_id }}",
@@ -48,5 +62,6 @@ with DAG(
         max_lag="{{ params.max_lag }}",
         verify=database_answers,
         on_failure=rollback,
+        switchover_kwargs={"dry_run": "{{ params.dry_run }}", "pool": POOL},
         deferrable=True,
     )

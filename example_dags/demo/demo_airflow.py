@@ -56,7 +56,7 @@ class DemoAirflow:
             subprocess.Popen(
                 command,
                 cwd=DAGS_FOLDER,
-                env=self._environment(connections or {}),
+                env=self.environment(connections or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -77,7 +77,11 @@ class DemoAirflow:
             took = time.monotonic() - began
             raise DemoError(f"{' '.join(arguments[:2])} ended with code {process.returncode} after {took:.0f} s")
 
-    def _environment(self, connections: Mapping[str, Any]) -> dict[str, str]:
+    def environment(self, connections: Mapping[str, Any]) -> dict[str, str]:
+        """Return the environment of its commands.
+
+        :param connections: as for :meth:`run`.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
         return {
             **kept,
@@ -95,9 +99,12 @@ class DemoAirflow:
 
 
 @contextlib.contextmanager
-def demo_airflow() -> Iterator[DemoAirflow]:
-    """Lend an Airflow; nothing is left of it but, after a DemoError, the log, whose end is printed."""
-    directory = Path(tempfile.mkdtemp(prefix="drs-demo-"))
+def demo_airflow(prefix: str = "drs-demo-") -> Iterator[DemoAirflow]:
+    """Lend an Airflow; nothing is left of it but, after a DemoError, the log, whose end is printed.
+
+    :param prefix: of the name of its folder.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
     made = DemoAirflow(directory)
     keep = False
     try:
