@@ -90,6 +90,8 @@ def cutover(
     :param on_compare_unavailable: where DRS refuses to compare this job: ``fail``, or ``skip`` it and go on.
     :param approve: True: a person approves before the switchover (Airflow 3.1 and later); a mapping: the same, with
         these arguments for ``ApprovalOperator``. A rejection fails the cutover, unless ``fail_on_reject`` is False.
+        With ``remind``, a function that takes a :class:`~airflow_provider_drs.notifications.DrsCutoverMessage`, and
+        ``remind_after``, a timedelta, it is told when nobody has answered by then.
     :param verify: what makes sure that the databases' users are served: a function, decorated with ``@task`` or
         ``@task_group`` or not, that takes the switchover's evidence and raises; an operator; a task group; or a list of
         these. All of its tasks run after the switchover, also those that do not use the evidence.
@@ -297,6 +299,22 @@ def approval_after(
         "fail_on_reject": True,
         "retries": 0,
     }
-    approval: BaseOperator = getattr(cutover_approval, kind)(task_id="approval", **shown, **{**defaults, **asked})
+    own = {name: value for name, value in asked.items() if name not in ("remind", "remind_after")}
+    approval: BaseOperator = getattr(cutover_approval, kind)(task_id="approval", **shown, **{**defaults, **own})
     list(gates) >> approval
+    if own.keys() != asked.keys():
+        remind, after = asked.get("remind"), asked.get("remind_after")
+        if not callable(remind) or not isinstance(after, timedelta):
+            raise ValueError("approve: remind, a function, and remind_after, a timedelta, belong together")
+        reminder = cutover_approval.ApprovalReminder(
+            task_id="approval_reminder",
+            approval=approval.task_id,
+            job_id=shown.get("job_id"),
+            switch_mode=shown["mode"],
+            remind=remind,
+            after=after,
+        )
+        list(gates) >> reminder
+        # Nothing waits for it, and its failure is none of the run.
+        reminder.as_teardown()
     return approval

@@ -5,16 +5,21 @@ Private to this package. Loaded only where something is to be approved: Airflow 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseSensorOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.cutover_results import map_index_of
+from airflow_provider_drs.cutover_results import FINISHED, map_index_of
 from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.notifications import DrsCutoverMessage
 from airflow_provider_drs.params import mode_in_words
 from airflow_provider_drs.run_evidence import states_of
+from airflow_provider_drs.versions import earlier_pokes
 from airflow_provider_drs.witness import Witness, look, rendered
 
 if TYPE_CHECKING:
@@ -174,6 +179,53 @@ class FleetApproval(ApprovalOperator):
             ("No more start", f"once {self.limits['stop_after']} have not gone well"),
             ("Lag, comparison", "waited for and made for each job after your answer"),
         ]
+
+
+class ApprovalReminder(BaseSensorOperator):
+    """Tells, once, that an approval has been waited for longer than it should. It ends with the approval.
+
+    :param approval: id of the task that asks.
+    :param job_id: the job (templated), None for a fleet.
+    :param switch_mode: ``source`` or ``target`` (templated).
+    :param remind: takes a :class:`~airflow_provider_drs.notifications.DrsCutoverMessage`.
+    :param after: how long an answer may take.
+    """
+
+    template_fields: Collection[str] = ("job_id", "switch_mode")
+
+    def __init__(
+        self,
+        *,
+        approval: str,
+        job_id: str | None,
+        switch_mode: str,
+        remind: Callable[[DrsCutoverMessage], Any],
+        after: timedelta,
+        **kwargs: Any,
+    ) -> None:
+        # In reschedule mode: it takes a worker's slot only for each look.
+        usual = {"mode": "reschedule", "poke_interval": 60, "timeout": timedelta(days=7).total_seconds(), "retries": 2}
+        super().__init__(**{**usual, **kwargs})
+        self.approval = approval
+        self.job_id = job_id
+        self.switch_mode = switch_mode
+        self.remind = remind
+        self.after = after
+
+    def poke(self, context: Context) -> bool:
+        """Tell whether there is nothing more to remind of."""
+        states = states_of(context, self.approval)
+        if states.get(map_index_of(context), states.get(-1)) in FINISHED:
+            return True
+        _, first = earlier_pokes(context)
+        waited = timedelta(seconds=time.time() - first) if first is not None else timedelta(0)
+        if waited < self.after:
+            return False
+        ti = context["ti"]
+        asked = {"job_id": self.job_id, "mode": self.switch_mode, "outcome": "begun"}
+        run = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": self.approval}
+        self.remind(DrsCutoverMessage({**asked, **run}, waiting_minutes=round(waited.total_seconds() / 60)))
+        return True
 
 
 def table(rows: Rows) -> str:

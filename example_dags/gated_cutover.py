@@ -14,10 +14,22 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_drs.cutover import cutover
+from airflow_provider_drs.notifications import DrsCutoverMessage
 from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
 
 # Where several DAGs could switch the same job: a pool of one slot, deferred tasks included, keeps them apart.
 POOL = os.environ.get("DRS_POOL", "default_pool")
+
+
+def tell(message):
+    """Stand in for your own notifier, such as Slack's or e-mail."""
+    print(message)
+
+
+def tell_the_end(context):
+    """Tell how the switchover has ended."""
+    tell(DrsCutoverMessage.from_context(context))
+
 
 # Approvals came with Airflow 3.1. Before it there is no such DAG: better none than one without its gate.
 if AIRFLOW_V_3_1_PLUS:
@@ -42,7 +54,12 @@ if AIRFLOW_V_3_1_PLUS:
             compare="objects",
             # DRS documents comparisons for other kinds of jobs than switchovers.
             on_compare_unavailable="skip",
-            approve=True,
-            switchover_kwargs={"dry_run": "{{ params.dry_run }}", "pool": POOL},
+            approve={"remind": tell, "remind_after": timedelta(minutes=30)},
+            switchover_kwargs={
+                "dry_run": "{{ params.dry_run }}",
+                "pool": POOL,
+                "on_success_callback": tell_the_end,
+                "on_failure_callback": tell_the_end,
+            },
             deferrable=True,
         )

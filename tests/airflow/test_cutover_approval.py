@@ -7,7 +7,8 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow.sdk import DAG, BaseOperator, task
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.cutover_approval import table
+from airflow_provider_drs.notifications import DrsCutoverMessage
 from airflow_provider_drs.simulator import Simulator
 from tests.airflow.cutovers import Run, job, run
 from tests.constants import JOB
@@ -207,6 +209,55 @@ def test_the_own_words_of_a_dag_win(answers: Answering, drs: Simulator, airflow_
     [approval] = ended.pull("cutover.done")["approvals"]
     assert (approval["task_id"], approval["by"], approval["answer"]) == ("cutover.approval", "Ada", "Approve")
     assert approval["at"]
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "over", "told"),
+    [
+        ("awaiting_input", 29, False, []),
+        ("awaiting_input", 31, True, [f"Waiting for approval for 31 minutes: switchover of DRS job {JOB}"]),
+        ("deferred", 31, True, [f"Waiting for approval for 31 minutes: switchover of DRS job {JOB}"]),
+        (None, None, False, []),
+        *((state, 31, True, []) for state in ("success", "failed", "skipped", "upstream_failed")),
+    ],
+)
+def test_somebody_is_reminded_of_an_approval_that_nobody_gives(
+    state: str | None, minutes: float | None, over: bool, told: list[str]
+) -> None:
+    messages: list[str] = []
+
+    def remind(message: DrsCutoverMessage) -> None:
+        messages.append(message.headline())
+
+    with DAG("d", schedule=None) as dag:
+        given = {"remind": remind, "remind_after": timedelta(minutes=30)}
+        group = cutover(job_id=JOB, mode="target", approve=given)
+        group >> BaseOperator(task_id="next")
+    reminder: Any = dag.get_task("cutover.approval_reminder")
+    first = None if minutes is None else datetime.now(UTC) - timedelta(minutes=minutes)
+    ti = SimpleNamespace(
+        **{"dag_id": "d", "run_id": "r", "task_id": reminder.task_id, "map_index": -1},
+        get_task_states=lambda **_: {"r": {"cutover.approval": state}},
+        get_first_reschedule_date=lambda _: first,
+    )
+    assert reminder.poke({"ti": ti, "task_reschedule_count": 1}) is over
+    assert messages == told
+    assert dag.get_task("next").upstream_task_ids == {"cutover.switchover"}, "nothing waits for it"
+    assert not reminder.on_failure_fail_dagrun
+    assert reminder.upstream_task_ids == dag.get_task("cutover.approval").upstream_task_ids
+
+
+@pytest.mark.parametrize("given", [{"remind": print}, {"remind_after": timedelta(1)}, {"remind": 1, "remind_after": 2}])
+def test_a_reminder_needs_both(given: dict[str, Any]) -> None:
+    with DAG("d", schedule=None), pytest.raises(ValueError, match="belong together"):
+        cutover(job_id=JOB, mode="target", approve=given)
+
+
+@pytest.mark.parametrize("answers", [("Approve",)], indirect=True)
+def test_a_reminder_ends_with_the_approval(answers: Answering, drs: Simulator, airflow_db: None) -> None:
+    drs.add_job(job())
+    ended = _run(approve={"remind": print, "remind_after": timedelta(hours=1)})
+    assert (ended.state, ended.tasks["done"], ended.tasks["approval_reminder"]) == ("success", "success", "success")
 
 
 def test_a_rejection_is_final_by_default() -> None:

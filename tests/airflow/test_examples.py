@@ -162,6 +162,7 @@ def test_approved(cloud: Simulator, airflow: Standalone) -> None:
     assert _ends(airflow, "gated_cutover", run) == {
         "run": "success", "ready": "success", "comparison": "skipped", "approval": "success", "switchover": "success",
         "dry_run": "skipped", "for_real": "success", "done": "success", "switched": "success",
+        "approval_reminder": "success",
     }  # fmt: skip
     assert cloud.switched(numbered_job(10)) == ["target"]
 
@@ -173,6 +174,7 @@ def test_the_guards_are_read_again_after_the_approval(cloud: Simulator, airflow:
     assert _ends(airflow, "gated_cutover", run) == {
         "run": "failed", "ready": "success", "comparison": "success", "approval": "success", "switchover": "failed",
         "dry_run": "skipped", "for_real": "success", "done": "upstream_failed", "switched": "upstream_failed",
+        "approval_reminder": "success",
     }  # fmt: skip
     evidence = airflow.xcom("gated_cutover", run, "switchover", task_id="cutover.switchover")
     assert [(g["name"], g["value"]) for g in evidence["guards"] if not g["ok"]] == [("lag_seconds", 900.0)]
