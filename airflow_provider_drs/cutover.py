@@ -93,8 +93,9 @@ def cutover(
         With ``remind``, a function that takes a :class:`~airflow_provider_drs.notifications.DrsCutoverMessage`, and
         ``remind_after``, a timedelta, it is told when nobody has answered by then.
     :param verify: what makes sure that the databases' users are served: a function, decorated with ``@task`` or
-        ``@task_group`` or not, that takes the switchover's evidence and raises; an operator; a task group; or a list of
-        these. All of its tasks run after the switchover, also those that do not use the evidence.
+        ``@task_group`` or not, that takes the switchover's evidence and raises; an operator, or
+        ``functools.partial`` of its class, which makes it within the group; a task group; or a list of these. All of
+        its tasks run after the switchover, also those that do not use the evidence.
     :param on_failure: what to do when the switchover or the verification failed, in the same forms.
     :param freeze: what stops the writers once all is ready and approved, in the same forms; it takes what ``ready`` has
         found. Then ``caught_up`` waits for a lag of 0, and the switchover's guard wants no less.

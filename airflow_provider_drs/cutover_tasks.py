@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -109,8 +110,11 @@ def _make(name: str, given: Any, after: BaseOperator) -> Any:
     if hasattr(given, "set_upstream"):
         return given
     if not callable(given) or not _makes_tasks(given):
-        raise TypeError(f"{name} must be a function, an operator or a task group, or a list of these, not {given!r}")
-    takes = _takes_an_argument(given)
+        raise TypeError(
+            f"{name} must be a function, an operator, a partial of one or a task group, or a list of these, "
+            f"not {given!r}"
+        )
+    takes = not _makes_operator(given) and _takes_an_argument(given)
     make = given
     if isinstance(given, FunctionType):
         # Airflow names the task after the function, and a lambda has no name.
@@ -120,8 +124,13 @@ def _make(name: str, given: Any, after: BaseOperator) -> Any:
 
 
 def _makes_tasks(given: Any) -> bool:
-    """Tell whether it is a function, or one that Airflow has decorated: those can be mapped."""
-    return isinstance(given, FunctionType) or hasattr(given, "expand")
+    """Tell whether it is a function, one that Airflow has decorated, which can be mapped, or an operator to be made."""
+    return isinstance(given, FunctionType) or hasattr(given, "expand") or _makes_operator(given)
+
+
+def _makes_operator(given: Any) -> bool:
+    """Tell whether it is ``functools.partial(SomeOperator, ...)``: the task stands where it is made."""
+    return isinstance(given, partial) and isinstance(given.func, type) and issubclass(given.func, BaseOperator)
 
 
 def _takes_an_argument(given: Any) -> bool:

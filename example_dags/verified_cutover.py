@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import socket
 from datetime import timedelta
+from functools import partial
 
-from airflow.providers.common.compat.sdk import DAG, Param, task, task_group
+from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
@@ -46,15 +47,14 @@ with DAG(
         """Stand in for your own check, such as a query that writes; ``switchover`` is the evidence."""
         socket.create_connection((params["host"], params["port"]), timeout=10).close()
 
-    @task_group  # called by the cutover, so that it stands where it runs
-    def rollback():
-        DrsSwitchoverOperator(
-            task_id="switch_back",
-            job_id="{{ params.job_id }}",
-            mode="{{ params.rollback_mode }}",
-            pool=POOL,
-            deferrable=True,
-        )
+    rollback = partial(  # made by the cutover, so that it stands where it runs
+        DrsSwitchoverOperator,
+        task_id="rollback",
+        job_id="{{ params.job_id }}",
+        mode="{{ params.rollback_mode }}",
+        pool=POOL,
+        deferrable=True,
+    )
 
     cutover(
         job_id="{{ params.job_id }}",

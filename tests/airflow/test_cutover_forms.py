@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -231,6 +232,22 @@ def test_what_comes_later_in_a_rollback_may_have_any_rule_that_a_skipped_gate_st
         with TaskGroup("given") as given:
             BaseOperator(task_id="first") >> BaseOperator(task_id="second", trigger_rule=rule)
         cutover(job_id=JOB, mode="target", on_failure=given)
+
+
+def test_a_partial_of_an_operator_is_made_within_the_group() -> None:
+    rollback = partial(DrsSwitchoverOperator, task_id="rollback", job_id=JOB, mode="source")
+    with DAG("d", schedule=None) as dag:
+        group = cutover(job_id=JOB, mode="target", verify=[partial(BaseOperator, task_id="looks")], on_failure=rollback)
+    assert {"cutover.looks", "cutover.rollback"} <= set(group.children)
+    assert dag.get_task("cutover.looks").upstream_task_ids == {"cutover.switchover"}
+    assert dag.get_task("cutover.rollback").upstream_task_ids == {"cutover.rollback_gate"}
+    assert dag.task_group.children == {"cutover": group}, "nothing stands beside it"
+
+
+@pytest.mark.parametrize("given", [partial(print, 1), partial(str), partial(lambda: None)], ids=repr)
+def test_a_partial_of_anything_else_is_none(given: Any) -> None:
+    with DAG("d", schedule=None), pytest.raises(TypeError, match="a partial of one"):
+        cutover(job_id=JOB, mode="target", verify=given)
 
 
 @pytest.mark.parametrize("given", ["select 1", 1, print, str, [], [[]], "an empty group", [BaseOperator, 1]], ids=repr)

@@ -216,7 +216,7 @@ def test_verified_cutover(
         "switchover": "success",
         "database_answers": "success" if verified else "failed",
         "rollback_gate": "skipped" if verified else "success",
-        "rollback.switch_back": "skipped" if verified else "success",
+        "rollback": "skipped" if verified else "success",
         "done": "success" if verified else "upstream_failed",
         "switched": "success" if verified else "upstream_failed",
         "dry_run": "skipped",
