@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from demo.timeline import LOG_IN, POLL, Run, Switchover, timeline
@@ -198,3 +200,13 @@ def test_every_example_dag_loads_without_a_word() -> None:
     assert bag.captured_warnings == {}
     assert {Path(dag.fileloc) for dag in bag.dags.values()} == dag_files
     assert "wait_for_switchover" in bag.dags
+
+
+@pytest.mark.parametrize("extra", [None, {}, {"from": "the button 'Create asset event'"}])
+def test_an_asset_event_that_a_person_made_is_passed_over(extra: dict[str, Any] | None) -> None:
+    from event_driven import dag
+
+    end = {"job_id": JOB, "outcome": "done", "seen_at": "2026-11-27T12:00:00+00:00"}
+    events = [SimpleNamespace(extra=extra), SimpleNamespace(extra={"payload": end})]
+    tell: Any = dag.get_task("tell")
+    assert tell.python_callable(triggering_asset_events={"switchover_of_orders": events}) == [end]
