@@ -244,7 +244,9 @@ def test_a_partial_of_an_operator_is_made_within_the_group() -> None:
     assert dag.task_group.children == {"cutover": group}, "nothing stands beside it"
 
 
-@pytest.mark.parametrize("given", [partial(print, 1), partial(str), partial(lambda: None)], ids=repr)
+@pytest.mark.parametrize(
+    "given", [partial(print, 1), partial(str), partial(lambda: None)], ids=("print", "str", "lambda")
+)
 def test_a_partial_of_anything_else_is_none(given: Any) -> None:
     with DAG("d", schedule=None), pytest.raises(TypeError, match="a partial of one"):
         cutover(job_id=JOB, mode="target", verify=given)
