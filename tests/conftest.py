@@ -38,6 +38,7 @@ GROUPS = {
         "tests/airflow/test_killed_freeze.py",
         "tests/airflow/test_fleet_standalone.py",
         "tests/airflow/test_two_runs.py",
+        "tests/airflow/test_switchover_ended_in_triggerer.py",
     ),
     "examples": ("tests/airflow/test_examples.py",),
     "lab": ("tests/lab/test_kills.py",),

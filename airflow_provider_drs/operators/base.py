@@ -88,8 +88,8 @@ class DrsOperator(DrsTask):
         result = protocol.wait_until_over(trigger.new_wait(), runtime)
         return self.execute_complete(context, trigger.event_of(result))
 
-    def _defer(self, trigger: DrsTrigger, runtime: TaskRuntime) -> None:
-        trigger.handover = {"hold_until": runtime.now() + deferral_hold(self._timeout)}
+    def _defer(self, trigger: DrsTrigger, runtime: TaskRuntime, **handover: Any) -> None:
+        trigger.handover = {"hold_until": runtime.now() + deferral_hold(self._timeout), **handover}
         timeout = self._timeout + self.transient_error_timeout + TRIGGERER_SLACK
         until = protocol.utc(runtime.now() + self._timeout)[:19].replace("T", " ")
         self.log.info(

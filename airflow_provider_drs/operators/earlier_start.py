@@ -28,9 +28,13 @@ def was_started_before(context: Context) -> bool:
     """
     ti: Any = context["ti"]
     if hasattr(ti, "get_task_states"):  # as in run_evidence: Airflow 3
-        wiped = getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
-        return ASKED_KEY in (wiped or ())
+        return ASKED_KEY in wiped_keys(ti)
     return starts_in_log(ti) > 1
+
+
+def wiped_keys(ti: Any) -> list[str]:
+    """Return the names of the XComs of an earlier start or try that Airflow has wiped; it tells from Airflow 3 on."""
+    return list(getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None) or ())
 
 
 def mark_asked(ti: Any) -> bool:

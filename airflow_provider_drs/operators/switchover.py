@@ -21,6 +21,7 @@ from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.same_run import approvals_of, check_still_frozen, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
+from airflow_provider_drs.triggers.without_worker import may_end, needs_a_worker
 from airflow_provider_drs.witness import Witness, check_witness, rendered
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ ALREADY_CHOICES = ("fail", "succeed")
 PUSH_AGAIN_FOR = 60.0
 # How long a worker looks for START before it defers.
 START_BEFORE_DEFERRING = 15.0
+# What a subclass may change about the end of a task, and a worker only would call.
+_ENDINGS = ("execute_complete", "resume_execution")
 
 
 class DrsSwitchoverOperator(DrsOperator):
@@ -69,6 +72,10 @@ class DrsSwitchoverOperator(DrsOperator):
         function that returns ``before``, ``after`` or None. It is a guard, and at the end its word counts beside DRS's.
         An operator with a witness waits on a worker, never in the triggerer.
     :param witness_timeout: seconds or timedelta for which traffic may still be on its way at the end.
+    :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
+        another start of a worker. None (default): unless the task has a witness, outlets, an ``on_success_callback``, a
+        ``post_execute``, an end of its own in a subclass or tasks mapped over its output, all of which a worker only
+        takes care of.
     :param on_already: ``fail`` where the witness sees traffic there already, or ``succeed`` without asking DRS
         (templated).
 
@@ -110,9 +117,12 @@ class DrsSwitchoverOperator(DrsOperator):
         witness: Witness | None = None,
         witness_timeout: timedelta | float = 60,
         on_already: str = "fail",
+        end_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if end_from_trigger is not None:
+            check_flags(end_from_trigger=end_from_trigger)
         check_witness(witness)
         check_unless_templated(partial(protocol.choice, known=ALREADY_CHOICES), "on_already", on_already)
         check_flags(wait_for_completion=wait_for_completion, verify_job_id=verify_job_id)
@@ -130,6 +140,7 @@ class DrsSwitchoverOperator(DrsOperator):
         self.witness = witness
         self.witness_timeout = seconds("witness_timeout", witness_timeout)
         self.on_already = on_already
+        self.end_from_trigger = end_from_trigger
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Switch and wait, or resume what an earlier try began.
@@ -221,7 +232,7 @@ class DrsSwitchoverOperator(DrsOperator):
             waited_long = in_trouble or runtime.monotonic() >= may_defer_at
             # A triggerer cannot save: START is seen and saved here, and what Airflow does not take is not left behind.
             if runtime.is_saved and (waited_long or record.freshness().started):
-                self._defer(self._trigger(record, deadline), runtime)
+                self._defer(self._trigger(record, deadline), runtime, ends_task=self._ends_from_trigger())
             runtime.sleep(self.poll_interval if in_trouble else min(self.poll_interval, 1.0))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -321,6 +332,11 @@ class DrsSwitchoverOperator(DrsOperator):
         if self.deferrable and self.execution_timeout is not None:
             deadline = min(deadline, runtime.began + self.execution_timeout.total_seconds())
         return deadline
+
+    def _ends_from_trigger(self) -> bool:
+        """Tell whether nothing is left for a worker to do once the switchover is complete."""
+        ends = may_end(self, DrsSwitchoverOperator, _ENDINGS, self.end_from_trigger)
+        return not needs_a_worker(self) if ends is None else ends
 
     def _trigger(self, record: protocol.Record, deadline: float) -> DrsSwitchoverTrigger:
         return triggers.DrsSwitchoverTrigger(

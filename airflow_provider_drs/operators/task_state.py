@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.operators.earlier_start import mark_asked, was_started_before
+from airflow_provider_drs.operators.earlier_start import mark_asked, was_started_before, wiped_keys
 from airflow_provider_drs.task import TaskRuntime
 from airflow_provider_drs.witness import Witness, look
 
@@ -39,6 +39,9 @@ class RecordStore:
         self._has_marked = False
         #: No other try, nor another start of this one, can have gone before; certain once :meth:`read` has returned.
         self.is_first_try = self._ti.try_number <= 1
+        self._kept_marks = 0
+        #: The record that was read last is one that a triggerer has ended.
+        self.ended_in_triggerer = False
 
     def read(self) -> protocol.Record | None:
         """Return what an earlier try of this task in this run saved.
@@ -49,6 +52,7 @@ class RecordStore:
         if self._store is None:
             self._look_for_an_earlier_start()
             return None
+        self._keep_marks()
         try:
             saved: Any = self._store.get(RECORD_KEY)
         except Exception as error:  # whatever Airflow, or a state store of one's own, raises
@@ -61,6 +65,8 @@ class RecordStore:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             text = f"what an earlier try saved cannot be understood ({type(error).__name__}: {error})"
             raise protocol.DrsRecordError(text) from None
+        # A triggerer has ended the try before, and could not save that: its XComs, which are wiped, had it.
+        self.ended_in_triggerer = record.end_by_mark(wiped_keys(self._ti))
         return record
 
     def write(self, record: protocol.Record) -> None:
@@ -96,6 +102,16 @@ class RecordStore:
                 self._ti.xcom_push(key=key, value=evidence)
             except Exception as error:
                 raise _trouble("Airflow does not take the evidence (XCom)", error) from error
+
+    def _keep_marks(self) -> None:
+        """Push again what a triggerer has left for later tries: Airflow tells this start only, and has wiped it."""
+        marks = [name for name in wiped_keys(self._ti) if name.startswith(protocol.END_MARK)]
+        for mark in marks[self._kept_marks :]:
+            try:
+                self._ti.xcom_push(key=mark, value=True)
+            except Exception as error:
+                raise _trouble("Airflow does not take the mark of an end (XCom)", error) from error
+            self._kept_marks += 1
 
     def _look_for_an_earlier_start(self) -> None:
         try:
@@ -158,7 +174,10 @@ class RecordingRuntime(TaskRuntime):
         :raises DrsError: the store cannot be read.
         :raises DrsRecordError: what it holds cannot be understood.
         """
-        return self.until_certain(self._store.read)
+        record = self.until_certain(self._store.read)
+        if record is not None and self._store.ended_in_triggerer:
+            self.until_certain(lambda: self._store.write(record))
+        return record
 
     def save(self, record: protocol.Record) -> None:
         """Save the record where a further try finds it; return once that is certain.

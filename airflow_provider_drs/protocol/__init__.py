@@ -65,7 +65,8 @@ __getattr__ = lazy_names(
         "switchover.downtime": "Downtime",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
-        "switchover.record": "found_already freshness_of NEEDS_PERSON OPEN Phase Record SUCCEEDED UNCHANGED",
+        "switchover.record": "END_MARK end_mark found_already freshness_of NEEDS_PERSON OPEN Phase Record SUCCEEDED "
+        "UNCHANGED",
         "switchover.same_run": "may_have_switched order_of progress_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",

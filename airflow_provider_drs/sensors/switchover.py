@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, Param
+from airflow.providers.common.compat.sdk import AirflowSkipException, Param
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.task import check_flags
-from airflow_provider_drs.triggers.without_worker import needs_a_worker
+from airflow_provider_drs.triggers.without_worker import may_end, needs_a_worker
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -121,14 +121,9 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ends_from_trigger(self, started_here: bool) -> bool | None:
         """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
-        kind = type(self)
-        hooked = self._post_execute_hook is not None or kind.post_execute is not BaseOperator.post_execute
-        hooked = hooked or any(getattr(kind, name) is not getattr(DrsSwitchoverSensor, name) for name in _ENDINGS)
-        hooked = hooked or getattr(self, "multiple_outputs", False)
-        if not self.do_xcom_push or self.end_from_trigger is False or (hooked and not self.end_from_trigger):
-            return False
-        if self.end_from_trigger:
-            return True
+        ends = may_end(self, DrsSwitchoverSensor, _ENDINGS, self.end_from_trigger)
+        if ends is not None:
+            return ends
         # While the DAG file is read, what follows on this task is not known yet.
         return None if started_here else not needs_a_worker(self)
 

@@ -39,7 +39,8 @@ class DrsTrigger(BaseTrigger):
     :param transient_error_timeout: seconds of trouble without one good response after which to give up; None: never.
     :param silent_fail: log errors that would end the wait, and go on.
     :param handover: what the worker that deferred hands over: ``memory``, what its own polls saw; ``poll_at``, when the
-        next poll is due; ``hold_until``, before which no end resumes the task. Times in seconds since the epoch.
+        next poll is due; ``hold_until``, before which no end resumes the task; ``ends_task``, that the triggerer may
+        end the task of an operator. Times in seconds since the epoch.
     :param newer: what a worker with a newer version of the provider has stored, and this version does not know. Such a
         wait is not begun: it ends with an error that says so.
 

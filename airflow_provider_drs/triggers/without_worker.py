@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_drs import lineage
@@ -19,3 +20,20 @@ def needs_a_worker(task: Any) -> bool:
     if task.outlets or called_back or lineage.is_on():
         return True
     return bool(task.get_dag()) and next(iter(task.iter_mapped_dependants()), None) is not None
+
+
+def may_end(task: Any, of: type[Any], endings: Iterable[str], wanted: bool | None) -> bool | None:
+    """Tell whether the triggerer may end a task, as far as that can be told without what follows on it.
+
+    :param task: an operator or a sensor.
+    :param of: its class in this package.
+    :param endings: the methods of that class by which a subclass may change the end; a worker only would call them.
+    :param wanted: the task's ``end_from_trigger``.
+    :return: None: if :func:`needs_a_worker` says that it needs none.
+    """
+    kind = type(task)
+    hooked = getattr(task, "_post_execute_hook", None) is not None or getattr(task, "multiple_outputs", False)
+    changed = any(getattr(kind, name) is not getattr(of, name) for name in ("post_execute", *endings))
+    if not task.do_xcom_push or wanted is False or ((hooked or changed) and not wanted):
+        return False
+    return wanted

@@ -47,6 +47,7 @@ FLAGS: list[tuple[Any, str]] = [
     *((make, "deferrable") for make in OPERATORS),
     *((make, "wait_for_completion") for make in OPERATORS[:-1]),
     (SWITCHOVER, "verify_job_id"),
+    (SWITCHOVER, "end_from_trigger"),
     (RESUME, "is_sync_re_edit"),
     (EVENTS, "verify_job_id"),
     (EVENTS, "fire_for_leftover"),

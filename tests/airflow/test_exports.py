@@ -37,7 +37,8 @@ CLASSES = {
     "sensors.drs.DrsJobReadySensor": f"job_id job_ids max_lag stable_samples {SENSOR}",
     "sensors.drs.DrsJobStatusSensor": f"job_id target_statuses failure_statuses {SENSOR}",
     "operators.drs.DrsSwitchoverOperator": (
-        f"mode max_lag settle decide_within on_running dry_run verify_job_id wait_for_completion {OPERATOR}"
+        f"mode max_lag settle decide_within on_running dry_run verify_job_id wait_for_completion "
+        f"end_from_trigger {OPERATOR}"
     ),
     "sensors.drs.DrsDowntimeSensor": "witness interval switchover",
     "witness.SqlWitness": "conn_id sql before after timeout",

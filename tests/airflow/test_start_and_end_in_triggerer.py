@@ -10,9 +10,11 @@ import pytest
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, Asset, Param
 
+from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.protocol.switchover.record import END_MARK, Phase, Record
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
-from tests.constants import JOB
+from tests.constants import COMPLETE, JOB
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,73 @@ class _Named(DrsSwitchoverSensor):
 )
 def test_the_triggerer_ends_what_needs_no_worker(sensor: Any, ends: bool) -> None:
     assert sensor()._trigger().end_from_trigger is ends
+
+
+class _Ended(DrsSwitchoverOperator):
+    def execute_complete(self, context: Any, event: Any) -> Any: ...
+
+
+def _switchover_mapped_over() -> DrsSwitchoverOperator:
+    with DAG("d"):
+        operator = DrsSwitchoverOperator(task_id="switch", job_id=JOB, mode="target")
+        PythonOperator.partial(task_id="each", python_callable=print).expand(op_args=operator.output)
+    return operator
+
+
+@pytest.mark.parametrize(
+    ("options", "ends"),
+    [
+        ({}, True),
+        ({"end_from_trigger": False}, False),
+        ({"end_from_trigger": True}, True),
+        ({"do_xcom_push": False}, False),
+        ({"do_xcom_push": False, "end_from_trigger": True}, False),
+        ({"on_success_callback": _call}, False),
+        ({"on_success_callback": _call, "end_from_trigger": True}, True),
+        ({"on_failure_callback": _call}, True),
+        ({"outlets": [Asset("switched")]}, False),
+        ({"post_execute": _call}, False),
+    ],
+)
+def test_the_triggerer_ends_a_switchover_that_needs_no_worker(options: dict[str, Any], ends: bool) -> None:
+    operator = DrsSwitchoverOperator(task_id="switch", job_id=JOB, mode="target", **options)
+    assert operator._ends_from_trigger() is ends
+
+
+def test_the_triggerer_ends_no_switchover_with_an_end_of_its_own_or_what_is_mapped_over_it() -> None:
+    assert not _Ended(task_id="switch", job_id=JOB, mode="target")._ends_from_trigger()
+    assert not _switchover_mapped_over()._ends_from_trigger()
+
+
+def test_a_triggerer_of_an_earlier_version_resumes_a_switchover() -> None:
+    """It would leave a sensor's XCom: what it knows of a trigger with a record does not let it end the task."""
+    record = Record(JOB, "target", phase=Phase.ACCEPTED, posted_at=1.0)
+    trigger = DrsSwitchoverTrigger(JOB, record=record.to_dict(), handover={"hold_until": 0.0, "ends_task": True})
+    kwargs = trigger.serialize()[1]
+    assert "end_from_trigger" not in kwargs
+    assert kwargs["handover"]["ends_task"]
+
+
+def test_what_a_triggerer_leaves_tells_a_later_try_of_the_end() -> None:
+    seen: dict[str, Any] = {
+        "status": COMPLETE,
+        "error_code": None,
+        "error_msg": None,
+        "at": 12.5,
+        "detection": 0.25,
+        "observed": [],
+    }
+    event = {"outcome": "done", "result": {}, "seen": {**seen, "detection": 0.25, "observed": []}}
+    record = Record(JOB, "target", phase=Phase.LOST, posted_at=1.0, began_at=0.5, reason="lost")
+    left = DrsSwitchoverTrigger(JOB, record=record.to_dict()).left_behind(event)
+    mark = next(name for name in left if name.startswith(END_MARK))
+    assert list(left) == ["switchover", mark, "return_value"], "the evidence first, the return value last"
+    assert left["switchover"] == left["return_value"]
+    assert not set(mark) - set("abcdefghijklmnopqrstuvwxyz_.0123456789"), "it is a part of an address"
+
+    assert record.end_by_mark(["x", f"{END_MARK}2.000000_12.5", mark])
+    assert (record.phase, record.finished_at, record.detection) == (Phase.DONE, 12.5, 0.25)
+    assert (record.status, record.reason, record.observed[-1]["status"]) == (COMPLETE, None, COMPLETE)
+    assert not record.end_by_mark([mark]), "what is over is not ended again"
+    other = Record(JOB, "target", phase=Phase.ACCEPTED, posted_at=1.5)
+    assert not other.end_by_mark([mark]), "the mark is of another switchover of this task"

@@ -54,6 +54,7 @@ GAP = "a stranger who switches in a gap that is allowed"
 STALE = "two stale reads more than a second apart"
 LATE = "a START more than ten seconds after DRS.M01503, M01504 or M00304"
 UNSEEN = "a START that is over before the next read"
+WIPED = "a try killed before it has kept the end that a triggerer has marked"
 # docs/switchover.md has the same list. Without a `Date`, a clock that is set back between two processes makes the times
 # of the first two longer by as much.
 EXCEPTIONS = {
@@ -61,6 +62,7 @@ EXCEPTIONS = {
     GAP: "nobody watched for up to `timeout`",
     STALE: "the second read confirms the first",
     LATE: "a gateway repeated our request",
+    WIPED: "Airflow tells one start of it, and wipes it",
     UNSEEN: "the same, with an end that looks like the one before",
 }
 
@@ -139,12 +141,13 @@ def play(history: History, count: Counter[str] | None = None) -> None:
         task = world.tasks[this.task]
         latest_before = _latest(world, task)
         posts_before = world.posts
-        before = task.saved
+        # A triggerer that has ended the task could not save that, but its evidence says so.
+        was_done = "done" in ((task.saved or {}).get("phase"), task.xcom.get("switchover", {}).get("outcome"))
         end = run_try(world, this)
         count[f"outcome: {end.outcome or 'no evidence'}"] += 1
         _check_end(world, task, end, count)
         if end.error is None:
-            _check_story(task, latest_before, asked=world.posts > posts_before, before=before)
+            _check_story(task, latest_before, asked=world.posts > posts_before, was_done=was_done)
 
 
 def _check_end(world: World, task: TaskState, end: End, count: Counter[str]) -> None:
@@ -191,9 +194,9 @@ def _check_witness(world: World, task: TaskState, end: End) -> None:
         raise BrokenPromiseError("what is disputed is rolled back")
 
 
-def _check_story(task: TaskState, latest_before: str, *, asked: bool, before: dict[str, Any] | None) -> None:
+def _check_story(task: TaskState, latest_before: str, *, asked: bool, was_done: bool) -> None:
     """Check that a task that succeeds is the last one that has switched, as far as the run could know."""
-    if not asked and latest_before not in ("", task.task_id) and (before or {}).get("phase") == "done":
+    if not asked and latest_before not in ("", task.task_id) and was_done:
         raise BrokenPromiseError(f"done, it says, but {latest_before!r} has switched since")
 
 
@@ -242,6 +245,8 @@ class Claim:
                 yield WITHIN
             if self.asked and self.in_a_gap(one, backwards):
                 yield GAP
+        if self.task.mark_lost:
+            yield WIPED
         if any(later - first >= 0.7 for first in world.stale for later in world.stale):
             yield STALE
         if world.gateway_repeats:

@@ -53,9 +53,13 @@ TO_THE_END_OF_THE_TRY = [
 
 @pytest.fixture(autouse=True, scope="module")
 def _decides_as_by_default() -> Iterator[None]:
-    """In the histories a switchover is nobody's after a minute, and a retry comes later than that."""
+    """In the histories a switchover is nobody's after a minute, and a retry comes later than that.
+
+    The table has each write of a worker, at the end too.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world_of, "DECIDE_WITHIN", DEFAULT_DECIDE_WITHIN)
+        patch.setattr(world_of, "END_FROM_TRIGGER", False)
         world_of._operator.cache_clear()
         yield
     world_of._operator.cache_clear()

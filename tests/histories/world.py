@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
@@ -28,7 +30,7 @@ from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import LogLine, Patience
 from airflow_provider_drs.protocol.switchover.calls import get_switchover_status, switch_vip
-from airflow_provider_drs.protocol.switchover.record import OPEN, Phase
+from airflow_provider_drs.protocol.switchover.record import END_MARK, OPEN, Phase
 from airflow_provider_drs.protocol.switchover.witness import Look, Side
 from airflow_provider_drs.task import TaskRuntime
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START, SWITCH
@@ -43,6 +45,8 @@ INTERVAL = 5.0
 AN_ATTEMPT = 10.0
 # For how long an operator asks its witness whether traffic has arrived.
 WITNESS_TIMEOUT = 10.0
+# Whether a triggerer may end a task; None: it ends those that are done.
+END_FROM_TRIGGER: bool | None = None
 # What the two switching tasks of the run are called, and the modes they have.
 TASKS = {"there": "target", "back": "source"}
 
@@ -239,6 +243,10 @@ class TaskState:
     order: int = 0
     baseline_at: float = 0.0
     spent: Any = None
+    # The names of the XComs of the try before, as Airflow tells them to the one that follows.
+    wiped: tuple[str, ...] = ()
+    # A try has ended before it could keep the mark of an end that a triggerer had left.
+    mark_lost: bool = False
 
 
 class World:
@@ -535,6 +543,7 @@ class _Ti:
         self.try_number = state.tries
         self.max_tries = state.max_tries
         self._world, self._state = world, state
+        self._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=list(state.wiped))
 
     def xcom_push(self, key: str, value: Any) -> None:
         def make() -> None:
@@ -607,6 +616,7 @@ def _operator(task: str, settle: float | None, deferrable: bool, witness: bool =
         transient_error_timeout=PATIENCE,
         poll_interval=INTERVAL,
         deferrable=deferrable,
+        end_from_trigger=END_FROM_TRIGGER,
         # Who is asked is the runtime, which is in the world.
         witness=_nobody if witness else None,
         witness_timeout=WITNESS_TIMEOUT,
@@ -646,7 +656,7 @@ def run_try(world: World, this: Try) -> End:
     if this.cleared:
         task.max_tries += 1
     task.tries += 1
-    task.xcom, task.state = {}, "running"
+    task.xcom, task.state, task.wiped = {}, "running", tuple(task.xcom)
     operator = _operator(this.task, world.history.settle, this.deferrable, bool(world.history.witness))
     dag = _Dag()
     dag.task_dict = {name: _operator(name, world.history.settle, False) for name in TASKS}
@@ -659,8 +669,11 @@ def run_try(world: World, this: Try) -> End:
         except TaskDeferred as deferred:
             if world.history.witness:
                 raise BrokenPromiseError("a triggerer cannot ask the witness") from None
-            event = _in_the_triggerer(world, this.task, deferred.trigger)
-            result = operator.execute_complete(context, event)
+            event, left_behind = _in_the_triggerer(world, this.task, deferred.trigger)
+            if _is_ended_there(world, task, left_behind):
+                result = task.xcom["return_value"]
+            else:
+                result = operator.execute_complete(context, event)
     except (KilledError, TimedOutError) as death:
         error = death
     except Exception as ended:
@@ -670,12 +683,34 @@ def run_try(world: World, this: Try) -> End:
     if result is not None:
         task.xcom["return_value"] = json.loads(json.dumps(result))
     task.state = "success" if error is None else "failed"
+    if _has_mark(task.wiped) and not _has_mark(task.xcom) and (task.saved or {}).get("phase") != Phase.DONE:
+        task.mark_lost = True
     shown = result or task.xcom.get("switchover") or {}
     return End(shown.get("outcome", ""), error, shown)
 
 
-def _in_the_triggerer(world: World, task: str, trigger: Any) -> dict[str, Any]:
-    """Wait as a triggerer does; one that dies is followed by another, which knows only what is stored."""
+def _has_mark(names: Iterable[str]) -> bool:
+    return any(name.startswith(END_MARK) for name in names)
+
+
+def _is_ended_there(world: World, task: TaskState, left_behind: dict[str, Any]) -> bool:
+    """Tell whether a triggerer could push all XComs of an end, so that no worker follows."""
+    if not left_behind:
+        return False
+    for key, value in left_behind.items():
+        how = world.saves.pop(0) if world.saves else "ok"
+        if how in ("ok", "written"):
+            task.xcom[key] = json.loads(json.dumps(value))
+        if how != "ok":
+            return False
+    return True
+
+
+def _in_the_triggerer(world: World, task: str, trigger: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Wait as a triggerer does; one that dies is followed by another, which knows only what is stored.
+
+    :return: the event, and the XComs of a task that may end there.
+    """
     from airflow_provider_drs import protocol
     from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
@@ -692,4 +727,5 @@ def _in_the_triggerer(world: World, task: str, trigger: Any) -> dict[str, Any]:
             continue
         assert result is not None
         event: dict[str, Any] = json.loads(json.dumps(trigger.event_of(result)))
-        return event
+        ends = trigger.handover["ends_task"] and event["outcome"] == "done"
+        return event, trigger.left_behind(event) if ends else {}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -20,7 +20,7 @@ from airflow_provider_drs.protocol.switchover.freshness import (
     DEFAULT_SETTLE,
     Freshness,
 )
-from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
+from airflow_provider_drs.protocol.switchover.status import SwitchoverState, SwitchoverStatus, switchover_state
 
 
 class Phase(StrEnum):
@@ -111,6 +111,11 @@ PROGRESS: dict[str, int] = {
     Phase.ACCEPTED: 2,
     **dict.fromkeys((Phase.DONE, Phase.ALREADY, Phase.FAILED, Phase.DISPUTED, Phase.UNKNOWN), 3),
 }
+
+
+# What the name of an XCom begins with that tells of an end: Airflow names to a try the XComs of the one before, which
+# it wipes. The rest is what goes into the address of a request as it is.
+END_MARK = "drs_switchover_done_"
 
 
 class IllegalTransitionError(Exception):
@@ -281,6 +286,28 @@ class Record:
         self.take_progress(seen.get("progress"))
         self.observe(seen["observed"])
 
+    def end_by_mark(self, marks: Iterable[str]) -> bool:
+        """Take the end of the wait as a triggerer has marked it that has ended the task; tell whether there is a mark.
+
+        :param marks: names among which that of :func:`end_mark` may be.
+        """
+        if self.phase not in (Phase.ACCEPTED, Phase.LOST):
+            return False
+        asked = _asked_at(self)
+        for mark in marks:
+            _, _, numbers = mark.partition(END_MARK)
+            of, _, rest = numbers.partition("_")
+            if not mark.startswith(END_MARK) or of != asked:
+                continue
+            at, _, detection = rest.partition("_")
+            self.apply(Step.COMPLETE)
+            self.status, self.error_code = str(SwitchoverStatus.COMPLETE), None
+            self.error_msg = self.reason = None
+            self.finished_at, self.detection = float(at), float(detection) if detection else None
+            self.observe([*self.observed, {"status": self.status, "at": utc(float(at))}])
+            return True
+        return False
+
     @property
     def is_doubt(self) -> bool:
         """Whether it says only that nothing is known: neither that DRS was asked, nor that it was not."""
@@ -379,6 +406,16 @@ class Record:
         if "who" in data:  # up to 0.2
             known["actor"] = data["who"]
         return cls(**{**known, "phase": Phase(data["phase"])})
+
+
+def end_mark(record: Record) -> str:
+    """Return the name that tells that a switchover is done, when, and which one: when it was asked for."""
+    detection = "" if record.detection is None else f"_{record.detection:.3f}"
+    return f"{END_MARK}{_asked_at(record)}_{record.finished_at or 0:.6f}{detection}"
+
+
+def _asked_at(record: Record) -> str:
+    return f"{record.began_at if record.posted_at is None else record.posted_at:.6f}"
 
 
 def found_already(evidence: Any) -> Json | None:

@@ -130,6 +130,8 @@ for way in ("poke", "deferrable"):
             **SWITCHOVER,
             retries=1,
             retry_delay=timedelta(seconds=1),
+            # The steps of its end are those of a worker.
+            end_from_trigger=False,
         )
 
 
