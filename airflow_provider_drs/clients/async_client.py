@@ -150,14 +150,16 @@ class AsyncDrsClient:
 
     async def close(self) -> None:
         """Close the connections, and return once their sockets are closed."""
-        if self._session.connector is not None:
-            # Without the closing handshake of TLS: a loop that is about to end makes no further round for it.
-            await self._session.connector.close(abort_ssl=True)
-        await self._session.close()
-        # The connector forgets the connection of a request that was cancelled while its closing handshake goes on.
-        for sock in list(self._sockets):
-            with suppress(OSError):  # it is closed already
-                sock.shutdown(socket.SHUT_RDWR)
+        try:
+            if self._session.connector is not None:
+                # Without the closing handshake of TLS: a loop that is about to end makes no further round for it.
+                await self._session.connector.close(abort_ssl=True)
+            await self._session.close()
+        finally:
+            # The connector forgets the connection of a request that was cancelled while its closing handshake goes on.
+            for sock in list(self._sockets):
+                with suppress(OSError):  # it is closed already
+                    sock.shutdown(socket.SHUT_RDWR)
         for _ in range(_CLOSING_ROUNDS):
             if all(sock.fileno() < 0 for sock in list(self._sockets)):
                 return

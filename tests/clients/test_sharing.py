@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_drs.clients.async_client import AsyncDrsClient
+from airflow_provider_drs.clients.polling.streams import PollStreams
 from airflow_provider_drs.clients.sharing import shared
 from airflow_provider_drs.clients.tokens import TokenSource
 from airflow_provider_drs.protocol.errors import DrsAuthenticationError, DrsConfigError, DrsTransientError
+from airflow_provider_drs.protocol.polling import Pace
 from airflow_provider_drs.protocol.settings import Settings, read_settings
+from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait
 from airflow_provider_drs.simulator import Fault, Simulator
+from tests.constants import JOB
 
 from .helpers import ASK, STARTED, STATUS, at_once, counting_connections_to, on_a_loop, settings_of
 
@@ -335,3 +340,46 @@ def test_trouble_that_passes_does_not_make_a_new_client(simulator: Simulator) ->
         assert make.closed == [1]
 
     on_a_loop(main())
+
+
+# More than the closing has points at which it waits; the last of these cancellations come after its end.
+ROUNDS = 14
+
+
+@pytest.mark.parametrize("by", ["user", "loop"])
+@pytest.mark.parametrize("after", range(ROUNDS))
+def test_a_second_cancellation_leaves_nothing_open(after: int, by: str, simulator: Simulator) -> None:
+    """A triggerer that wakes cancels the waits that another has taken over, and once more when it stops.
+
+    asyncio tells the handler of the loop of a connector that nobody has closed; a socket is a ResourceWarning.
+    """
+    simulator.fault(STATUS, Fault.slow(1), times=None)
+    unclosed: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: unclosed.append(context["message"]))
+        settings = settings_of(simulator)
+
+        async def make() -> PollStreams:
+            return PollStreams(AsyncDrsClient(settings, TokenSource(settings)))
+
+        async def wait() -> None:
+            async with shared("drs_test", make) as polls:
+                with polls.follow(SwitchoverWait(JOB, Pace(1.0))) as follower:
+                    await follower.next()
+
+        user = asyncio.ensure_future(wait())
+        await asyncio.to_thread(simulator.wait_for, STATUS, answered=False)
+        user.cancel()
+        await turns(after)
+        if by == "user":
+            user.cancel()
+            await asyncio.wait([user])
+            await turns(50)
+            gc.collect()
+        # Else the end of the loop cancels it, and whatever closes on behalf of it.
+
+    asyncio.run(main())
+    gc.collect()
+    assert unclosed == []
