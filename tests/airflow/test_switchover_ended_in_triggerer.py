@@ -34,7 +34,7 @@ def _clear(airflow: Standalone, dag_id: str, run: str, state: str) -> None:
 def _responds(airflow: Standalone) -> bool:
     try:
         return requests.get(f"{airflow.workers_url}/health", timeout=10).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
