@@ -78,5 +78,7 @@ def test_what_no_worker_can_take_up_is_ended_there_or_healed_by_a_clear(cloud: S
     assert "has switched it already" in airflow.task_log("ended_there", ended)
     again = _evidence(airflow, "ended_there", ended)
     changed = {name for name in done if again[name] != done[name]}
-    assert changed <= {"watched"}, {name: (done[name], again[name]) for name in changed}
+    # What the mark does not have: the last read, and when the end was seen first, a second before it was certain.
+    assert changed <= {"watched", "observed"}, {name: (done[name], again[name]) for name in changed}
+    assert [change["status"] for change in again["observed"]] == [change["status"] for change in done["observed"]]
     assert cloud.switched(there) == ["target"]
