@@ -61,6 +61,12 @@ e2e: $(E2E_VENV)/.installed ## Use a whole Airflow in a browser, as people do (E
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' $(E2E_VENV)/bin/python -m pytest tests/e2e $(E2E_ARGS)
 
+.PHONY: screenshots
+screenshots: $(E2E_VENV)/.installed ## Make the pictures of README and docs anew, in docs/pictures
+	@.ci/chromium >/dev/null
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' $(E2E_VENV)/bin/python -m tests.e2e.pictures docs/pictures
+
 .PHONY: matrix
 matrix: $(VENV)/.installed ## Run every case on every Airflow that README names (MATRIX_ARGS="3.0.6 --only cutover --keep")
 	$(PY) -m tests.matrix $(MATRIX_ARGS)

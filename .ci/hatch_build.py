@@ -11,11 +11,14 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+_PICTURE = re.compile(r"!\[[^\]]*\]\((?!\w+:)[^)]*\)\n*")
 _LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)([^)#]*)(#[^)]*)?\)")
 
 
 def absolute(text: str, site: str, repository: str) -> str:
     """Return Markdown without relative links: a page of the site, a folder of the repository, else the words alone.
+
+    A picture of the repository is left out.
 
     :param site: the address of what ``make docs`` makes, "" for none.
     :param repository: the address of the repository, "" for none.
@@ -32,7 +35,7 @@ def absolute(text: str, site: str, repository: str) -> str:
             return f"`airflow-drs docs {page[1]}`"
         return f"{words} (`airflow-drs docs {page[1]}`)" if page else words
 
-    return _LINK.sub(link, text)
+    return _LINK.sub(link, _PICTURE.sub("", text))
 
 
 def urls(site: str, repository: str) -> dict[str, str]:

@@ -47,6 +47,7 @@ def hook() -> ModuleType:
         ("[SECURITY.md](SECURITY.md)", "", "", "SECURITY.md"),
         ("[a](example_dags/)", SITE, REPOSITORY, "[a](https://forge.example/drs)"),
         ("[a](example_dags/)", SITE, "", "a"),
+        ("A.\n\n![What it shows](docs/pictures/a.png)\n\nB.", SITE, REPOSITORY, "A.\n\nB."),
         ("[a](https://b.example/c.md)", SITE, REPOSITORY, "[a](https://b.example/c.md)"),
     ],
 )
