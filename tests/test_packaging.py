@@ -74,7 +74,8 @@ def test_an_address_that_is_not_known_is_not_claimed(hook: Any, site: str, repos
 def test_the_pythons_it_claims_are_those_it_was_tried_on() -> None:
     claimed = {text.rpartition(" ")[2] for text in PROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", text)}
     assert claimed == set(VERSIONS.values())
-    assert PROJECT["project"]["requires-python"] == f">={min(claimed)}"
+    after_the_newest = f"3.{max(int(release.partition('.')[2]) for release in claimed) + 1}"
+    assert PROJECT["project"]["requires-python"] == f">={min(claimed)},<{after_the_newest}"
 
 
 def test_the_metadata_has_the_readme() -> None:
