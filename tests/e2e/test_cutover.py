@@ -1,4 +1,4 @@
-"""Cutovers from the question to their end."""
+"""The trigger form of a cutover, and the question before it switches."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ def answer(ada: Person, job_id: str, with_what: str) -> None:
         expect(body.get_by_role("row").filter(has_text=row).first).to_be_visible()
     ada.click(ada.button(with_what, exact=True))
     ada.sees(re.compile("Response received at"))
+
+
+def trigger(ada: Person, job_id: str) -> None:
+    """Fill in the trigger form of gated_cutover, and press its button."""
+    ada.open("/dags/gated_cutover")
+    ada.button("Trigger Dag").click()
+    form = ada.page.get_by_role("dialog")
+    button = form.get_by_role("button", name="Trigger", exact=True)
+    expect(form.get_by_text("DRS does not document which database serves afterwards.").first).to_be_visible()
+    expect(button).to_be_disabled()  # nothing is filled in
+    form.locator("[name=element_job_id]").fill(job_id)
+    form.get_by_role("combobox", name=re.compile("^Database whose")).click()
+    ada.page.get_by_role("option", name=re.compile("^target: ")).click()
+    button.click()
+
+
+def test_what_can_be_no_job_starts_no_run(ada: Person, runs: dict[str, str]) -> None:
+    trigger(ada, "two words")
+    ada.sees("Failed to Trigger Dag")
 
 
 def test_a_rejected_cutover_switches_nothing(ada: Person, cloud: Simulator, runs: dict[str, str]) -> None:
