@@ -1,14 +1,14 @@
-"""The trigger form of a cutover, and the question before it switches."""
+"""Cutovers from the trigger form to their end: deferred, approved, rejected, done."""
 
 from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from airflow_provider_drs.simulator import Simulator
 from tests.e2e.browser import Person, is_readable
-from tests.e2e.runs import REJECTED, run_path, sees_state
+from tests.e2e.runs import APPROVED, REJECTED, finish, run_path, sees_state
 
 
 def answer(ada: Person, job_id: str, with_what: str) -> None:
@@ -25,6 +25,12 @@ def answer(ada: Person, job_id: str, with_what: str) -> None:
         expect(body.get_by_role("row").filter(has_text=row).first).to_be_visible()
     ada.click(ada.button(with_what, exact=True))
     ada.sees(re.compile("Response received at"))
+
+
+def run_id_of(page: Page) -> str:
+    found = re.search(r"/runs/([^/?]+)", page.url)
+    assert found, page.url
+    return found[1]
 
 
 def trigger(ada: Person, job_id: str) -> None:
@@ -44,6 +50,20 @@ def trigger(ada: Person, job_id: str) -> None:
 def test_what_can_be_no_job_starts_no_run(ada: Person, runs: dict[str, str]) -> None:
     trigger(ada, "two words")
     ada.sees("Failed to Trigger Dag")
+
+
+def test_from_the_form_to_the_end(ada: Person, cloud: Simulator, runs: dict[str, str]) -> None:
+    trigger(ada, APPROVED)
+    ada.page.wait_for_url(re.compile("/runs/"))
+    run_id = run_id_of(ada.page)
+
+    sees_state(ada, "cutover.approval", "Awaiting Input")
+    answer(ada, APPROVED, "Approve")
+
+    ada.open(run_path("gated_cutover", run_id))
+    sees_state(ada, "cutover.switchover", "Deferred")
+    finish(cloud, APPROVED)
+    sees_state(ada, "cutover.switchover", "Success")
 
 
 def test_a_rejected_cutover_switches_nothing(ada: Person, cloud: Simulator, runs: dict[str, str]) -> None:
