@@ -50,6 +50,7 @@ def airflow_db() -> Path:
     from airflow.utils.db import initdb
 
     initdb()
+    gc.collect()  # what is garbage must not be frozen: a socket in it would never warn
     gc.freeze()  # it has imported most of Airflow, see tests/conftest.py
     return Path(conf.get("database", "sql_alchemy_conn").removeprefix("sqlite:///"))
 
