@@ -56,8 +56,8 @@ def _gated(cloud: Simulator, airflow: Standalone, job_id: str, refused: str | No
     airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
 
     def worker_is_over() -> bool:
-        lines = airflow.log_text().splitlines()
-        return any("Received executor event" in line and run in line and "cutover.approval" in line for line in lines)
+        lines = [line for line in airflow.log_text().splitlines() if "Received executor event" in line and run in line]
+        return any("task_id='cutover.approval'" in line for line in lines)
 
     # Airflow fails a task that is answered before the scheduler has seen the end of the process that asks.
     airflow.until(worker_is_over, "the scheduler to see the end of the process that asks")
