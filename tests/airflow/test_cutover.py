@@ -221,7 +221,8 @@ def test_what_is_given_is_handed_on() -> None:
     assert (ready.max_lag, ready.stable_samples) == (timedelta(seconds=7), 9)
     assert (comparison.compare, comparison.tables) == ("lines", {"shop": []})
     assert (approval.subject, approval.response_timeout) == ("Now?", timedelta(hours=1))
-    assert "ti.xcom_pull(task_ids='move.ready')" in approval.body
+    assert (approval.ready, approval.comparison, approval.mode) == ("move.ready", "move.comparison", "source")
+    assert (approval.job_id, approval.max_lag) == ("{{ params.job_id }}", timedelta(seconds=7))
     assert (switchover.mode, switchover.max_lag, switchover.on_running) == ("source", timedelta(seconds=7), "attach")
     assert switchover.upstream_task_ids == {"move.approval"}
 
@@ -281,6 +282,9 @@ def test_an_approval_where_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> 
     from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
     monkeypatch.setitem(sys.modules, "airflow.providers.standard.operators.hitl", None)
+    # What needs it may have been loaded by another test.
+    monkeypatch.delitem(sys.modules, "airflow_provider_drs.cutover_approval", raising=False)
+    monkeypatch.delattr("airflow_provider_drs.cutover_approval", raising=False)
     with DAG("d", schedule=None), pytest.raises(AirflowOptionalProviderFeatureException, match=r"Airflow 3\.1"):
         cutover(job_id=JOB, mode="target", approve=True)
 
