@@ -73,7 +73,7 @@ def test_verdict(
     ended = run_wait(mode, clock, **row.options)
 
     row.check_end(ended.state, ended.error)
-    row.check_log([level for level, _ in ended.lines])
+    row.check_log([level for level, _ in ended.news])
     if row.error and row.polls != 0:
         assert JOB in str(ended.error)
     if row.error and row.error is not exceptions.DrsSwitchoverFailedError:
@@ -114,7 +114,7 @@ def test_trouble_that_lasts_ends_the_wait(
     assert 600 - 1e-6 <= sum(ended.slept) <= 600 + A_TICK
     assert max(ended.slept) <= 60 + A_TICK
     assert ended.slept[0] > 5
-    assert len(ended.lines) == 1
+    assert len(ended.news) == 1
 
 
 def test_in_reschedule_mode_the_timeout_bounds_trouble(

@@ -42,6 +42,11 @@ class Ended:
     def levels(self, level: str) -> list[str]:
         return [text for name, text in self.lines if name == level]
 
+    @property
+    def news(self) -> list[tuple[str, str]]:
+        """The lines without that which tells, before a wait is deferred, what it waits for."""
+        return [(level, text) for level, text in self.lines if not text.startswith("Deferring: ")]
+
 
 @pytest.fixture(scope="session")
 def airflow_db() -> Path:
