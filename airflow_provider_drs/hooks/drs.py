@@ -254,6 +254,9 @@ class DrsHook(BaseHook):
         return widgets
 
 
+_IN_THE_FORM = f"extra__{DrsHook.conn_type}__"
+
+
 def settings_of(connection: Connection, extra: object, conn_id: str, project_id: str | None) -> protocol.Settings:
     """Return the checked settings of a connection; its secrets are masked in logs from here on."""
     if connection.password:
@@ -261,6 +264,9 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
     from_cloud = None
     if extra == {} and (connection.extra or "").strip() not in ("", "{}"):
         extra = [connection.extra]  # Airflow reads what is no JSON as {}; the user is to know why nothing is set
+    if isinstance(extra, Mapping):
+        # The Test button of Airflow 2 sends each field twice: by its name, and by that which it has in the form.
+        extra = {key: value for key, value in extra.items() if not str(key).startswith(_IN_THE_FORM)}
     try:
         if isinstance(extra, Mapping) and extra.get("cloud"):
             from_cloud = clients.read_cloud(str(extra["cloud"]))

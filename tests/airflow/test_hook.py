@@ -127,6 +127,13 @@ def test_the_test_button_says_in_one_sentence_what_is_wrong(
     assert len([entry for entry in drs.calls("tokens") if entry.status == 401]) <= 1, "a few lock the user out"
 
 
+def test_the_test_button_of_airflow_2_sends_each_field_twice(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = drs.connection()["extra"]
+    _connect(monkeypatch, drs, {f"extra__drs__{name}": value for name, value in extra.items()})
+    works, text = DrsHook().test_connection()
+    assert works, text
+
+
 def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps({"conn_type": "drs", "extra": "{not json"}))
     assert "Extra (extra) must be a JSON object" in DrsHook().test_connection()[1]
