@@ -74,9 +74,9 @@ class Person:
         expect(found).to_be_visible()
         return found
 
-    def log_in(self, name: str, password: str) -> None:
+    def log_in(self, name: str, password: str, path: str = "/auth/login/") -> None:
         """Type name and password into the log-in page of FAB."""
-        self.open("/auth/login/")
+        self.open(path)
         self.page.locator("input[name=username]").fill(name)
         self.page.locator("input[name=password]").fill(password)
         self.page.locator("input[type=submit]").click()
