@@ -13,12 +13,13 @@ from typing import Any
 
 from playwright.sync_api import expect, sync_playwright
 
-from airflow_provider_drs.simulator import Simulator
+from airflow_provider_drs.simulator import Job, Simulator
+from tests.constants import START
 from tests.e2e.browser import Person, launch
 from tests.e2e.history import hours_ago, past_switchover
 from tests.e2e.people import ADMIN
 from tests.e2e.place import Place
-from tests.e2e.runs import CODE, TEXT
+from tests.e2e.runs import CLOSED_PORT, CODE, TEXT, run_path, sees_state
 from tests.postgres import Postgres
 
 JOB = "260e27fd-4976-44dc-9948-e1265e4jb201"
@@ -41,6 +42,7 @@ def main() -> None:
         ada = Person(browser, airflow.url, viewport=WINDOW)
         ada.log_in(ADMIN, airflow.passwords[ADMIN])
         take_form(ada, folder)
+        take_run(ada, airflow, cloud, folder)
         kept = ada.context.storage_state()
         for scheme in ("light", "dark"):
             take_page(Person(browser, airflow.url, kept, viewport=WINDOW, color_scheme=scheme), folder, scheme)
@@ -74,6 +76,16 @@ def take_form(ada: Person, folder: Path) -> None:
     form.get_by_role("combobox", name=re.compile("^Database whose")).click()
     ada.page.get_by_role("option", name=re.compile("^target: ")).click()
     form.screenshot(path=folder / "form.png")
+
+
+def take_run(ada: Person, airflow: Place, cloud: Simulator, folder: Path) -> None:
+    """Take a run of verified_cutover while DRS switches over."""
+    cloud.add_job(Job(JOB, status_after_switch=[START]))
+    database = {"host": "127.0.0.1", "port": CLOSED_PORT}
+    run_id = airflow.start("verified_cutover", job_id=JOB, mode="target", rollback_mode="source", max_lag=0, **database)
+    ada.open(run_path("verified_cutover", run_id))
+    sees_state(ada, "cutover.switchover", "Deferred")
+    ada.page.screenshot(path=folder / "running.png", clip={"x": 0, "y": 0, "width": 1440, "height": 800})
 
 
 def take_page(ada: Person, folder: Path, scheme: str) -> None:
