@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -71,10 +70,6 @@ class Airflow2:
 
     def __exit__(self, *_: object) -> None:
         self._end()
-
-    def connection(self, conn_id: str) -> dict[str, object]:
-        """Return a connection as tasks get it, with its secrets."""
-        return dict(json.loads(self._run("connections", "get", conn_id, "--output", "json"))[0])
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(

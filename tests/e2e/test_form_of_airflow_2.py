@@ -1,4 +1,4 @@
-"""The connection form of Airflow 2.11, which FAB makes: filled in, tested, edited, with its secrets kept."""
+"""The connection form of Airflow 2.11, which FAB makes: filled in and tested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.e2e.people import ADMIN
 from tests.postgres import Postgres
 
 NAME = "made_in_the_form"
-TOKEN = "a token that was issued elsewhere"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,9 @@ def airflow_2(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
         yield running
 
 
-def test_the_form_keeps_the_secrets_through_an_edit(airflow_2: Airflow2, browser: Browser, cloud: Simulator) -> None:
+def test_the_form_has_our_words_and_its_test_button_works(
+    airflow_2: Airflow2, browser: Browser, cloud: Simulator
+) -> None:
     ada = Person(browser, airflow_2.url)
     ada.log_in(ADMIN, airflow_2.password, "/login/")
     page = ada.page
@@ -44,19 +45,8 @@ def test_the_form_keeps_the_secrets_through_an_edit(airflow_2: Airflow2, browser
     standard |= {"host": f"{place.scheme}://{place.hostname}", "port": str(place.port)}
     for key, value in standard.items():
         page.locator(f"#{key}").fill(value)
-    for key, value in (connection["extra"] | {"security_token": TOKEN}).items():
+    for key, value in connection["extra"].items():
         page.locator(f"#extra__drs__{key}").fill(value)
     page.locator("#test-connection").click()
     expect(page.locator("#test-connection-status, .alert-message, .alert-success").first).to_contain_text(cloud.url)
-    page.get_by_role("button", name="Save").click()
-
-    page.get_by_role("row").filter(has_text=NAME).get_by_role("link", name="Edit record").click()
-    expect(page.locator("#password")).not_to_have_value(connection["password"])
-    page.locator("#description").fill("edited")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("row").filter(has_text=NAME)).to_contain_text("edited")
-    kept = airflow_2.connection(NAME)
-    assert kept["password"] == connection["password"]
-    assert TOKEN in str(kept["extra_dejson"])
-    assert kept["description"] == "edited"
     ada.context.close()
