@@ -257,6 +257,12 @@ class DrsHook(BaseHook):
 _IN_THE_FORM = f"extra__{DrsHook.conn_type}__"
 
 
+def _stands_twice(key: object, extra: Mapping[str, object]) -> bool:
+    """Tell whether it is a name in the form; alone it is no field, and the user is to be told of it."""
+    name = str(key)
+    return name.startswith(_IN_THE_FORM) and name.removeprefix(_IN_THE_FORM) in extra
+
+
 def settings_of(connection: Connection, extra: object, conn_id: str, project_id: str | None) -> protocol.Settings:
     """Return the checked settings of a connection; its secrets are masked in logs from here on."""
     if connection.password:
@@ -266,7 +272,7 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
         extra = [connection.extra]  # Airflow reads what is no JSON as {}; the user is to know why nothing is set
     if isinstance(extra, Mapping):
         # The Test button of Airflow 2 sends each field twice: by its name, and by that which it has in the form.
-        extra = {key: value for key, value in extra.items() if not str(key).startswith(_IN_THE_FORM)}
+        extra = {key: value for key, value in extra.items() if not _stands_twice(key, extra)}
     try:
         if isinstance(extra, Mapping) and extra.get("cloud"):
             from_cloud = clients.read_cloud(str(extra["cloud"]))

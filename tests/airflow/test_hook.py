@@ -134,6 +134,13 @@ def test_the_test_button_of_airflow_2_sends_each_field_twice(drs: Simulator, mon
     assert works, text
 
 
+def test_a_name_in_the_form_alone_is_no_field(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    _connect(monkeypatch, drs, {"extra__drs__timeout": 5})
+    works, text = DrsHook().test_connection()
+    assert not works
+    assert "'extra__drs__timeout', which is no field" in text
+
+
 def test_extra_that_is_no_json(drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "AIRFLOW_CONN_DRS_DEFAULT", json.dumps({"conn_type": "drs", "extra": "{not json"}))
     assert "Extra (extra) must be a JSON object" in DrsHook().test_connection()[1]
