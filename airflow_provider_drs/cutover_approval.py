@@ -84,7 +84,7 @@ class CutoverApproval(ApprovalOperator):
     def _rows(self, context: Context) -> Rows:
         return [
             ("Job", _code(self.job_id)),
-            ("Mode", f"{mode_in_words(self.mode)}. DRS does not document which database serves afterwards."),
+            _mode_row(self.mode),
             ("Who serves now", self._who_serves(context)),
             ("Lag", self._lag(context)),
             ("Comparison", self._comparison(context)),
@@ -174,7 +174,7 @@ class FleetApproval(ApprovalOperator):
         first = f"the first {self.limits['canary']} must be done before the others; " if self.limits["canary"] else ""
         return [
             (f"Jobs ({len(found)})", ", ".join(_code(job_id) for job_id in found)),
-            ("Mode", f"{mode_in_words(self.mode)}. DRS does not document which database serves afterwards."),
+            _mode_row(self.mode),
             ("Order", f"{first}{self.limits['at_once']} at a time"),
             ("No more start", f"once {self.limits['stop_after']} have not gone well"),
             ("Lag, comparison", "waited for and made for each job after your answer"),
@@ -232,6 +232,10 @@ def table(rows: Rows) -> str:
     """Return rows as Markdown, with the answers below."""
     lines = [f"| {name} | {_cell(text)} |" for name, text in rows]
     return "\n".join(["| | |", "|---|---|", *lines, "", ANSWERS])
+
+
+def _mode_row(mode: str) -> tuple[str, str]:
+    return "Mode", f"{mode_in_words(mode)}. DRS does not document which database serves afterwards."
 
 
 def _afterwards(witness: Witness | None, freezes: bool) -> Rows:
