@@ -55,7 +55,7 @@ __getattr__ = lazy_names(
         "jobs.control": "Action control JobActionRequest JobActionResult PAUSE RESUME START STOP",
         "jobs.replies": "Endpoint JobDetail JobProgress JobResult JobState JobSummary",
         "jobs.status": "HEALTHY",
-        "jobs.wait": "JobsMemory JobsWait",
+        "jobs.wait": "JobsMemory JobsWait TELL_EVERY",
         "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",
         "polling": "duration GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory "
         "PollResult utc",

@@ -9,8 +9,6 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_drs import protocol
 from airflow_provider_drs.triggers.base import DrsTrigger
 
-DEFAULT_PROGRESS_INTERVAL = 60.0
-
 
 class DrsJobsTrigger(DrsTrigger):
     """Waits until jobs are as they should be, or one has failed, and fires one event.
@@ -51,7 +49,7 @@ class DrsJobsTrigger(DrsTrigger):
             transient_error_timeout=self.transient_error_timeout,
             memory=protocol.JobsMemory.from_dict(self._memory(memory)),
             error_context=self._error_context(protocol.describe_jobs(wanted.job_ids)),
-            tell_every=conf.getfloat("drs", "progress_interval", fallback=DEFAULT_PROGRESS_INTERVAL),
+            tell_every=conf.getfloat("drs", "progress_interval", fallback=protocol.TELL_EVERY),
         )
 
 
