@@ -134,6 +134,19 @@ class DrsTask(BaseOperator):
             except Exception as error:  # whatever Airflow raises while its API server is away: only a button is lost
                 self.log.warning("Airflow does not take the link to the console (XCom): %s", type(error).__name__)
 
+    def _tell_deferral(self, every: float, left: float, now: float, growing: str = "") -> None:
+        """Log how often it is asked, until when, and for what: a panel of the log cuts off what comes last.
+
+        :param every: seconds between two polls.
+        :param left: seconds until the timeout.
+        :param now: the time, seconds since the epoch.
+        """
+        until = protocol.utc(now + left)[:19].replace("T", " ")
+        self.log.info(
+            "Deferring: polled every %g seconds%s until %s UTC (%s): %s",
+            *(every, growing, until, protocol.duration(left), self._subject()),
+        )
+
     def _log_failure(self, job_id: str, error_code: str | None, error_msg: str | None) -> None:
         """Tell in a line of its own what DRS said: an error's title is cut off in a panel of the log."""
         said = ": ".join(x for x in (error_code, error_msg) if x) or "DRS gives no reason"

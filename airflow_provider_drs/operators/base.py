@@ -91,9 +91,5 @@ class DrsOperator(DrsTask):
     def _defer(self, trigger: DrsTrigger, runtime: TaskRuntime, **handover: Any) -> None:
         trigger.handover = {"hold_until": runtime.now() + deferral_hold(self._timeout), **handover}
         timeout = self._timeout + self.transient_error_timeout + TRIGGERER_SLACK
-        until = protocol.utc(runtime.now() + self._timeout)[:19].replace("T", " ")
-        self.log.info(
-            "Deferring: polled every %g seconds until %s UTC (%s): %s",
-            *(self.poll_interval, until, protocol.duration(self._timeout), self._subject()),
-        )
+        self._tell_deferral(self.poll_interval, self._timeout, runtime.now())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=timeout))

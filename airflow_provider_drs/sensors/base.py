@@ -128,23 +128,11 @@ class DrsSensor(DrsTask, BaseSensorOperator):
             "poll_at": runtime.now() + result.delay,
             "hold_until": runtime.now() + deferral_hold(left),
         }
-        self.log.info("Deferring: %s", self._plan_of_wait(left))
+        self._tell_deferral(self.poke_interval, left, runtime.now(), " at first" if self.exponential_backoff else "")
         self.defer(
             trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left + self._triggerer_slack)
         )
         return None
-
-    def _plan_of_wait(self, left: float) -> str:
-        """Return how often it is asked, until when, and for what: a panel of the log cuts off what comes last.
-
-        :param left: seconds until the timeout.
-        """
-        until = protocol.utc(self._runtime.now() + left)[:19].replace("T", " ")
-        growing = " at first" if self.exponential_backoff else ""
-        return (
-            f"polled every {self.poke_interval:g} seconds{growing} until {until} UTC "
-            f"({protocol.duration(left)}): {self._subject()}"
-        )
 
     def _seed(self, context: Context) -> str:
         ti = context["ti"]
