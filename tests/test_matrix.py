@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.matrix.cases import cases_of
+from tests.matrix.cases import Case, cases_of
 from tests.matrix.environments import VERSIONS
 from tests.matrix.lags import deferral_lags
-from tests.matrix.run import RACE, at
+from tests.matrix.run import RACE, at, judged
 
 PAGE = Path(__file__).parent.parent / "docs" / "versions.md"
 TASK = Path("logs/dag_id=one/run_id=r/task_id=group.task/attempt=1.log")
@@ -43,7 +44,38 @@ def test_how_far_a_scheduler_is_behind(path: Path, deferred: str, read: str, lag
 def test_a_deferral_that_airflow_failed_is_counted(state: str) -> None:
     said = f"Executor LocalExecutor(parallelism=8) reported that the task instance <TaskInstance: a.b r [{state}]> "
     said += f"finished with state success, but the task instance's state attribute is {state}. Learn more"
-    assert RACE.findall(said) == [f"<TaskInstance: a.b r [{state}]>"]
+    assert [hit["dag_id"] for hit in RACE.finditer(said)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "judgement"),
+    [
+        ([{"a": "", "b": ""}], {"a": "", "b": ""}),
+        ([{"a": "2 tries", "b": ""}, {"a": ""}], {"a": "", "b": ""}),
+        ([{"a": "2 tries", "b": ""}, {"a": "2 tries"}], {"a": "2 tries", "b": ""}),
+        ([{"a": "2 tries", "b": "failed"}, {"a": ""}], {"a": "", "b": "failed"}),
+        ([{"a": "", "b": "failed"}], {"a": "", "b": "failed"}),
+        (
+            [{"a": "2 tries", "b": ""}, {"a": "", "no_secret_in_logs": "one.log"}],
+            {"a": "", "b": "", "no_secret_in_logs": "one.log"},
+        ),
+    ],
+)
+def test_only_a_case_that_airflow_failed_runs_once_more(
+    runs: list[dict[str, str]], judgement: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = iter(runs)
+
+    def run(cases: list[Case]) -> dict[str, Any]:
+        misses = next(left)
+        assert {case.name for case in cases} <= misses.keys()
+        # Airflow has failed a task of "a", and said nothing of "b".
+        return {"misses": misses, "struck": ["a"], "seconds": 1, "cpu": 1}
+
+    result = judged(run, [Case("a", "operator", {}), Case("b", "operator", {})])
+    assert result["misses"] == judgement
+    assert next(left, None) is None
+    assert ("a runs once more" in capsys.readouterr().out) == (len(runs) == 2)
 
 
 @pytest.mark.parametrize(

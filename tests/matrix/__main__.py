@@ -76,7 +76,8 @@ def _summary(result: dict[str, Any]) -> str:
     return (
         f"{len(result['misses'])} cases, {len(_missed(result))} missed, Python {result['python']}, "
         f"{result['seconds']} s of {result['in_all']} s, {result['cpu']} s of a processor; "
-        f"deferrals that Airflow failed: {result['struck']} of {len(lags)}{behind}"
+        f"deferrals that Airflow failed: {len(result['struck'])} of {len(lags)}{behind}"
+        f"{''.join(f'; in a second run: {name}' for name in result.get('again', ()))}"
     )
 
 

@@ -19,15 +19,16 @@ CI_VERSIONS = ("2.11.2", "3.0.6", "3.3.2")
 
 
 def environment_of(version: str) -> Path:
-    """Make the environment of a version, unless it is there and its pins are the same; return its interpreter."""
-    place = ENVIRONMENTS / version
+    """Make the environment of a version, unless it is there with the same pins and Python; return its interpreter."""
+    place, base = ENVIRONMENTS / version, _python(VERSIONS[version])
     interpreter = place / "bin" / "python"
     pins, stamp = HERE / "pins" / f"{version}.txt", place / ".installed"
-    wanted = pins.read_text() + (ROOT / "pyproject.toml").read_text()
+    wanted = f"{base}\n{pins.read_text()}{(ROOT / 'pyproject.toml').read_text()}"
     if interpreter.exists() and stamp.exists() and stamp.read_text() == wanted:
         return interpreter
+    shutil.rmtree(place, ignore_errors=True)
     ENVIRONMENTS.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHON": _python(VERSIONS[version])}
+    environment = {**os.environ, "PYTHON": base}
     # The uv of the environment that runs this, so that no other is fetched for each version.
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     subprocess.run(
@@ -39,7 +40,10 @@ def environment_of(version: str) -> Path:
 
 def _python(release: str) -> str:
     """Return the interpreter of a release; the one that runs this where there is none."""
-    found = shutil.which(f"python{release}")
-    # The shim of a version manager may stand for an interpreter that is not chosen.
-    works = found and subprocess.run([found, "-c", "import ssl, sqlite3"], capture_output=True, check=False)
-    return found if found and works and works.returncode == 0 else sys.executable
+    command = [f"python{release}", "-c", "import ssl, sqlite3, sys; print(sys.executable)"]
+    # What the version manager puts on the PATH starts only a version that is chosen.
+    chosen = {**os.environ, "PYENV_VERSION": release}
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=chosen).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return sys.executable

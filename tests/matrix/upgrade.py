@@ -95,7 +95,7 @@ def upgrade(folder: Path) -> dict[str, Any]:
         "cpu": round(busy + time.process_time()),
         "python": sys.version.split()[0],
         "lags": lags,
-        "struck": 0,
+        "struck": [],
         "misses": {f"{kind}_over_an_upgrade": missed for kind, missed in misses.items()},
     }
 
