@@ -1,6 +1,7 @@
-"""Whether a try was started before: without a state store (before Airflow 3.3) nothing else stops a second request.
+"""What Airflow tells of the starts of a task before this one, beside what its state store holds.
 
-Airflow can start a try again that it took for lost, with the same number, and wipes its XComs as it does so.
+Airflow can start a try again that it took for lost, with the same number, and wipes its XComs as it does so. Without a
+state store (before Airflow 3.3) nothing else stops a second request. And it can count a try that it never started.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from airflow_provider_drs.links.drs import DrsConsoleLink
 
 if not AIRFLOW_V_3_0_PLUS:  # there a worker may read Airflow's database
     from airflow_provider_drs.operators.start_log import starts_in_log
@@ -34,7 +37,24 @@ def was_started_before(context: Context) -> bool:
 
 def wiped_keys(ti: Any) -> list[str]:
     """Return the names of the XComs of an earlier start or try that Airflow has wiped; it tells from Airflow 3 on."""
-    return list(getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None) or ())
+    return list(_told_of_xcoms(ti) or ())
+
+
+def no_try_has_begun(ti: Any) -> bool:
+    """Tell whether no earlier try can have come as far as its intent, where the state store is empty.
+
+    Executors fail a task before it starts, and Airflow counts that as a try. A try leaves its evidence in XCom before
+    it asks DRS, and Airflow tells the next one what it wipes. The store can be emptied, too: after a success, if
+    Airflow is told to (``[state_store] clear_on_success``), or by age. What comes after that is a clear, and that
+    grants more tries than the task has by itself.
+    """
+    told, task = _told_of_xcoms(ti), getattr(ti, "task", None)
+    only_by_airflow = task is not None and ti.max_tries == task.retries
+    return only_by_airflow and told is not None and set(told) <= {DrsConsoleLink.key}
+
+
+def _told_of_xcoms(ti: Any) -> list[str] | None:
+    return getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
 
 
 def mark_asked(ti: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.operators.earlier_start import mark_asked, was_started_before, wiped_keys
+from airflow_provider_drs.operators.earlier_start import mark_asked, no_try_has_begun, was_started_before, wiped_keys
 from airflow_provider_drs.task import TaskRuntime
 from airflow_provider_drs.witness import Witness, look
 
@@ -37,7 +37,7 @@ class RecordStore:
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
         self._has_marked = False
-        #: No other try, nor another start of this one, can have gone before; certain once :meth:`read` has returned.
+        #: No other try, nor another start of this one, can have asked DRS; certain once :meth:`read` has returned.
         self.is_first_try = self._ti.try_number <= 1
         self._kept_marks = 0
         #: The record that was read last is one that a triggerer has ended.
@@ -58,6 +58,7 @@ class RecordStore:
         except Exception as error:  # whatever Airflow, or a state store of one's own, raises
             raise _trouble("Airflow's state store cannot be read", error) from error
         if saved is None:
+            self.is_first_try = self.is_first_try or no_try_has_begun(self._ti)
             return None
         try:
             record = protocol.Record.from_dict(saved)
@@ -160,7 +161,7 @@ class RecordingRuntime(TaskRuntime):
 
     @property
     def is_first_try(self) -> bool:
-        """Whether no other try, nor another start of this one, can have gone before."""
+        """Whether no other try, nor another start of this one, can have asked DRS."""
         return self._store.is_first_try
 
     @property
@@ -185,12 +186,12 @@ class RecordingRuntime(TaskRuntime):
         :raises DrsError: it cannot be saved for as long as trouble is waited out.
         """
         self.record, self._unsaved = record, False
-        # First for people and for the other tasks of the run: between what is saved now and DRS's call is nothing else.
         if record.phase is protocol.Phase.INTENDED:
+            # First for people and for the other tasks of the run: between the record and DRS's call is nothing else.
             self.until_certain(lambda: self._store.publish(record))
-        else:
-            self._unsaved = not self._goes_well(self._store.publish, record)
         self.until_certain(lambda: self._store.write(record))
+        if record.phase is not protocol.Phase.INTENDED:
+            self._unsaved = not self._goes_well(self._store.publish, record)
 
     def try_save(self, record: protocol.Record) -> None:
         """Save and show the record if that goes well; else it is done with the next poll."""

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_drs.exceptions import DrsError, DrsSwitchoverUnknownError
 from airflow_provider_drs.operators import earlier_start
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.operators.earlier_start import ASKED_KEY
+from airflow_provider_drs.operators.earlier_start import ASKED_KEY, no_try_has_begun
 from airflow_provider_drs.operators.start_log import starts_in_log
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.clock import FakeClock
@@ -113,6 +113,27 @@ def test_a_further_try_never_switches(run: Run, drs: Simulator) -> None:
     with pytest.raises(DrsSwitchoverUnknownError):
         _execute(run.start(try_number=2))
     assert drs.calls(SWITCH) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "max_tries", "has_begun"),
+    [
+        ([], 2, False),
+        (["drs_console_link"], 2, False),
+        (["drs_console_link", "switchover"], 2, True),
+        (["drs_switchover_done_1_2"], 2, True),
+        (["of_an_endings_own"], 2, True),
+        # A person has cleared the task: what came before is not known.
+        ([], 3, True),
+        # Airflow does not tell: another version than any that is known.
+        (None, 2, True),
+    ],
+)
+def test_whether_a_try_has_begun(told: list[str] | None, max_tries: int, has_begun: bool) -> None:
+    ti = SimpleNamespace(max_tries=max_tries, task=SimpleNamespace(retries=2))
+    if told is not None:
+        ti._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=told)
+    assert no_try_has_begun(ti) is not has_begun
 
 
 def test_how_often_a_try_was_started_by_the_log_of_airflow_2(airflow_db: None) -> None:

@@ -40,8 +40,8 @@ class Kill:
 
 
 KILLS = [
-    # Nothing was asked, but no retry can know that: this run is spent.
-    Kill("before begun is saved", posts=0, outcome="unknown"),
+    # Nothing was asked, and Airflow shows that no try has come that far.
+    Kill("before begun is saved"),
     Kill("after begun is saved"),
     Kill("before intended is saved"),
     # Nobody can know whether the request had gone out: the one point at which a retry must not go on.

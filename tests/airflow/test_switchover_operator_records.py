@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.operators.task_state import RECORD_KEY
+from airflow_provider_drs.operators.task_state import EVIDENCE_KEY, RECORD_KEY
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.api_faults import FOR_EVER, ApiFaults
@@ -49,32 +49,44 @@ def _nothing(context: Any) -> None:
     """Die before anything was saved."""
 
 
+def _evidence_alone(context: Any) -> None:
+    """Leave evidence, and nothing in the store: someone has emptied it, or Airflow was upgraded."""
+    context["ti"].xcom_push(key=EVIDENCE_KEY, value={"outcome": "begun"})
+
+
 def _job(*after: str | None) -> Job:
     return Job(JOB, status_script=[None], status_after_switch=list(after) or [START, COMPLETE])
 
 
 @pytest.mark.parametrize("way", OPERATOR_MODES)
 @pytest.mark.parametrize("status", [None, START, COMPLETE])
-def test_a_further_try_that_finds_nothing_never_switches(
+def test_a_further_try_that_finds_evidence_alone_never_switches(
     way: str, status: str | None, drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
-    """The row was deleted, Airflow was upgraded in between, or the first try died before it had begun."""
+    """The row was deleted, or Airflow was upgraded in between."""
     drs.add_job(Job(JOB, status_script=[status, status, COMPLETE]))
-    ended = _switch(way, clock, first=_nothing)
+    ended = _switch(way, clock, first=_evidence_alone)
     assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsSwitchoverUnknownError)
     assert "Start a new DAG run" in str(ended.error)
     assert drs.calls(SWITCH) == []
     assert ended.evidence["outcome"] == ended.xcom["outcome"] == "unknown"
 
 
+@pytest.mark.parametrize("way", OPERATOR_MODES)
+def test_a_retry_begins_where_no_try_before_has(way: str, drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(_job())
+    ended = _switch(way, clock, first=_nothing)
+    assert (ended.xcom["outcome"], drs.switched(JOB)) == ("done", ["target"]), ended.error
+
+
 @pytest.mark.parametrize("emptied", ["True", "False"])
-def test_a_store_that_is_emptied_on_success_changes_nothing(
+def test_a_store_that_is_emptied_on_success_changes_evidence_alone(
     emptied: str, drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", emptied)
     drs.add_job(_job())
     assert _switch("poke", clock).xcom["outcome"] == "done"
-    ended = _switch("poke", clock, first=_nothing)
+    ended = _switch("poke", clock, first=_evidence_alone)
     assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
     assert drs.switched(JOB) == ["target"]
 
@@ -131,7 +143,7 @@ def test_a_store_that_cannot_be_read_on_a_further_try(
     drs.add_job(_job())
     record = Record(JOB, "target", phase=phase or Phase.BEGUN, began_at=clock.now)
     faults = ApiFaults(monkeypatch, clock, "read", lasts=lasts)
-    ended = _switch("poke", clock, first=_saves(record) if phase else _nothing)
+    ended = _switch("poke", clock, first=_saves(record) if phase else _evidence_alone)
     if lasts == FOR_EVER or phase is None:
         assert type(ended.error) is exceptions.DrsError if lasts == FOR_EVER else exceptions.DrsSwitchoverUnknownError
         assert ("cannot be read" in str(ended.error)) is (lasts == FOR_EVER)
@@ -148,7 +160,7 @@ def test_a_store_of_ones_own_that_cannot_be_read(
     drs.add_job(_job())
     record = Record(JOB, "target", phase=phase or Phase.BEGUN, posted_at=clock.now)
     faults = ApiFaults(monkeypatch, clock, "read", lasts=FOR_EVER, only="read")
-    ended = _switch("poke", clock, first=_saves(record) if phase else _nothing)
+    ended = _switch("poke", clock, first=_saves(record) if phase else _evidence_alone)
     assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
     assert "cannot be read" in str(ended.error)
     assert ended.evidence["outcome"] == ended.xcom["outcome"] == "unknown"
@@ -167,14 +179,14 @@ def test_the_evidence_comes_from_the_record(
     drs.add_job(_job())
     asked = phase not in (None, Phase.BEGUN)
     record = Record(JOB, "target", phase=phase or Phase.BEGUN, posted_at=clock.now if asked else None)
-    ended = _switch("poke", clock, first=_saves(record) if phase else _nothing, **broken)
+    ended = _switch("poke", clock, first=_saves(record) if phase else _evidence_alone, **broken)
     assert ended.state == "failed"
     assert ended.evidence["outcome"] == ended.xcom["outcome"] == (str(phase) if phase else "unknown")
     assert (ended.evidence["posted_at"] is not None) is asked
     assert drs.calls(SWITCH) == []
 
 
-def test_a_first_try_that_cannot_use_its_connection_has_asked_nothing(
+def test_a_first_try_that_cannot_use_its_connection_has_asked_evidence_alone(
     drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
     """And its retry may switch: that it has begun stands in the store."""
@@ -253,5 +265,5 @@ def test_before_airflow_3_3_the_first_try_switches_and_no_other_does(
         assert ended.evidence["outcome"] == "failed"
     posts = len(drs.calls(SWITCH))
     assert posts == 2
-    assert type(_switch("poke", clock, first=_nothing).error) is exceptions.DrsSwitchoverUnknownError
+    assert type(_switch("poke", clock, first=_evidence_alone).error) is exceptions.DrsSwitchoverUnknownError
     assert len(drs.calls(SWITCH)) == posts

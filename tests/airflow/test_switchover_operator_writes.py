@@ -28,7 +28,7 @@ FOR_A_WHILE = [
 ]
 TO_THE_END_OF_THE_TRY = [
     # (write, fault): outcome of the retry, POSTs
-    (("saved: begun", "away before"), "unknown", 0),
+    (("saved: begun", "away before"), "done", 1),
     (("saved: intended", "response lost"), "unknown", 0),
     (("saved: accepted", "away after"), "done", 1),
     (("saved: done", "response lost"), "done", 1),

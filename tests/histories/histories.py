@@ -55,6 +55,7 @@ STALE = "two stale reads more than a second apart"
 LATE = "a START more than ten seconds after DRS.M01503, M01504 or M00304"
 UNSEEN = "a START that is over before the next read"
 WIPED = "a try killed before it has kept the end that a triggerer has marked"
+EMPTIED = "a record that somebody deletes after a try that has left nothing in XCom, and Airflow itself tries again"
 # docs/switchover.md has the same list. Without a `Date`, a clock that is set back between two processes makes the times
 # of the first two longer by as much.
 EXCEPTIONS = {
@@ -63,6 +64,7 @@ EXCEPTIONS = {
     STALE: "the second read confirms the first",
     LATE: "a gateway repeated our request",
     WIPED: "Airflow tells one start of it, and wipes it",
+    EMPTIED: "nothing is left that tells of the request",
     UNSEEN: "the same, with an end that looks like the one before",
 }
 
@@ -117,7 +119,7 @@ def draw(seed: int) -> History:
         clock_steps=tuple((pick(LATER), pick(STEPS)) for _ in range(pick((0, 0, 0, 1, 2)))),
         dates=chance() < 0.6,
     )
-    return _with_a_witness(history, Random(-1 - seed))
+    return _with_tries_that_never_start(_with_a_witness(history, Random(-1 - seed)), Random(f"never started {seed}"))
 
 
 def _with_a_witness(history: History, rng: Random) -> History:
@@ -126,6 +128,16 @@ def _with_a_witness(history: History, rng: Random) -> History:
         return history
     own = tuple(replace(plan, moves=rng.choice((None, None, True, False))) for plan in history.own)
     return replace(history, own=own, witness=rng.choice(WITNESSES))
+
+
+def _with_tries_that_never_start(history: History, rng: Random) -> History:
+    """Return some histories with tries that an executor has failed before they started."""
+    tries = list(history.tries)
+    while rng.random() < 0.25:
+        place = rng.randrange(len(tries) + 1)
+        task = "there" if place == 0 else rng.choice(("there", "back"))
+        tries.insert(place, Try(task, cleared=place > 0 and rng.random() < 0.3, starts=False))
+    return replace(history, tries=tuple(tries))
 
 
 def play(history: History, count: Counter[str] | None = None) -> None:
@@ -143,7 +155,13 @@ def play(history: History, count: Counter[str] | None = None) -> None:
         posts_before = world.posts
         # A triggerer that has ended the task could not save that, but its evidence says so.
         was_done = "done" in ((task.saved or {}).get("phase"), task.xcom.get("switchover", {}).get("outcome"))
+        world.asked_again = False
         end = run_try(world, this)
+        if not this.starts:
+            count["never started"] += 1
+            continue
+        if world.asked_again:
+            count[f"excepted: {EMPTIED}"] += 1
         count[f"outcome: {end.outcome or 'no evidence'}"] += 1
         _check_end(world, task, end, count)
         if end.error is None:
@@ -247,6 +265,8 @@ class Claim:
                 yield GAP
         if self.task.mark_lost:
             yield WIPED
+        if self.task.forgotten and self.task.left_nothing:
+            yield EMPTIED
         if any(later - first >= 0.7 for first in world.stale for later in world.stale):
             yield STALE
         if world.gateway_repeats:

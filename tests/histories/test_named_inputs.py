@@ -181,8 +181,20 @@ R4 = [
     ),
 ]
 
+NEVER = Try(starts=False)
 R5 = [
-    Row("nothing is written down", History((WELL,), tries=(Try(dies=0), Try())), "unknown", 0, "Start a new DAG run"),
+    Row("nothing is written down, by a try that died at once", History((WELL,), tries=(Try(dies=0), Try())), "done"),
+    Row(
+        "nothing is written down, and a person has cleared the task",
+        History((WELL,), tries=(Try(dies=0), Try(cleared=True))),
+        "unknown",
+        0,
+        "Start a new DAG run",
+    ),
+    Row("a try that never started", History((WELL,), tries=(NEVER, NEVER, Try())), "done"),
+    Row("one that never started after one that asked", History((WELL,), tries=(Try(dies=20), NEVER, Try())), "done"),
+    Row("one that never started, and a clear", History((WELL,), tries=(NEVER, Try(cleared=True))), "unknown", 0),
+    Row("the store is emptied, and no one has cleared", History((WELL,), tries=(Try(), Try(store="lost"))), "unknown"),
     Row("the store is emptied", History((WELL,), tries=(Try(), Try(store="lost", cleared=True))), "unknown"),
     Row(
         "a store that cannot be read",
@@ -198,7 +210,7 @@ def _saves(places: range, how: str, **more: Any) -> tuple[Try, ...]:
     return (Try(saves=tuple(how if place in places else "ok" for place in range(max(places) + 1)), **more),)
 
 
-# The writes in their order: evidence (two keys) and record of "begun", then those of the intent, of the acceptance ...
+# The writes in their order: record and evidence (two keys) of "begun", evidence and record of the intent, and so on.
 BEGUN, INTENT, ACCEPTED, LATER_ON = range(0, 3), range(3, 6), range(6, 9), range(9, 12)
 R6 = [
     *(
@@ -220,7 +232,11 @@ R6 = [
     ),
     Row("a retry after that", History((WELL,), tries=(*_saves(range(3, 60), "not written"), Try())), "done"),
     Row(
-        "a doubt is not kept", History((WELL,), tries=(Try(dies=0), Try(), Try())), "unknown", 0, "Start a new DAG run"
+        "a doubt is not kept",
+        History((WELL,), tries=(Try(dies=0), Try(cleared=True), Try())),
+        "unknown",
+        0,
+        "Start a new DAG run",
     ),
     Row("a START that never ends", History((Plan(1.0, 4000.0),)), "unknown", 1, "no end within the timeout"),
 ]
@@ -302,7 +318,7 @@ R8 = [
     Row("there is open", History((WELL,), tries=(Try(dies=20), BACK)), "read", 1, "'there' of this run is open"),
     Row(
         "nothing tells what back has done",
-        History((WELL,), tries=(Try(), Try("back", dies=0), BACK, Try())),
+        History((WELL,), tries=(Try(), Try("back", dies=0), Try("back", cleared=True), Try())),
         "done",
         1,
         "'back' of this run has switched the job since, or may have",

@@ -175,6 +175,7 @@ class Try:
     :param killed: with SIGKILL; else Airflow raises, as for ``execution_timeout``, and the task may write.
     :param store: "kept", "lost" with all that was in it, or one that cannot be read in this try.
     :param deferrable: it waits in the triggerer.
+    :param starts: an executor has failed it before it started; Airflow counts it all the same.
     """
 
     task: str = "there"
@@ -186,6 +187,7 @@ class Try:
     killed: bool = True
     store: str = "kept"
     deferrable: bool = False
+    starts: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,9 @@ class TaskState:
     wiped: tuple[str, ...] = ()
     # A try has ended before it could keep the mark of an end that a triggerer had left.
     mark_lost: bool = False
+    # The store was emptied after DRS had been asked; and the try before this one has left nothing in XCom.
+    forgotten: bool = False
+    left_nothing: bool = False
 
 
 class World:
@@ -274,6 +279,7 @@ class World:
         self.number = 0
         self.died: set[int] = set()
         self.looks = 0
+        self.asked_again = False
 
     def live(self) -> None:
         """Die here, if this is the moment drawn."""
@@ -520,6 +526,9 @@ class Worker(RecordingRuntime, _Worlds):
             raise BrokenPromiseError("DRS is asked before the evidence says so")
         if task.spent is task.saved:
             raise BrokenPromiseError("two POSTs for one intent")
+        if task.forgotten and not task.left_nothing:
+            raise BrokenPromiseError("DRS is asked again by a try that cannot know what the one before it did")
+        self.world.asked_again = task.forgotten
         for other in world.tasks.values():
             shown = other.xcom.get("switchover", {})
             if other is not task and shown.get("outcome") in OPEN:
@@ -536,7 +545,7 @@ class Worker(RecordingRuntime, _Worlds):
 class _Ti:
     """What the operator asks of a task instance."""
 
-    dag_id, run_id, map_index, task = "dag", "run", -1, None
+    dag_id, run_id, map_index, task = "dag", "run", -1, SimpleNamespace(retries=0)
 
     def __init__(self, world: World, state: TaskState) -> None:
         self.task_id = state.task_id
@@ -652,10 +661,14 @@ def run_try(world: World, this: Try) -> End:
     world.faults, world.requests, world.saves = dict(this.faults), 0, list(this.saves)
     world.store = this.store
     if this.store == "lost":
-        task.saved = None
+        task.saved, task.forgotten = None, bool(task.asked)
     if this.cleared:
         task.max_tries += 1
     task.tries += 1
+    if not this.starts:
+        task.state = "failed"
+        return End("", None, {})
+    task.left_nothing = task.tries > 1 and not task.xcom
     task.xcom, task.state, task.wiped = {}, "running", tuple(task.xcom)
     operator = _operator(this.task, world.history.settle, this.deferrable, bool(world.history.witness))
     dag = _Dag()

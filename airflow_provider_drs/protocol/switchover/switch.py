@@ -69,7 +69,7 @@ class SwitchoverRequest:
     :param mode: ``source`` or ``target``: which database's virtual IP address.
     :param max_lag: seconds the job may lag; None: any lag that is known.
     :param attach: join a switchover that is running already.
-    :param first_try: no try of this task in this run can have gone before this one.
+    :param first_try: no other try of this task in this run can have asked DRS.
     :param timeout: seconds the wait may take, and for which nobody may have watched for an end still to be ours.
     :param max_tries: Airflow's number of tries granted so far, which grows when a person clears the task.
     :param transient_error_timeout: seconds of trouble to wait out before DRS is asked.
