@@ -55,7 +55,7 @@ STALE = "two stale reads more than a second apart"
 LATE = "a START more than ten seconds after DRS.M01503, M01504 or M00304"
 UNSEEN = "a START that is over before the next read"
 WIPED = "a try killed before it has kept the end that a triggerer has marked"
-EMPTIED = "a record that somebody deletes after a try that has left nothing in XCom, and Airflow itself tries again"
+EMPTIED = "a record that somebody deletes after a try without any XCom, before a retry"
 # docs/switchover.md has the same list. Without a `Date`, a clock that is set back between two processes makes the times
 # of the first two longer by as much.
 EXCEPTIONS = {
