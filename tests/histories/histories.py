@@ -64,7 +64,7 @@ EXCEPTIONS = {
     STALE: "the second read confirms the first",
     LATE: "a gateway repeated our request",
     WIPED: "Airflow tells one start of it, and wipes it",
-    EMPTIED: "nothing is left that tells of the request",
+    EMPTIED: "nothing tells of the request",
     UNSEEN: "the same, with an end that looks like the one before",
 }
 
