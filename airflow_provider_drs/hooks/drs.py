@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_drs import clients, protocol
 from airflow_provider_drs.get_provider_info import FORM_FIELDS, UI_FIELD_BEHAVIOUR
@@ -244,14 +245,35 @@ class DrsHook(BaseHook):
         widgets = {}
         for name, spec in FORM_FIELDS.items():
             secret = spec["schema"].get("format") == "password"
-            make, widget = (PasswordField, BS3PasswordFieldWidget) if secret else (StringField, BS3TextFieldWidget)
+            if AIRFLOW_V_3_0_PLUS:  # a page of its own draws the form
+                password = BS3PasswordFieldWidget()
+            else:
+                password = _KeptSecret(BS3PasswordFieldWidget(hide_value=False))
+            make = PasswordField if secret else StringField
             widgets[name] = make(
                 lazy_gettext(spec["label"]),
-                widget=widget(),
+                widget=password if secret else BS3TextFieldWidget(),
                 description=spec["description"],
                 default=spec["schema"].get("default"),
             )
         return widgets
+
+
+class _KeptSecret:
+    """Shows Airflow 2's own placeholder where a secret is stored, for which Airflow puts the secret back.
+
+    A password field that is shown empty comes back empty with the form, and Airflow 2 deletes what it stood for.
+
+    :param widget: which draws the field.
+    """
+
+    PLACEHOLDER = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+
+    def __call__(self, field: Any, **kwargs: Any) -> Any:
+        return self._widget(field, **{**kwargs, "value": self.PLACEHOLDER if field.data else ""})
 
 
 _IN_THE_FORM = f"extra__{DrsHook.conn_type}__"
@@ -273,6 +295,10 @@ def settings_of(connection: Connection, extra: object, conn_id: str, project_id:
     if isinstance(extra, Mapping):
         # The Test button of Airflow 2 sends each field twice: by its name, and by that which it has in the form.
         extra = {key: value for key, value in extra.items() if not _stands_twice(key, extra)}
+        hidden = [str(key) for key, value in extra.items() if value == _KeptSecret.PLACEHOLDER]
+        if hidden:
+            text = f"Airflow 2 tests what is typed into the form, not what is stored: type {', '.join(hidden)} again"
+            raise protocol.DrsConfigError(text, error_context=protocol.error_context(conn_id))
     try:
         if isinstance(extra, Mapping) and extra.get("cloud"):
             from_cloud = clients.read_cloud(str(extra["cloud"]))

@@ -51,9 +51,9 @@ class Airflow2:
     def __enter__(self) -> Self:
         self._airflow = str(environment_of(VERSION).with_name("airflow"))
         self._database.rows("create database airflow_2")
-        self._run("db", "migrate")
+        self.run("db", "migrate")
         person = ["--role", "Admin", "--firstname", "Ada", "--lastname", "Test", "--email", "ada@example.com"]
-        self._run("users", "create", "--username", ADMIN, "--password", self.password, *person)
+        self.run("users", "create", "--username", ADMIN, "--password", self.password, *person)
         with (self.home / "webserver.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._airflow, "webserver"], env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -71,7 +71,8 @@ class Airflow2:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def _run(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
+        """Return what a command of Airflow's prints."""
         done = subprocess.run(
             [self._airflow, *arguments], env=self.environment, capture_output=True, text=True, check=False, cwd=ROOT
         )
