@@ -224,8 +224,9 @@ def _witnessed() -> Iterator[Case]:
         "witness_disputed", "operator", {"task": "failed"}, (job,), options, 1, outcome="disputed", vip="never",
         results={"task:switchover": {"decided_by": None, "witness.at_end.side": "before"}}, ci=True,
     )  # fmt: skip
-    # DRS takes its time, so that the sensor beside the switchover has begun when traffic leaves.
-    slow = Job(numbered_job(0), start_after=30, start_lasts=4)
+    # DRS takes its time, so that the sensor beside the switchover has begun when traffic leaves, also where all slots
+    # of the executor are taken.
+    slow = Job(numbered_job(0), start_after=75, start_lasts=4)
     yield Case(
         "cutover_measured", "measured", {"cutover.downtime": "success", "cutover.done": "success"}, (slow,), {}, 1,
         outcome="done", evidence_of="cutover.switchover", vip="complete",
