@@ -25,6 +25,8 @@ LAB ?= complete
 LAB_ARGS ?=
 NETNS ?=
 PYTEST_ARGS ?=
+# What somebody does at a prompt, from end to end: `make e2e` runs them, and `make test` does not.
+END_TO_END := tests/lab tests/test_playground.py tests/test_tutorial.py
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
 E2E_ARGS ?=
@@ -41,11 +43,14 @@ help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 8
 
 .PHONY: test
-test: lint $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
+test: $(VENV)/.installed $(AUDIT_VENV)/.installed $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	@# Beside the tests, the first minute of which waits for an Airflow to start; told at the end.
+	@$(MAKE) --no-print-directory lint >$(TEST_AIRFLOW_HOME)/lint.txt 2>&1 & lint=$$!; \
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
 		SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=airflow_provider_drs \
-		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(END_TO_END:%=--ignore=%) $(PYTEST_ARGS); tests=$$?; \
+	wait $$lint; lint=$$?; cat $(TEST_AIRFLOW_HOME)/lint.txt; [ $$tests$$lint = 00 ]
 
 .PHONY: lint
 lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and what is known of unsafe code and dependencies
@@ -56,10 +61,19 @@ lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and wha
 	$(AUDIT_VENV)/bin/python .ci/audit.py "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 .PHONY: e2e
-e2e: $(E2E_VENV)/.installed ## Use a whole Airflow in a browser, as people do (E2E_ARGS="-k approve")
+e2e: e2e-browser e2e-commands ## Use it as people do: a whole Airflow in a browser, then playground, tutorials and lab
+
+.PHONY: e2e-browser
+e2e-browser: $(VENV)/.installed $(E2E_VENV)/.installed ## The part in a browser (E2E_ARGS="-k approve")
 	@.ci/chromium >/dev/null
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' $(E2E_VENV)/bin/python -m pytest tests/e2e $(E2E_ARGS)
+
+.PHONY: e2e-commands
+e2e-commands: $(VENV)/.installed
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
+		$(PY) -m pytest -n 2 --dist loadgroup $(END_TO_END)
 
 .PHONY: screenshots
 screenshots: $(E2E_VENV)/.installed ## Make the pictures of README and docs anew, in docs/pictures
