@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
+from airflow_provider_drs.operators.task_state import EVIDENCE_KEY
 from airflow_provider_drs.operators.task_state import RECORD_KEY
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
@@ -206,6 +207,7 @@ def test_a_further_try_that_finds_nothing_says_where_traffic_is(
     class Operator(DrsSwitchoverOperator):
         def execute(self, context: Any) -> Any:
             if context["ti"].try_number == 1:
+                context["ti"].xcom_push(key=EVIDENCE_KEY, value={"outcome": "begun"})
                 raise RuntimeError
             return super().execute(context)
 
