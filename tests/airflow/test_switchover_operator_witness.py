@@ -9,8 +9,7 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.operators.task_state import EVIDENCE_KEY
-from airflow_provider_drs.operators.task_state import RECORD_KEY
+from airflow_provider_drs.operators.task_state import EVIDENCE_KEY, RECORD_KEY
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.record import Phase, Record
 from airflow_provider_drs.simulator import Job, Simulator
