@@ -114,3 +114,11 @@ def test_ctrl_c_ends_it_while_it_is_starting(playground: Playground) -> None:
     assert playground.process.wait(PATIENCE) == 0
     assert playground.of_its_airflow() == []
     assert list(playground.temporary.iterdir()) == []
+
+
+def test_a_killed_one_leaves_nothing_either(playground: Playground) -> None:
+    playground.until_printed("Starting a simulated DRS, and Airflow")
+    until(lambda: len(playground.of_its_airflow()) >= 4, PATIENCE, "all parts of Airflow", tell=playground.output)
+    playground.process.kill()
+    until(lambda: list(playground.temporary.iterdir()) == [], PATIENCE, "an empty folder")
+    until(lambda: playground.of_its_airflow() == [], PATIENCE, "the end of its Airflow")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from demo.guard import Guard, guard
+
 DAGS_FOLDER = Path(__file__).resolve().parent.parent
 SLOWEST_COMMAND_SECONDS = 180
 PROVIDER = "airflow_provider_drs."
@@ -31,8 +33,9 @@ class DemoAirflow:
     Airflow takes part: neither its home nor its environment variables.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, guard: Guard) -> None:
         self.directory = directory
+        self.guard = guard
         self.home = directory / "airflow"
         self.log = directory / "airflow.log"
         self.home.mkdir()
@@ -65,6 +68,7 @@ class DemoAirflow:
             ) as process,
             _killed_after(SLOWEST_COMMAND_SECONDS, process),
         ):
+            self.guard.watch(process.pid)
             if process.stdout is None:
                 raise DemoError("no output to read")
             for line in process.stdout:
@@ -105,17 +109,18 @@ def demo_airflow(prefix: str = "drs-demo-") -> Iterator[DemoAirflow]:
     :param prefix: of the name of its folder.
     """
     directory = Path(tempfile.mkdtemp(prefix=prefix))
-    made = DemoAirflow(directory)
     keep = False
-    try:
-        yield made
-    except DemoError:
-        keep = made.log.exists()
-        if keep:
-            print(f"\nEnd of Airflow's log, {made.log}:\n{_tail(made.log)}\n")
-        raise
-    finally:
-        shutil.rmtree(made.home if keep else directory)
+    with guard(str(directory)) as watching:
+        made = DemoAirflow(directory, watching)
+        try:
+            yield made
+        except DemoError:
+            keep = made.log.exists()
+            if keep:
+                print(f"\nEnd of Airflow's log, {made.log}:\n{_tail(made.log)}\n")
+            raise
+        finally:
+            shutil.rmtree(made.home if keep else directory)
 
 
 @contextlib.contextmanager

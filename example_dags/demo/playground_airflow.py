@@ -168,6 +168,7 @@ class PlaygroundAirflow:
                 stderr=log,
                 start_new_session=True,
             )
+        self.airflow.guard.watch(self._processes[part].pid)
 
     def _healthy(self) -> bool:
         try:
