@@ -23,7 +23,7 @@ from airflow_provider_drs.protocol import settings as settings_module
 from airflow_provider_drs.protocol.codes import DRS_CODES
 from airflow_provider_drs.protocol.errors import DrsError, DrsTransientError
 from airflow_provider_drs.protocol.settings import read_settings
-from airflow_provider_drs.protocol.switchover.record import TRANSITIONS, Phase
+from airflow_provider_drs.protocol.switchover.phases import TRANSITIONS, Phase
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from tests.airflow.waits import airflow_db

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switchover.downtime import *
     from airflow_provider_drs.protocol.switchover.freshness import *
     from airflow_provider_drs.protocol.switchover.guards import *
+    from airflow_provider_drs.protocol.switchover.phases import *
     from airflow_provider_drs.protocol.switchover.record import *
     from airflow_provider_drs.protocol.switchover.same_run import *
     from airflow_provider_drs.protocol.switchover.status import *
@@ -65,8 +66,8 @@ __getattr__ = lazy_names(
         "switchover.downtime": "Downtime",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
-        "switchover.record": "END_MARK end_mark found_already freshness_of NEEDS_PERSON OPEN Phase Record SUCCEEDED "
-        "UNCHANGED",
+        "switchover.phases": "NEEDS_PERSON OPEN Phase SUCCEEDED UNCHANGED",
+        "switchover.record": "END_MARK end_mark found_already freshness_of Record",
         "switchover.same_run": "may_have_switched order_of progress_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
         "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",

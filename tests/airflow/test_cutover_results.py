@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.cutover_results import Situation, decide, with_decision
-from airflow_provider_drs.protocol.switchover.record import Phase
+from airflow_provider_drs.protocol.switchover.phases import Phase
 from tests.airflow.cutovers import evidence
 
 SWITCHOVER = "cutover.switchover"

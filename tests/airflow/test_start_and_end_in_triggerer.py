@@ -11,7 +11,8 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, Asset, Param
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.protocol.switchover.record import END_MARK, Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import END_MARK, Record
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 from tests.constants import COMPLETE, JOB

@@ -347,7 +347,7 @@ def test_a_further_try_that_finds_no_record_never_switches(running: bool, attach
     """It joins what is running only where that was asked for, whatever the guards say."""
     from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
     from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-    from airflow_provider_drs.protocol.switchover.record import Phase
+    from airflow_provider_drs.protocol.switchover.phases import Phase
     from airflow_provider_drs.protocol.switchover.switch import SwitchoverRequest, switch
 
     replies = {
@@ -363,7 +363,8 @@ def test_a_further_try_that_finds_no_record_never_switches(running: bool, attach
 
 
 def test_what_was_written_down_for_another_job_stops_the_task() -> None:
-    from airflow_provider_drs.protocol.switchover.record import Phase, Record
+    from airflow_provider_drs.protocol.switchover.phases import Phase
+    from airflow_provider_drs.protocol.switchover.record import Record
     from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch
 
     for phase in (Phase.DONE, Phase.ACCEPTED, Phase.FAILED, Phase.UNKNOWN):

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.task_state import EVIDENCE_KEY, RECORD_KEY
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.api_faults import FOR_EVER, ApiFaults
 from tests.airflow.waits import Ended, in_mode, run_task

@@ -12,7 +12,8 @@ from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators import same_run
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.task_state import RECORD_KEY
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import in_mode
 from tests.clock import FakeClock

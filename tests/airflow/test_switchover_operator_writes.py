@@ -12,7 +12,8 @@ import pytest
 
 from airflow_provider_drs import exceptions
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Job, Simulator
 from tests.airflow.api_faults import FAULTS, FOR_EVER, ApiFaults

@@ -14,7 +14,8 @@ from unittest.mock import ANY
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from airflow_provider_drs.triggers import base
 from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from airflow_provider_drs.cutover_results import Situation, decide
-from airflow_provider_drs.protocol.switchover.record import OPEN, UNCHANGED
+from airflow_provider_drs.protocol.switchover.phases import OPEN, UNCHANGED
 from airflow_provider_drs.protocol.switchover.witness import Side
 from tests.constants import COMPLETE, FAILED
 from tests.histories.world import (

@@ -30,7 +30,8 @@ from airflow_provider_drs.protocol.http.response import HttpResponse
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import LogLine, Patience
 from airflow_provider_drs.protocol.switchover.calls import get_switchover_status, switch_vip
-from airflow_provider_drs.protocol.switchover.record import END_MARK, OPEN, Phase
+from airflow_provider_drs.protocol.switchover.phases import OPEN, Phase
+from airflow_provider_drs.protocol.switchover.record import END_MARK
 from airflow_provider_drs.protocol.switchover.witness import Look, Side
 from airflow_provider_drs.task import TaskRuntime
 from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, START, SWITCH

@@ -128,14 +128,8 @@ CLOCKS = [
     )
 ]
 
-RECORD = _core(
-    "record",
-    ("what was joined has a mode", '"mode": None if self.attached else self.mode', '"mode": self.mode'),
-    (
-        "what says nothing is a baseline",
-        "reply.status, reply.job_id is not None, reply.status",
-        "reply.status, True, reply.status",
-    ),
+PHASES = _core(
+    "phases",
     (
         "an intent is forgotten by a further try",
         "(Phase.INTENDED, Step.RESUME): Phase.LOST",
@@ -157,6 +151,16 @@ RECORD = _core(
         "UNCHANGED = frozenset({Phase.LOST, Phase.BEGUN,",
     ),
     ("an unknown outcome is not open", "Phase.LOST, Phase.DISPUTED, Phase.UNKNOWN})", "Phase.LOST, Phase.DISPUTED})"),
+)
+
+RECORD = _core(
+    "record",
+    ("what was joined has a mode", '"mode": None if self.attached else self.mode', '"mode": self.mode'),
+    (
+        "what says nothing is a baseline",
+        "reply.status, reply.job_id is not None, reply.status",
+        "reply.status, True, reply.status",
+    ),
     ("a dispute is settled by another's status", "if self.phase is Phase.DISPUTED:", "if False:"),
     ("what is observed is told twice", "known = 1 + max(", "known = 0 * max("),
     (
@@ -469,4 +473,17 @@ AROUND = [
     Mutant("no evidence is no switchover", RESULTS, "    if state in NEVER_STARTED:\n", "    if True:\n", (DECIDE,)),
 ]
 
-MUTANTS = [*FRESHNESS, *CLOCKS, *RECORD, *SWITCH, *REFUSAL, *GUARDS, *STATUS, *SAME_RUN, *WITNESS, *WAIT, *AROUND]
+MUTANTS = [
+    *FRESHNESS,
+    *CLOCKS,
+    *PHASES,
+    *RECORD,
+    *SWITCH,
+    *REFUSAL,
+    *GUARDS,
+    *STATUS,
+    *SAME_RUN,
+    *WITNESS,
+    *WAIT,
+    *AROUND,
+]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_drs.protocol.switchover.record import OPEN, PROGRESS, UNCHANGED, Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import OPEN, PROGRESS, UNCHANGED, Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 
 Task = tuple[str, int]
 

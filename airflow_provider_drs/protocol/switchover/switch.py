@@ -38,7 +38,8 @@ from airflow_provider_drs.protocol.switchover.freshness import (
     DEFAULT_SETTLE,
 )
 from airflow_provider_drs.protocol.switchover.guards import QUIET, Guard, guards
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.protocol.switchover.refusal import asked_again, is_refusal, needs_reads_for
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait, is_about_another_job, job_mismatch

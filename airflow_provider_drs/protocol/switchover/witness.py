@@ -13,7 +13,8 @@ from typing import Protocol
 from airflow_provider_drs.protocol.errors import Json
 from airflow_provider_drs.protocol.polling import Outcome, utc
 from airflow_provider_drs.protocol.switchover.freshness import CONFIRM_AFTER
-from airflow_provider_drs.protocol.switchover.record import Phase, Record, Step
+from airflow_provider_drs.protocol.switchover.phases import Phase, Step
+from airflow_provider_drs.protocol.switchover.record import Record
 
 
 class Side(StrEnum):

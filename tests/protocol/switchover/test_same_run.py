@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs.protocol.polling import utc
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.protocol.switchover.same_run import (
     SameRun,
     may_have_switched,

@@ -14,7 +14,8 @@ from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.record import UNCHANGED, Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import UNCHANGED, Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.protocol.switchover.switch import (
     MAX_READ_ATTEMPTS,
     NotSwitchedError,

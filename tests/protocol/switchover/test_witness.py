@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_drs.protocol.polling import Outcome
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
-from airflow_provider_drs.protocol.switchover.record import Phase, Record
+from airflow_provider_drs.protocol.switchover.phases import Phase
+from airflow_provider_drs.protocol.switchover.record import Record
 from airflow_provider_drs.protocol.switchover.witness import (
     AT_END,
     AT_START,
