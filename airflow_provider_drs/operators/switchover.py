@@ -18,6 +18,7 @@ from airflow_provider_drs.exceptions import (
 )
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.operators.base import DrsOperator
+from airflow_provider_drs.operators.plan import plan
 from airflow_provider_drs.operators.same_run import approvals_of, check_still_frozen, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
 from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
@@ -383,26 +384,3 @@ def _how_it_stands(record: protocol.Record) -> str:
     if record.unsure:
         return f"an earlier try was about to ask for the switchover (at {posted}), and it may be running or done"
     return f"the switchover was asked for (at {posted}), the response to it was lost, and it may be running or done"
-
-
-def plan(request: protocol.SwitchoverRequest, runtime: RecordingRuntime) -> dict[str, Any]:
-    """Read and judge as a switchover would, and change nothing.
-
-    :return: ``{dry_run, job_id, mode, ready, guards, baseline, call: {method, url, body}}``; no call where a running
-        switchover would be joined.
-    :raises DrsError: DRS or IAM cannot be asked.
-    """
-    record = request.new_record(runtime.now(), [])
-    joins = protocol.read_and_guard(request, record, runtime)
-    call = protocol.switch_vip(request.job_id, request.mode)
-    hook = runtime.hook
-    http = call.request(hook.settings.endpoint, protocol.Token("", hook.get_conn().project_id), hook.settings.language)
-    return {
-        "dry_run": True,
-        "job_id": request.job_id,
-        "mode": request.mode,
-        "ready": all(guard["ok"] for guard in record.guards),
-        "guards": record.guards,
-        "baseline": record.baseline,
-        "call": None if joins else {"method": http.method, "url": http.url, "body": dict(call.body or {})},
-    }
