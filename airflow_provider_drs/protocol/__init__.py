@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.switchover.guards import *
     from airflow_provider_drs.protocol.switchover.phases import *
     from airflow_provider_drs.protocol.switchover.record import *
+    from airflow_provider_drs.protocol.switchover.request import *
     from airflow_provider_drs.protocol.switchover.same_run import *
     from airflow_provider_drs.protocol.switchover.status import *
     from airflow_provider_drs.protocol.switchover.switch import *
@@ -68,9 +69,10 @@ __getattr__ = lazy_names(
         "switchover.guards": "guards",
         "switchover.phases": "NEEDS_PERSON OPEN Phase SUCCEEDED UNCHANGED",
         "switchover.record": "END_MARK end_mark found_already freshness_of Record",
+        "switchover.request": "SwitchoverRequest",
         "switchover.same_run": "may_have_switched order_of progress_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
-        "switchover.switch": "NotSwitchedError read_and_guard switch SwitchoverRequest wait_for_end",
+        "switchover.switch": "NotSwitchedError read_and_guard switch wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
         "switchover.witness": "end_with_witness Look look_later Side",

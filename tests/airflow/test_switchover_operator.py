@@ -348,7 +348,8 @@ def test_a_further_try_that_finds_no_record_never_switches(running: bool, attach
     from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
     from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
     from airflow_provider_drs.protocol.switchover.phases import Phase
-    from airflow_provider_drs.protocol.switchover.switch import SwitchoverRequest, switch
+    from airflow_provider_drs.protocol.switchover.request import SwitchoverRequest
+    from airflow_provider_drs.protocol.switchover.switch import switch
 
     replies = {
         "batch-status": {JOB: JobState(JOB, "INCRE_TRANSFER_FAILED")},
@@ -365,7 +366,8 @@ def test_a_further_try_that_finds_no_record_never_switches(running: bool, attach
 def test_what_was_written_down_for_another_job_stops_the_task() -> None:
     from airflow_provider_drs.protocol.switchover.phases import Phase
     from airflow_provider_drs.protocol.switchover.record import Record
-    from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, SwitchoverRequest, switch
+    from airflow_provider_drs.protocol.switchover.request import SwitchoverRequest
+    from airflow_provider_drs.protocol.switchover.switch import NotSwitchedError, switch
 
     for phase in (Phase.DONE, Phase.ACCEPTED, Phase.FAILED, Phase.UNKNOWN):
         record = Record(JOB, "target", phase=phase)

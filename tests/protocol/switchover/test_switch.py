@@ -16,10 +16,10 @@ from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.phases import UNCHANGED, Phase
 from airflow_provider_drs.protocol.switchover.record import Record
+from airflow_provider_drs.protocol.switchover.request import SwitchoverRequest
 from airflow_provider_drs.protocol.switchover.switch import (
     MAX_READ_ATTEMPTS,
     NotSwitchedError,
-    SwitchoverRequest,
     read_and_guard,
     switch,
 )
