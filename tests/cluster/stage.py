@@ -34,6 +34,9 @@ WEATHER = (
     Fault.status(500), Fault.status(502), Fault.status(503), Fault.html(), Fault.too_many(1), Fault.reset(),
     Fault.cut(), Fault.slow(2),
 )  # fmt: skip
+WEATHERED = (GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, TOKENS)
+# Of so many requests at most one goes wrong.
+ONE_OF = 4
 # What may go wrong with the one request that is not repeated: it takes effect.
 SWITCH_WEATHER = (Fault.lost(), Fault.slow(3))
 
@@ -219,10 +222,13 @@ class Stage:
             self.simulator.clear_faults()
 
     def _rain(self, stopping: threading.Event) -> None:
-        revoked = time.monotonic()
+        revoked, requests = time.monotonic(), dict.fromkeys(WEATHERED, 0)
         while not stopping.wait(0.7):
-            call = self._random.choice((GET_STATUS, GET_STATUS, GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, TOKENS))
-            self.simulator.fault(call, self._random.choice(WEATHER))
+            call = self._random.choice(WEATHERED)
+            # Faults queue up: where fewer and fewer ask, all would go wrong for those who are left.
+            if (made := len(self.simulator.calls(call))) >= requests[call] + ONE_OF:
+                requests[call] = made
+                self.simulator.fault(call, self._random.choice(WEATHER))
             # Two within one log-in would mean that a new token does not help: for that a task fails, and is right.
             if time.monotonic() - revoked > REVOKED_EVERY:
                 revoked = time.monotonic()
