@@ -77,12 +77,12 @@ def judge(
         wanted = run.kind.states.get(task, "success")
         if state != wanted:
             run.wrong.append(f"{task} is {state}, not {wanted}")
-    for task, outcome in run.kind.outcomes.items():
+    for task, outcomes in run.kind.outcomes.items():
         found = xcoms.get((task, "switchover"))
         if not found:
             run.no_evidence.append(f"{task} left no evidence")
-        elif found.get("outcome") != outcome:
-            run.wrong.append(f"the evidence of {task} says {found.get('outcome')!r}, not {outcome!r}")
+        elif found.get("outcome") not in outcomes:
+            run.wrong.append(f"the evidence of {task} says {found.get('outcome')!r}, not {' or '.join(outcomes)}")
     for task in run.kind.results:
         if not xcoms.get((task, "return_value")):
             run.no_evidence.append(f"{task} left no result")

@@ -14,7 +14,7 @@ class Kind:
 
     :param modes: what DRS is to be asked for, in order: one request for each intent.
     :param states: the states of tasks that are no success.
-    :param outcomes: what the evidence of each switchover says.
+    :param outcomes: what the evidence of each switchover may say.
     :param results: tasks that leave a return value.
     :param job: how DRS behaves.
     """
@@ -22,7 +22,7 @@ class Kind:
     name: str
     modes: tuple[str, ...] = ("target",)
     states: dict[str, str] = field(default_factory=dict)
-    outcomes: dict[str, str] = field(default_factory=lambda: {"cutover.switchover": "done"})
+    outcomes: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"cutover.switchover": ("done",)})
     results: tuple[str, ...] = ("cutover.ready", "cutover.switchover", "cutover.done", "seen")
     job: dict[str, Any] = field(default_factory=dict)
 
@@ -36,17 +36,18 @@ KINDS = {
             "rolled_back",
             ("target", "source"),
             {"cutover.does_not_serve": "failed", "cutover.done": "upstream_failed"},
-            {"cutover.switchover": "done", "back": "done"},
+            {"cutover.switchover": ("done",), "back": ("done",)},
             ("cutover.ready", "cutover.switchover", "cutover.rollback_gate", "back"),
         ),
         Kind(
             "told_failed",
             states=dict.fromkeys(("cutover.serves", "cutover.done"), "upstream_failed")
             | {"cutover.switchover": "failed"},
-            outcomes={"cutover.switchover": "failed"},
+            outcomes={"cutover.switchover": ("failed",)},
             results=("cutover.ready",),
             job={"final": FAILED, "error_msg": "in use"},
         ),
-        Kind("handed_over", outcomes={"switch": "accepted"}, results=("switch", "seen")),
+        # Whoever could not ask DRS for a while sees the end at once.
+        Kind("handed_over", outcomes={"switch": ("accepted", "done")}, results=("switch", "seen")),
     )
 }

@@ -22,7 +22,7 @@ def judged(kind: Kind, posts: list[Entry], **changed: Any) -> Run:
     expected = "failed" if "failed" in kind.states.values() else "success"
     run = Run(kind, "run", JOB, changed.get("state", expected))
     xcoms: dict[tuple[str, str], Any] = {(task, "return_value"): {"x": 1} for task in kind.results}
-    xcoms |= {(task, "switchover"): {"outcome": outcome} for task, outcome in kind.outcomes.items()}
+    xcoms |= {(task, "switchover"): {"outcome": outcome} for task, [outcome, *_] in kind.outcomes.items()}
     for gone in changed.get("without", ()):
         del xcoms[gone]
     xcoms |= changed.get("xcoms", {})
