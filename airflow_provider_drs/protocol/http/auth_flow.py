@@ -11,6 +11,7 @@ The generator yields what it needs and is sent the outcome; the client that driv
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,7 +74,9 @@ def exchange(call: Call[R], endpoint: str, language: str) -> Flow[R]:
                 raise _final(error) from None
             yield from _get_token(token, key_refused(error, response.ahead))  # which raises it, and remembers
         if call.at_most_once and error.error_code == TOKEN_REFUSED:
-            yield from _get_token(refused=token)  # for whoever asks again, behind a read of the status
+            # For whoever asks again, behind a read of the status. That DRS has refused is certain without it.
+            with suppress(DrsError):
+                yield from _get_token(refused=token)
         if call.at_most_once or (not request.safe and error.error_code != TOKEN_REFUSED):
             raise _final(error) from None
     try:

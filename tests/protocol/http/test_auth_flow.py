@@ -248,6 +248,15 @@ def test_a_switchover_whose_token_drs_refused_does_not_go_out_again_by_itself() 
     assert (type(error), error.error_code) == (errors.DrsTokenRefusedError, "DRS.M00100")
 
 
+@pytest.mark.parametrize("trouble", [errors.DrsServerError("IAM: 503"), errors.DrsAuthenticationError("password")])
+def test_that_drs_has_refused_the_token_of_a_switchover_is_certain_without_a_new_one(trouble: errors.DrsError) -> None:
+    steps, _ = begin(SWITCH)
+    assert steps.send(REFUSED) == GetToken(refused=OLD)
+    with pytest.raises(errors.DrsTokenRefusedError) as caught:
+        steps.throw(trouble)
+    assert (caught.value.error_code, caught.value.never_sent) == ("DRS.M00100", False)
+
+
 def test_job_control_whose_token_drs_refused_goes_out_again() -> None:
     steps, first = begin(STOP)
     assert steps.send(REFUSED) == GetToken(refused=OLD)
