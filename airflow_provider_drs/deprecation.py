@@ -10,15 +10,14 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from airflow.exceptions import AirflowProviderDeprecationWarning
 
+from airflow_provider_drs.task import NOT_GIVEN
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: The default of a parameter that has another name now; None may be a value.
-NOT_GIVEN: Final[Any] = type("NotGiven", (), {"__repr__": lambda self: "NOT_GIVEN"})()
 
 
 def renamed_parameter(

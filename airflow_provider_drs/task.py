@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -18,7 +18,6 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+#: The default of an argument for which None is a value.
+NOT_GIVEN: Final[Any] = type("NotGiven", (), {"__repr__": lambda self: "NOT_GIVEN"})()
 DEFAULT_DEFERRAL_HOLD = 10.0
 # A trigger with a deadline ends by itself; a triggerer that is not there is noticed this many seconds later.
 TRIGGERER_SLACK = 300.0

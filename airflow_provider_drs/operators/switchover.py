@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_drs import lineage, protocol, triggers
-from airflow_provider_drs.deprecation import NOT_GIVEN
 from airflow_provider_drs.exceptions import (
     DrsSwitchoverDisputedError,
     DrsSwitchoverFailedError,
@@ -21,7 +20,7 @@ from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.plan import plan
 from airflow_provider_drs.operators.same_run import approvals_of, check_still_frozen, same_run
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore, actor_of
-from airflow_provider_drs.task import Limits, check_flags, check_unless_templated, seconds
+from airflow_provider_drs.task import NOT_GIVEN, Limits, check_flags, check_unless_templated, seconds
 from airflow_provider_drs.triggers.without_worker import may_end, needs_a_worker
 from airflow_provider_drs.witness import Witness, check_witness, rendered
 
