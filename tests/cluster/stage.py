@@ -9,9 +9,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator, Vip
 from airflow_provider_drs.simulator.serving.forwarder import Forwarder
@@ -98,7 +102,7 @@ class Stage:
             if moments:
                 self.cluster.relay.plan(run.run_id, moments[place])
             asked = {"dag_run_id": run.run_id, "logical_date": None, "conf": {"job_id": run.job_id}}
-            self.cluster.request("POST", f"/dags/{kind.name}/dagRuns", asked)
+            start_run(partial(self.cluster.request, "POST", f"/dags/{kind.name}/dagRuns", asked), run.run_id)
             runs.append(run)
         return runs
 
@@ -263,6 +267,27 @@ class Stage:
         self.cluster.start(name)
         if name == "api-server":
             until(self.cluster.api_responds, 180, "the API server", interval=1)
+
+
+def start_run(ask: Callable[[], Any], run_id: str, within: float = 30) -> None:
+    """Start a run; ask again where the API server fails, and say so. Its id lets it start once."""
+
+    def started() -> bool:
+        try:
+            ask()
+        except requests.HTTPError as error:
+            if error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                # There is one of this id: it started, and the response told otherwise.
+                if told and error.response.status_code == HTTPStatus.CONFLICT:
+                    return True
+                raise
+            told.append(str(error))
+            print(f"{run_id} is asked for again: {error}", flush=True)
+            return False
+        return True
+
+    told: list[str] = []
+    until(started, within, f"the start of {run_id}", tell=lambda: f"; {told[-1:]}")
 
 
 def _plain(value: Any) -> Any:
