@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,18 +21,33 @@ class Metrics(Observer):
 
     def __init__(self) -> None:
         self._waits = 0
+        self._good: dict[str, float] = {}
 
-    def called(self, name: str, seconds: float, error: protocol.DrsError | None) -> None:
-        """Count a poll or another call, its duration, and its error by class."""
+    def called(self, name: str, seconds: float, error: protocol.DrsError | None, conn_id: str) -> None:
+        """Count a poll or another call, its duration, and its error by class; set the age of the last good response."""
         Stats.incr("drs.polls", tags={"call": name})
         Stats.timing("drs.poll_duration", seconds * 1000, tags={"call": name})
         if error is not None:
             Stats.incr(f"drs.errors.{type(error).__name__}")  # plain StatsD drops tags
+        now = time.monotonic()
+        good = self._good[conn_id] = now if error is None else self._good.get(conn_id, now - seconds)
+        Stats.gauge(f"drs.response_age.{_in_a_name(conn_id)}", now - good)
 
     def waiting(self, more: int) -> None:
         """Set the number of waits in progress in this process."""
         self._waits += more
         Stats.gauge("drs.waits", self._waits)
+
+    def worst_off(self, seconds: float, conn_id: str) -> None:
+        """Set for how long the wait that is worst off has been without a good response."""
+        Stats.gauge(f"drs.oldest_wait.{_in_a_name(conn_id)}", seconds)
+
+    def switched(self, outcome: str) -> None:
+        """Count a try of a switchover by how it has ended.
+
+        :param outcome: that of the evidence.
+        """
+        Stats.incr(f"drs.switchovers.{outcome}")
 
     def renewed(self) -> None:
         """Count a new token."""
@@ -45,6 +62,11 @@ class Metrics(Observer):
         seconds = seen.get("detection") if isinstance(seen, Mapping) else None
         if isinstance(seconds, (int, float)):
             Stats.timing("drs.detection_delay", seconds * 1000)
+
+
+def _in_a_name(conn_id: str) -> str:
+    """Return what the name of a metric may have of a connection's id."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", conn_id)
 
 
 @cache

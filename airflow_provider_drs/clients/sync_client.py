@@ -58,10 +58,10 @@ class DrsClient:
                 else:
                     step = flow.send(outcome)
         except StopIteration as reply:
-            self._observer.called(call.name, time.monotonic() - began, None)
+            self._observer.called(call.name, time.monotonic() - began, None, self.settings.conn_id)
             return reply.value  # type: ignore[no-any-return]
         except DrsError as error:
-            self._observer.called(call.name, time.monotonic() - began, error)
+            self._observer.called(call.name, time.monotonic() - began, error, self.settings.conn_id)
             subject = "" if error.is_of_connection else call.subject
             raise error.with_context(error_context(self.settings.conn_id, subject)) from None
 

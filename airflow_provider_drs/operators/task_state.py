@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
+from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.operators.earlier_start import mark_asked, no_try_has_begun, was_started_before, wiped_keys
 from airflow_provider_drs.task import TaskRuntime
 from airflow_provider_drs.witness import Witness, look
@@ -230,6 +231,8 @@ class RecordingRuntime(TaskRuntime):
                 break
             super().sleep(min(delay, left))
             delay *= 2
+        if record.phase in protocol.OVER:
+            metrics().switched(record.phase)
         if not published:
             self._log.error("The evidence could not be written to XCom; it is: %s", record.evidence())
         return published

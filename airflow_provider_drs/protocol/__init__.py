@@ -67,7 +67,7 @@ __getattr__ = lazy_names(
         "switchover.downtime": "Downtime",
         "switchover.freshness": "Freshness",
         "switchover.guards": "guards",
-        "switchover.phases": "NEEDS_PERSON OPEN Phase SUCCEEDED UNCHANGED",
+        "switchover.phases": "NEEDS_PERSON OPEN OVER Phase SUCCEEDED UNCHANGED",
         "switchover.record": "END_MARK end_mark found_already freshness_of Record",
         "switchover.request": "SwitchoverRequest",
         "switchover.same_run": "may_have_switched order_of progress_of same_run SameRun when",

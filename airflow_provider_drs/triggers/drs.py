@@ -95,6 +95,8 @@ class DrsSwitchoverTrigger(DrsTrigger):
             # Not left to the event: from 3.0 to 3.3 Airflow encodes its XComs twice, so that a dict becomes a string.
             pushed = [await self._push(key, value) for key, value in self.left_behind(event).items()]
             if all(pushed):
+                if self.record is not None:
+                    metrics().switched(protocol.Phase.DONE)
                 return TaskSuccessEvent()
         return await super()._to_event(event)
 

@@ -12,6 +12,7 @@ from collections import Counter
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.constants import GET_STATUS, JOB
 
+AGES = ("drs.response_age.", "drs.oldest_wait.")
 WAITS = f"""
 import airflow.sdk.serde  # as the triggerer does, which sets the stats up
 import asyncio
@@ -35,8 +36,8 @@ else:
 """
 
 
-def _sent(how: str, drs: Simulator) -> Counter[str]:
-    """Let a process of its own wait; return how often each metric was sent, with the value of gauges."""
+def _sent(how: str, drs: Simulator) -> tuple[Counter[str], dict[str, list[float]]]:
+    """Let a process of its own wait; return how often each metric was sent, and the values of those of a time."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
         statsd.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         statsd.bind(("127.0.0.1", 0))
@@ -60,15 +61,19 @@ def _sent(how: str, drs: Simulator) -> Counter[str]:
         re.fullmatch(r"airflow\.(drs\.[A-Za-z_.]+):([-+0-9.e]+)\|(c|ms|g)", line) for line in lines if ".drs." in line
     ]
     assert all(named), lines
-    return Counter(
-        f"{found[1]}={found[2]}" if found[3] == "g" else f"{found[1]}|{found[3]}" for found in named if found
-    )
+    sent, ages = Counter[str](), dict[str, list[float]]()
+    for name, value, kind in (found.groups() for found in named if found):
+        if name.startswith(AGES):
+            ages.setdefault(name, []).append(float(value))
+        else:
+            sent[f"{name}={value}" if kind == "g" else f"{name}|{kind}"] += 1
+    return sent, ages
 
 
 def test_what_a_triggerer_sends(drs: Simulator) -> None:
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START", "SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
     drs.fault(GET_STATUS, Fault.status(503))
-    sent = _sent("trigger", drs)
+    sent, ages = _sent("trigger", drs)
     polls = len(drs.calls(GET_STATUS))
     assert sent.pop("drs.polls|c") == sent.pop("drs.poll_duration|ms") == polls
     assert sent == {
@@ -79,11 +84,16 @@ def test_what_a_triggerer_sends(drs: Simulator) -> None:
         "drs.waits=2": 1,
         "drs.waits=0": 1,
     }
+    response, oldest = (ages[f"{name}drs_default"] for name in AGES)
+    assert response[0] > 0, "the first poll failed"
+    assert response[1:] == [0.0] * (polls - 1)
+    assert oldest[-1] == 0, "nobody waits any more"
 
 
 def test_what_a_worker_sends(drs: Simulator) -> None:
     drs.add_job(Job(JOB, status_script=["SWITCH_VIP_COMPLETE"]))
     drs.fault(GET_STATUS, Fault.expired_token())
-    sent = _sent("poke", drs)
+    sent, ages = _sent("poke", drs)
     assert sent["drs.polls|c"] == sent["drs.poll_duration|ms"] == 1, "one call, though it took two requests"
     assert sent["drs.token_renewals|c"] == 2
+    assert ages == {"drs.response_age.drs_default": [0.0]}

@@ -18,8 +18,9 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.calls: list[tuple[str, type[DrsError] | None]] = []
 
-    def called(self, name: str, seconds: float, error: DrsError | None) -> None:
+    def called(self, name: str, seconds: float, error: DrsError | None, conn_id: str) -> None:
         assert 0 < seconds < 30
+        assert conn_id
         self.calls.append((name, type(error) if error else None))
 
 
@@ -47,5 +48,6 @@ def test_every_call_is_reported_with_its_error(simulator: Simulator, kind: str) 
 
 
 def test_the_base_ignores_everything() -> None:
-    UNOBSERVED.called(STATUS, 0.1, None)
+    UNOBSERVED.called(STATUS, 0.1, None, "drs_default")
     UNOBSERVED.waiting(1)
+    UNOBSERVED.worst_off(0.0, "drs_default")

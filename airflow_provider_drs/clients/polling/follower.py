@@ -28,7 +28,7 @@ class Follower:
     the last response it accepted. Waits on one job therefore converge on a common schedule.
     """
 
-    __slots__ = ("_results", "_streams", "_waker", "alone", "due", "earliest", "fresh", "key", "wait")
+    __slots__ = ("_results", "_streams", "_waker", "alone", "due", "earliest", "fresh", "key", "served_at", "wait")
 
     def __init__(self, streams: PollStreams, wait: PollingWait, now: float) -> None:
         self._streams = streams
@@ -38,6 +38,7 @@ class Follower:
         self.key: Hashable | None = None
         self.due: float | None = now  # when its next poll is due; None: while one is under way, and after an end
         self.earliest = now  # it accepts no response to a request sent before
+        self.served_at = now  # when it had its last good response; before the first: when it came
         self.fresh = True  # it has not had a response yet
         self.alone = False  # polled apart from others, whose common request was refused, perhaps because of it
 
@@ -132,9 +133,10 @@ class Stream:
         """
         if len(followers) > 1:
             self.failures = 0
-        at = self._clock.wall()
+        at, now = self._clock.wall(), self._clock.now()
         for follower in self._present(followers):
             follower.alone = False
+            follower.served_at = now
             self._step(follower, lambda wait: wait.take(replies, at, sent), late)
 
     def fail(self, followers: Sequence[Follower], error: DrsError) -> None:

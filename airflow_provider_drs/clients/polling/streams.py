@@ -25,6 +25,8 @@ from airflow_provider_drs.protocol.polling import Instant, PollingWait, duration
 
 # Seconds. Waits are not told of a shorter pause that DRS asks for; of a longer one, all are.
 MAX_SILENCE = 60.0
+# Seconds between two reports of who is worst off: all waits are looked at.
+TELL_EVERY = 10.0
 
 
 class Clock:
@@ -64,6 +66,7 @@ class PollStreams:
         self._failing_since: float | None = None  # since when polls fail and none has succeeded
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        self._told_at = -math.inf  # when it was told who is worst off
 
     @property
     def stale(self) -> bool:
@@ -114,6 +117,8 @@ class PollStreams:
             del stream.followers[follower]
             if not stream.followers:
                 del self._streams[stream.key]
+        if not self._followers:
+            self._tell_who_is_worst_off()
 
     def rejoin(self, follower: Follower, delay: float) -> None:
         """Let a follower that had reached an end poll again in ``delay`` seconds."""
@@ -236,6 +241,13 @@ class PollStreams:
         else:
             server = getattr(self.client, "last_server_time", None)
             stream.take(followers, replies, Instant(asked_at, sent, server), late)
+        if sent - self._told_at >= TELL_EVERY:
+            self._tell_who_is_worst_off()
+
+    def _tell_who_is_worst_off(self) -> None:
+        self._told_at = now = self._clock.now()
+        served = min((one.served_at for stream in self._streams.values() for one in stream.followers), default=now)
+        self._observer.worst_off(now - served, self.client.settings.conn_id)
 
     async def _ask(self, query: Query, sent: float) -> list[object]:
         try:

@@ -77,6 +77,8 @@ OPEN = frozenset({Phase.INTENDED, Phase.ACCEPTED, Phase.LOST, Phase.DISPUTED, Ph
 NEEDS_PERSON = frozenset({Phase.DISPUTED, Phase.UNKNOWN})
 # Nothing was asked of DRS, or DRS itself has refused: nothing was changed.
 UNCHANGED = frozenset({Phase.BEGUN, Phase.READ, Phase.ALREADY, Phase.REFUSED})
+# How a try may have ended that has asked DRS, or need not.
+OVER = frozenset({Phase.DONE, Phase.ALREADY, Phase.FAILED, Phase.REFUSED, *NEEDS_PERSON})
 # What is to be is: the tasks after a switchover may go on.
 SUCCEEDED = frozenset({Phase.DONE, Phase.ALREADY})
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_drs.clients.observer import Observer
 from airflow_provider_drs.clients.polling.follower import Follower, Stream
 from airflow_provider_drs.protocol.compare.wait import CompareWait
 from airflow_provider_drs.protocol.errors import (
@@ -352,3 +353,25 @@ def test_cancelled_while_they_wait_for_their_workers_they_close_the_client(clock
         assert drs.closed == 1
 
     played(drs, play)
+
+
+def test_who_is_worst_off_is_told_of_every_ten_seconds_and_at_the_end(drs: Drs, clock: FakeClock) -> None:
+    told: list[tuple[float, str]] = []
+
+    class Notes(Observer):
+        def worst_off(self, seconds: float, conn_id: str) -> None:
+            told.append((seconds, conn_id))
+
+    drs.bad_jobs, drs.bad = {job(2)}, DrsServerError("503")
+
+    async def play(waits: Waits) -> None:
+        waits.streams._observer = Notes()
+        waits.begin(switchover(1))
+        waits.begin(switchover(2))
+        await clock.move(31)
+
+    played(drs, play)
+    assert {conn_id for _, conn_id in told} == {"drs_test"}
+    first, *later, last = [seconds for seconds, _ in told]
+    assert (first < 1, last) == (True, 0.0), "nobody waits any more"
+    assert [at // 10 for at in later] == [1, 2, 3]
