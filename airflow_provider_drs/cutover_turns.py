@@ -184,10 +184,13 @@ class FleetSummary(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Return the table.
 
-        :raises AirflowFailException: a job is not done; the table is in XCom nevertheless.
+        :raises AirflowFailException: a job is not done; the table is in XCom nevertheless. Or nothing tells which jobs
+            there are: none was started.
         """
         ti = context["ti"]
         jobs: Sequence[str] = ti.xcom_pull(task_ids=self.jobs, map_indexes=-1) or []
+        if not jobs:
+            raise AirflowFailException(f"No job was started: {self.jobs} did not tell which there are; see its log")
         table = [
             ti.xcom_pull(task_ids=self.ended, map_indexes=place) or row(job_id, None, {})
             for place, job_id in enumerate(jobs)
@@ -196,6 +199,6 @@ class FleetSummary(BaseOperator):
             self.log.info("%s: %s (%s)", each["job_id"], each["outcome"], each["state"])
         ti.xcom_push(key="return_value", value=table)
         others = [f"{each['job_id']} ({each['outcome']})" for each in table if each["state"] != WELL]
-        if others or not table:
+        if others:
             raise AirflowFailException(f"{len(others)} of {len(table)} jobs are not done: {', '.join(others)}")
         return table

@@ -177,6 +177,7 @@ def test_what_is_no_list_of_jobs(jobs: Any, says: str, drs: Simulator, airflow_d
     ended = _run(Site(), jobs, dag={"params": {"jobs": []}})
     assert ended.state == "failed"
     assert says in str(ended.errors["fleet.jobs"])
+    assert str(ended.errors["fleet.summary"]).startswith("No job was started: fleet.jobs did not tell which there are")
     assert drs.calls(SWITCH) == []
 
 
