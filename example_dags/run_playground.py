@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +13,7 @@ from demo.demo_airflow import DemoAirflow, DemoError, demo_airflow
 from demo.playground_airflow import USER, PlaygroundAirflow
 
 from airflow_provider_drs.simulator import Job, Simulator
+from airflow_provider_drs.simulator.serving.signals import ended_by_signal
 
 TO_APPROVE = "260e27fd-4976-44dc-9948-e1265e4jb201"
 FAILS = "778e0c1b-5d2a-4f6e-8b3c-90a1d2cjb202"
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, epilog="Ctrl-C ends it, and removes all that it has made.")
     parser.add_argument("--port", type=int, default=0, help="of Airflow's UI (default: a free one)")
     port = parser.parse_args(arguments).port
-    with _ended_by_signal() as ended:
+    with ended_by_signal() as ended:
         try:
             with demo_airflow("drs-playground-") as airflow:
                 play(airflow, port, ended)
@@ -130,17 +129,6 @@ DRS itself, with every request that it gets: {service.url}/
 (the button "DRS console" of a task leads there; the browser warns, because its certificate is its own)
 
 Ctrl-C ends it, and removes all that it has made."""
-
-
-@contextlib.contextmanager
-def _ended_by_signal() -> Iterator[threading.Event]:
-    ended = threading.Event()
-    kept = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield ended
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def say(line: str) -> None:

@@ -7,10 +7,8 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from airflow_provider_drs.simulator.faults import FAULT_NAMES, PlannedFault
 from airflow_provider_drs.simulator.jobs import Job
 from airflow_provider_drs.simulator.server import Simulator
 from airflow_provider_drs.simulator.serving.certificates import MissingTrustmeError, is_loopback
+from airflow_provider_drs.simulator.serving.signals import ended_by_signal
 from airflow_provider_drs.simulator.short_form import values_of
 from airflow_provider_drs.simulator.vips import Vip
 
@@ -76,7 +75,7 @@ def _serve(arguments: argparse.Namespace, directory: Path, jobs: list[Job], faul
             "the password is no secret",
             file=sys.stderr,
         )
-    with _ended_by_signal() as ended, simulator:
+    with ended_by_signal() as ended, simulator:
         shown = simulator.connection(console_url=f"{simulator.url}/?job={{job_id}}")
         connection = json.dumps(shown)
         _write_private(directory / "connection.json", connection + "\n")
@@ -188,17 +187,6 @@ def _directory(wanted: str | None) -> Iterator[Path]:
     else:
         Path(wanted).mkdir(parents=True, exist_ok=True)
         yield Path(wanted).absolute()
-
-
-@contextlib.contextmanager
-def _ended_by_signal() -> Iterator[threading.Event]:
-    ended = threading.Event()
-    kept = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield ended
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def _write_private(path: Path, text: str) -> None:
