@@ -1,13 +1,20 @@
-"""The metrics that Airflow's own stats send out: to a StatsD that is a socket of this test."""
+"""The metrics that Airflow's own stats send out: to a StatsD and an OpenTelemetry collector that are of this test."""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.constants import GET_STATUS, JOB
@@ -36,20 +43,49 @@ else:
 """
 
 
+def _run(how: str, **options: str) -> None:
+    """Let a process of its own wait, with these options of Airflow's metrics."""
+    environment = {**os.environ, **{f"AIRFLOW__METRICS__{name}": value for name, value in options.items()}}
+    code = WAITS.format(how=how)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def _collector() -> Iterator[tuple[HTTPServer, dict[str, str]]]:
+    """Run an OpenTelemetry collector; yield it, and the kind of each metric that it has received."""
+    kinds: dict[str, str] = {}
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for scope in resource.scope_metrics:
+                    kinds.update((one.name, str(one.WhichOneof("data"))) for one in scope.metrics)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server, kinds
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def _sent(how: str, drs: Simulator) -> tuple[Counter[str], dict[str, list[float]]]:
     """Let a process of its own wait; return how often each metric was sent, and the values of those of a time."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
         statsd.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         statsd.bind(("127.0.0.1", 0))
-        environment = {
-            **os.environ,
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.getsockname()[1]),
-        }
-        code = WAITS.format(how=how)
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        _run(how, STATSD_ON="True", STATSD_HOST="127.0.0.1", STATSD_PORT=str(statsd.getsockname()[1]))
         statsd.setblocking(False)
         lines = list[str]()
         while True:
@@ -97,3 +133,21 @@ def test_what_a_worker_sends(drs: Simulator) -> None:
     assert sent["drs.polls|c"] == sent["drs.poll_duration|ms"] == 1, "one call, though it took two requests"
     assert sent["drs.token_renewals|c"] == 2
     assert ages == {"drs.response_age.drs_default": [0.0]}
+
+
+def test_what_the_exporter_of_opentelemetry_sends(drs: Simulator) -> None:
+    drs.add_job(Job(JOB, status_script=["SWITCH_VIP_START", "SWITCH_VIP_COMPLETE"]))
+    drs.fault(GET_STATUS, Fault.status(503))
+    with _collector() as (server, kinds):
+        _run("trigger", OTEL_ON="True", OTEL_HOST="127.0.0.1", OTEL_PORT=str(server.server_port))
+    kinds = {name.removeprefix("airflow."): kind for name, kind in kinds.items() if ".drs." in name}
+    timers = {kinds.pop(name).removeprefix("exponential_") for name in ("drs.poll_duration", "drs.detection_delay")}
+    assert timers == {"histogram"}
+    assert kinds == {
+        "drs.polls": "sum",
+        "drs.errors.drsservererror": "sum",
+        "drs.token_renewals": "sum",
+        "drs.waits": "gauge",
+        "drs.response_age.drs_default": "gauge",
+        "drs.oldest_wait.drs_default": "gauge",
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_drs import exceptions
+from airflow_provider_drs.metrics import Metrics
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
@@ -179,13 +180,16 @@ def test_a_lost_answer_is_not_repeated(
 )
 def test_the_freshness_rule(
     mode: str, before: str | None, after: list[str | None], settle: float | None, outcome: str,
-    drs: Simulator, airflow_db: None, clock: FakeClock,
+    drs: Simulator, airflow_db: None, clock: FakeClock, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     drs.add_job(_job(before, after, error_code="DRS.M9", error_msg="in use"))
+    counted: list[str] = []
+    monkeypatch.setattr(Metrics, "switched", lambda _, outcome: counted.append(outcome))
     began = clock.now
     ended = _switch(mode, clock, settle=settle)
     evidence = ended.xcom if outcome == "done" else ended.evidence
     assert evidence["outcome"] == outcome, ended.error
+    assert counted == [outcome], "an alarm stands on it"
     assert ended.state == ("success" if outcome == "done" else "failed")
     errors = {"failed": exceptions.DrsSwitchoverFailedError, "unknown": exceptions.DrsSwitchoverUnknownError}
     assert type(ended.error) is errors.get(outcome, type(None))
