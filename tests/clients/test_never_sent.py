@@ -18,6 +18,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsError,
     DrsServerError,
     DrsTlsError,
+    DrsTokenRefusedError,
     DrsTransientError,
     DrsUnreachableError,
 )
@@ -117,7 +118,7 @@ def test_a_token_that_drs_refused_and_that_cannot_be_replaced(simulator: Simulat
     client.call(ASK)
     simulator.fault("switch-vip", Fault.expired_token())
     simulator.fault("tokens", Fault.status(503))
-    with pytest.raises(DrsServerError) as caught:
+    with pytest.raises(DrsTokenRefusedError) as caught:  # that DRS has refused is certain all the same
         client.call(SWITCH)
     assert not caught.value.never_sent
 
