@@ -160,6 +160,9 @@ def cutover(
             # It is read once: whatever a template makes of it later, no task takes it otherwise.
             plans = [DryRunGate(task_id="dry_run", dry_run=dry_run, wanted=True, **passed)]
             dry_run = XComArg(plans[0], key=DryRunGate.key)
+            if is_mapped:
+                # An XComArg is also a dependency: the gate of a run that is no dry run would skip the switchover.
+                dry_run = plans[0].template_of_key()
             for_real = DryRunGate(task_id="for_real", dry_run=dry_run, wanted=False, **passed)
             planned = {"dry_run": plans[0].task_id}
             gates >> plans[0]

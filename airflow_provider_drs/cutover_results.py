@@ -196,6 +196,10 @@ class DryRunGate(JoinGate):
         self.plan_only = dry_run
         self.wanted = wanted
 
+    def template_of_key(self) -> str:
+        """Return a template of what it has read, for a task of the same instance of a mapped group."""
+        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}', key='{self.key}', map_indexes=ti.map_index) }}}}"
+
     def execute(self, context: Context) -> Any:
         """Return what it stands for.
 

@@ -172,6 +172,29 @@ def test_a_dry_run_of_all(approve: bool, drs: Simulator, airflow_db: None) -> No
     assert [row["evidence"]["ready"] for row in ended.pull("fleet.summary")] == [True, True]
 
 
+@pytest.mark.parametrize("answers", [("Approve",)], indirect=True)
+@pytest.mark.parametrize("approve", [True, False])
+def test_what_might_have_been_a_dry_run_switches(
+    approve: bool, answers: Answering, drs: Simulator, airflow_db: None
+) -> None:
+    drs.add_job(_job(0, COMPLETE))
+    drs.add_job(_job(1, FAILED))
+    drs.add_job(Job(numbered_job(2)))
+    site = Site()
+    ended = _run(
+        site,
+        [*JOBS, numbered_job(2)],
+        approve=approve,
+        at_once=1,
+        switchover_kwargs={"dry_run": "{{ params.dry_run }}"},
+        dag={"params": {"dry_run": False}},
+    )
+    assert _table(ended) == [("success", "done"), ("upstream_failed", "failed"), ("skipped", "not started")]
+    assert [site.of(number) for number in range(2)] == [["stop", "check", "go"], ["stop", "go"]]
+    for name in ("dry_run", "for_real", "switchover", "done"):
+        assert _states(ended, f"cutover.{name}")[2] == "skipped"
+
+
 @pytest.mark.parametrize(("jobs", "says"), [([JOBS[0]] * 2, "more than once"), ("{{ params.jobs }}", "jobs is None")])
 def test_what_is_no_list_of_jobs(jobs: Any, says: str, drs: Simulator, airflow_db: None) -> None:
     ended = _run(Site(), jobs, dag={"params": {"jobs": []}})
