@@ -32,8 +32,9 @@ with DAG(
         "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job"),
         "max_lag": max_lag_param(),
         "dry_run": dry_run_param(),
+        # A slip would show only after the switchover, and roll it back.
         "host": Param(
-            type="string", title="Virtual IP address", description="Where the database is to be reached.", minLength=1
+            type="string", title="Virtual IP address", description="Or its name, no port.", pattern="^[A-Za-z0-9._-]+$"
         ),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),
     },

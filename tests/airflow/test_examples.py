@@ -224,6 +224,14 @@ def test_verified_cutover(
     }
 
 
+@pytest.mark.parametrize("host", ["", " ", " 127.0.0.1", "http://127.0.0.1/", "127.0.0.1:3306"])
+def test_a_slip_in_the_address_switches_nothing(host: str, airflow: Standalone) -> None:
+    conf = {"job_id": numbered_job(32), "mode": "target", "rollback_mode": "source", "host": host}
+    path = "/api/v2/dags/verified_cutover/dagRuns"
+    refused = airflow.request("POST", path, {"logical_date": None, "conf": conf})
+    assert (refused.status_code, "Invalid input for param host" in refused.text) == (400, True)
+
+
 def test_event_driven(cloud: Simulator, airflow: Standalone) -> None:
     def runs() -> list[dict[str, Any]]:
         return list(airflow.get("/dags/event_driven/dagRuns")["dag_runs"])

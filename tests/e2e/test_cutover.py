@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from airflow_provider_drs.simulator import Simulator
@@ -48,9 +49,10 @@ def trigger(ada: Person, job_id: str) -> None:
     button.click()
 
 
-def test_what_can_be_no_job_starts_no_run(ada: Person, runs: dict[str, str]) -> None:
-    trigger(ada, "two words")
-    ada.sees("Failed to Trigger Dag")
+@pytest.mark.parametrize("typed", [" ", "two words", f" {APPROVED}"])
+def test_what_can_be_no_job_starts_no_run(typed: str, ada: Person, runs: dict[str, str]) -> None:
+    trigger(ada, typed)
+    ada.sees(f"Invalid input for param job_id: '{typed}'")
 
 
 def test_from_the_form_to_the_evidence(ada: Person, cloud: Simulator, runs: dict[str, str]) -> None:
