@@ -53,15 +53,20 @@ def _gated(cloud: Simulator, airflow: Standalone, job_id: str, refused: str | No
     """Bring a cutover to its approval; return the run's id."""
     cloud.add_job(Job(job_id, start_lasts=LASTS, compare_seconds=0, compare_refused=refused))
     run = airflow.start("gated_cutover", job_id=job_id, mode="target")
-    airflow.state("gated_cutover", run, "awaiting_input", task_id="cutover.approval")
+    _asks(airflow, "gated_cutover", run, "cutover.approval")
+    return run
+
+
+def _asks(airflow: Standalone, dag_id: str, run: str, task_id: str) -> None:
+    """Wait until a task asks for its approval."""
+    airflow.state(dag_id, run, "awaiting_input", task_id=task_id)
 
     def worker_is_over() -> bool:
         lines = [line for line in airflow.log_text().splitlines() if "Received executor event" in line and run in line]
-        return any("task_id='cutover.approval'" in line for line in lines)
+        return any(f"task_id='{task_id}'" in line for line in lines)
 
     # Airflow fails a task that is answered before the scheduler has seen the end of the process that asks.
     airflow.until(worker_is_over, "the scheduler to see the end of the process that asks")
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +115,10 @@ def _ends(airflow: Standalone, dag_id: str, run_id: str) -> dict[str, str]:
     return {"run": state, **{task["task_id"].removeprefix("cutover."): task["state"] for task in tasks}}
 
 
-def _answer(airflow: Standalone, run_id: str, option: str) -> None:
-    path = f"/dags/gated_cutover/dagRuns/{run_id}/taskInstances/cutover.approval/-1/hitlDetails"
+def _answer(
+    airflow: Standalone, run_id: str, option: str, dag_id: str = "gated_cutover", task_id: str = "cutover.approval"
+) -> None:
+    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
     airflow.send("PATCH", path, {"chosen_options": [option], "params_input": {}})
 
 
@@ -200,6 +207,19 @@ def test_fleet(cloud: Simulator, airflow: Standalone, runs: dict[str, str]) -> N
     starts = sorted(task["start_date"] for task in mapped)
     at_once = [sum(task["start_date"] <= start < task["end_date"] for task in mapped) for start in starts]
     assert max(at_once) == AT_ONCE
+
+
+def test_canary_fleet(cloud: Simulator, airflow: Standalone) -> None:
+    jobs = [numbered_job(number) for number in (40, 41)]
+    for job in jobs:
+        cloud.add_job(Job(job, start_lasts=LASTS))
+    run = airflow.start("canary_fleet", job_ids=jobs, mode="target")
+    _asks(airflow, "canary_fleet", run, "fleet.approval")
+    _answer(airflow, run, "Approve", "canary_fleet", "fleet.approval")
+    ended = _ends(airflow, "canary_fleet", run)
+    assert [cloud.switched(job) for job in jobs] == [["target"]] * 2
+    passed_over = {"fleet.dry_run": "skipped", "fleet.job.cutover.dry_run": "skipped"}
+    assert ended == {**dict.fromkeys(ended, "success"), **passed_over}
 
 
 @pytest.mark.parametrize(
