@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_drs import protocol
+from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.task import TRIGGERER_SLACK, DrsTask, TaskRuntime, deferral_hold, interval, seconds
 
@@ -16,9 +18,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_drs.triggers.base import DrsTrigger
 
+# How long a worker waits for a DRS or an IAM in trouble before it leaves that to the triggerer, in seconds.
+LEAVE_AFTER = 15.0
+
 
 class DrsOperator(DrsTask):
     """Base of the operators; a kind of operator says what to ask, which trigger waits, and how its end is read.
+
+    Trouble of DRS or IAM before anything is asked for is waited out for ``transient_error_timeout``: of a deferrable
+    operator, after a few seconds, in the triggerer. Then the task begins again.
 
     :param job_id: the job (templated).
     :param poll_interval: seconds or timedelta between polls; default 5.
@@ -43,6 +51,44 @@ class DrsOperator(DrsTask):
         self.timeout = timeout
         if timeout is None or isinstance(timeout, (int, float, timedelta)):
             seconds("timeout", timeout)
+
+    _switches = False
+    # How the task was woken where it had left to the triggerer to wait for DRS to respond.
+    _woken: dict[str, Any] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do what the operator is for; in the triggerer as far as it waits.
+
+        :return: the XCom.
+        """
+        return self._leaving_trouble(context, None)
+
+    def execute_again(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Begin again once DRS responds; nothing was asked for before.
+
+        :param event: the event of :class:`~airflow_provider_drs.triggers.responding.DrsRespondingTrigger`.
+        :return: the XCom.
+        """
+        return self._leaving_trouble(context, event)
+
+    def _leaving_trouble(self, context: Context, woken: dict[str, Any] | None) -> dict[str, Any]:
+        self._woken = woken
+        try:
+            return self._begin(context)
+        except protocol.TroubleLasts as left:
+            self._defer_until_it_responds(left)
+
+    @abstractmethod
+    def _begin(self, context: Context) -> dict[str, Any]:
+        """Begin, or resume what an earlier try began.
+
+        :return: the XCom.
+        """
+
+    def _check_woken(self) -> None:
+        """Raise the error with which the wait for DRS to respond has ended, if it has."""
+        if self._woken is not None and self._woken["outcome"] == protocol.Outcome.ERROR:
+            raise protocol.DrsError.from_dict(self._woken["error"])
 
     @abstractmethod
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -77,6 +123,19 @@ class DrsOperator(DrsTask):
             "poke_interval": self.poll_interval,
             "transient_error_timeout": self.transient_error_timeout,
         }
+
+    @property
+    def _leave_after(self) -> float | None:
+        """Seconds of trouble after which the triggerer waits for DRS to respond; None: a worker does."""
+        return LEAVE_AFTER if self.deferrable else None
+
+    def _defer_until_it_responds(self, left: protocol.TroubleLasts) -> NoReturn:
+        now, limit = time.time(), self.transient_error_timeout
+        trigger = triggers.DrsRespondingTrigger(job_id=self.job_id, switchover=self._switches, **self._trigger_kwargs())
+        hold_until = now + deferral_hold(limit)
+        trigger.handover = {"memory": asdict(left.trouble), "poll_at": left.ask_at, "hold_until": hold_until}
+        self.log.info("Deferring until DRS responds, then this task begins again: %s", self._subject())
+        self.defer(trigger=trigger, method_name="execute_again", timeout=timedelta(seconds=limit + TRIGGERER_SLACK))
 
     def _wait(self, trigger: DrsTrigger, runtime: TaskRuntime, context: Context) -> Any:
         """Wait as the trigger describes it: in the triggerer, or here.

@@ -79,11 +79,8 @@ class DrsCompareOperator(DrsOperator):
         self.on_uncomparable = on_uncomparable
         self.conflict_policy = conflict_policy
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Create the comparison, then wait for its end: here, or in the triggerer.
-
-        :return: the XCom.
-        """
+    def _begin(self, context: Context) -> dict[str, Any]:
+        self._check_woken()
         with self._naming_connection():
             call = protocol.create_compare_task(
                 self.job_id,
@@ -100,6 +97,7 @@ class DrsCompareOperator(DrsOperator):
             self.transient_error_timeout,
             interval=self.poll_interval,
             error_context=self._error_context,
+            leave_after=self._leave_after,
         )
         try:
             # One that was created by a request whose response was lost compares in vain, and changes nothing.

@@ -30,9 +30,14 @@ def was_started_before(context: Context) -> bool:
     :raises Exception: Airflow cannot be asked.
     """
     ti: Any = context["ti"]
-    if hasattr(ti, "get_task_states"):  # as in run_evidence: Airflow 3
+    if tells_of_starts(ti):
         return ASKED_KEY in wiped_keys(ti)
     return starts_in_log(ti) > 1
+
+
+def tells_of_starts(ti: Any) -> bool:
+    """Tell whether Airflow tells a start of a task which XComs of an earlier one it has wiped: from Airflow 3 on."""
+    return hasattr(ti, "get_task_states")  # as in run_evidence
 
 
 def wiped_keys(ti: Any) -> list[str]:

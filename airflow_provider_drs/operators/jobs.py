@@ -47,14 +47,16 @@ class DrsJobOperator(DrsOperator):
 
     def _action(self, action: protocol.Action, call: Any) -> protocol.JobActionRequest:
         return protocol.JobActionRequest(
-            protocol.checked_job_id(self.job_id), action, call, self.transient_error_timeout, self._error_context
+            protocol.checked_job_id(self.job_id),
+            action,
+            call,
+            self.transient_error_timeout,
+            self._error_context,
+            self._leave_after,
         )
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Ask for the state if need be, then wait for it: here, or in the triggerer.
-
-        :return: the XCom.
-        """
+    def _begin(self, context: Context) -> dict[str, Any]:
+        self._check_woken()
         with self._naming_connection():
             request, timeout = self._request(), self._timeout
         runtime = self._runtime()

@@ -95,6 +95,7 @@ class DrsSwitchoverOperator(DrsOperator):
     approval_task_id: str | None = None
     freeze_task_ids: tuple[str, str] | None = None
     attach_allowed = True
+    _switches = True
     _last_recording: RecordingRuntime | None = None
 
     template_fields: Sequence[str] = (
@@ -142,7 +143,7 @@ class DrsSwitchoverOperator(DrsOperator):
         self.on_already = on_already
         self.end_from_trigger = end_from_trigger
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _begin(self, context: Context) -> dict[str, Any]:
         """Switch and wait, or resume what an earlier try began.
 
         :return: the evidence; with ``dry_run`` the plan.
@@ -153,7 +154,7 @@ class DrsSwitchoverOperator(DrsOperator):
         saved = self._saved(context, runtime)
         try:
             return self._execute(context, saved, runtime)
-        except TaskDeferred:
+        except (TaskDeferred, protocol.TroubleLasts):
             raise
         except protocol.NotSwitchedError as stopped:
             runtime.finish(stopped.record, PUSH_AGAIN_FOR)
@@ -168,6 +169,7 @@ class DrsSwitchoverOperator(DrsOperator):
             raise
 
     def _plan(self, context: Context, runtime: RecordingRuntime) -> dict[str, Any]:
+        self._check_woken()
         protocol.switch_vip(self.job_id, self.mode)  # checks both
         request = self._request(context, runtime)
         self._connect(context, runtime)
@@ -202,6 +204,7 @@ class DrsSwitchoverOperator(DrsOperator):
         return blank
 
     def _execute(self, context: Context, saved: protocol.Record | None, runtime: RecordingRuntime) -> dict[str, Any]:
+        self._check_woken()
         with self._naming_connection():
             protocol.switch_vip(self.job_id, self.mode)  # checks both
             request = self._request(context, runtime, self._same_run(context, saved, runtime))
@@ -282,7 +285,7 @@ class DrsSwitchoverOperator(DrsOperator):
         self._last_recording = RecordingRuntime(
             DrsHook(self.drs_conn_id, self.project_id),
             self.log,
-            RecordStore(context),
+            RecordStore(context, began_before=self._woken is not None),
             lambda: protocol.Patience(
                 f"Job {self.job_id}", self.transient_error_timeout, error_context=self._error_context
             ),
@@ -316,6 +319,7 @@ class DrsSwitchoverOperator(DrsOperator):
             timeout=self._timeout,
             max_tries=getattr(context["ti"], "max_tries", None) or 0,
             transient_error_timeout=self.transient_error_timeout,
+            leave_after=self._leave_after if runtime.may_begin_again and self.witness is None else None,
             error_context=self._error_context,
             superseded_by=run.superseded_by,
             open_elsewhere=run.open_elsewhere,

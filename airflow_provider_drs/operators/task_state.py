@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_drs import protocol
 from airflow_provider_drs.metrics import metrics
-from airflow_provider_drs.operators.earlier_start import mark_asked, no_try_has_begun, was_started_before, wiped_keys
+from airflow_provider_drs.operators.earlier_start import (
+    mark_asked,
+    no_try_has_begun,
+    tells_of_starts,
+    was_started_before,
+    wiped_keys,
+)
 from airflow_provider_drs.task import TaskRuntime
 from airflow_provider_drs.witness import Witness, look
 
@@ -31,18 +37,25 @@ class RecordStore:
     """The record of one task in one run. Before Airflow 3.3 there is no state store, so that only XCom is written.
 
     :param context: of the task.
+    :param began_before: this try was started before, and has left the wait for DRS to the triggerer.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, began_before: bool = False) -> None:
         self._context = context
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
         self._has_marked = False
         #: No other try, nor another start of this one, can have asked DRS; certain once :meth:`read` has returned.
         self.is_first_try = self._ti.try_number <= 1
+        self._began_before = began_before and self._store is not None
         self._kept_marks = 0
         #: The record that was read last is one that a triggerer has ended.
         self.ended_in_triggerer = False
+
+    @property
+    def tells_starts_apart(self) -> bool:
+        """Whether another start of this same try can tell whether this one has asked DRS: from Airflow 3 on."""
+        return self._store is not None or tells_of_starts(self._ti)
 
     def read(self) -> protocol.Record | None:
         """Return what an earlier try of this task in this run saved.
@@ -59,7 +72,8 @@ class RecordStore:
         except Exception as error:  # whatever Airflow, or a state store of one's own, raises
             raise _trouble("Airflow's state store cannot be read", error) from error
         if saved is None:
-            self.is_first_try = self.is_first_try or no_try_has_begun(self._ti)
+            # Whoever left the wait to the triggerer has saved that it had begun, and Airflow tells of no try before it.
+            self.is_first_try = not self._began_before and (self.is_first_try or no_try_has_begun(self._ti))
             return None
         try:
             record = protocol.Record.from_dict(saved)
@@ -164,6 +178,11 @@ class RecordingRuntime(TaskRuntime):
     def is_first_try(self) -> bool:
         """Whether no other try, nor another start of this one, can have asked DRS."""
         return self._store.is_first_try
+
+    @property
+    def may_begin_again(self) -> bool:
+        """Whether another start of this same try can tell that nothing was asked."""
+        return self._store.tells_starts_apart
 
     @property
     def is_saved(self) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_drs.protocol.jobs.wait import *
     from airflow_provider_drs.protocol.jobs.wanted import *
     from airflow_provider_drs.protocol.polling import *
+    from airflow_provider_drs.protocol.responding import *
     from airflow_provider_drs.protocol.runtime import *
     from airflow_provider_drs.protocol.settings import *
     from airflow_provider_drs.protocol.switchover.calls import *
@@ -61,7 +62,8 @@ __getattr__ = lazy_names(
         "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",
         "polling": "duration GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory "
         "PollResult utc",
-        "runtime": "call_with_retry Runtime sit_out wait_until_over",
+        "responding": "RespondingWait",
+        "runtime": "call_with_retry Runtime sit_out TroubleLasts wait_until_over",
         "settings": "error_context read_settings Settings",
         "switchover.calls": "get_switchover_status switch_vip SwitchoverReply",
         "switchover.downtime": "Downtime",
@@ -72,7 +74,7 @@ __getattr__ = lazy_names(
         "switchover.request": "SwitchoverRequest",
         "switchover.same_run": "may_have_switched order_of progress_of same_run SameRun when",
         "switchover.status": "switchover_state SwitchoverState",
-        "switchover.switch": "NotSwitchedError read_and_guard switch wait_for_end",
+        "switchover.switch": "NotSwitchedError read_and_guard reads switch wait_for_end",
         "switchover.wait": "SwitchoverMemory SwitchoverWait",
         "switchover.watch": "PAUSE_AFTER_ERROR Snapshot SwitchoverWatch",
         "switchover.witness": "end_with_witness Look look_later Side",

@@ -204,6 +204,7 @@ class Patience:
     :param interval: seconds between requests while all is well.
     :param error_context: what its own errors are about, such as the connection and the job.
     :param trouble: the trouble so far.
+    :param leave_after: seconds of trouble after which somebody else is to wait; None: nobody else can.
     :param rng: numbers from 0 to 1, for the jitter.
     """
 
@@ -215,12 +216,14 @@ class Patience:
         interval: float = 1.0,
         error_context: str = "",
         trouble: Trouble | None = None,
+        leave_after: float | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         self.subject = subject
         self.limit = limit
         self.error_context = error_context
         self.trouble = trouble or Trouble()
+        self.leave_after = leave_after
         self._interval = interval
         self._rng = rng
 
@@ -255,6 +258,11 @@ class Patience:
         trouble.trouble_since, trouble.trouble_polls = None, 0
         subject = self.subject[:1].lower() + self.subject[1:]
         return [info(f"DRS responds again about {subject}, after {duration(lasted)} and {polls} failed poll(s)")]
+
+    def leaves(self, at: float) -> bool:
+        """Tell whether whoever waits leaves the rest to somebody else, rather than wait until ``at``."""
+        since = self.trouble.trouble_since
+        return self.leave_after is not None and since is not None and at - since > self.leave_after
 
     def ends_at(self, at: float) -> float:
         """Return when the patience ends, seconds since the epoch; infinity for one without a limit.

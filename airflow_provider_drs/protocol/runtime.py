@@ -18,6 +18,7 @@ from airflow_provider_drs.protocol.polling import (
     Patience,
     PollingWait,
     PollResult,
+    Trouble,
 )
 
 _R = TypeVar("_R")
@@ -87,9 +88,23 @@ def wait_until_over(
         runtime.sleep(result.delay)
 
 
+class TroubleLasts(Exception):  # it ends nothing: somebody else waits
+    """Trouble that somebody else is to wait out: has what it was so far, and when to ask next.
+
+    :param trouble: the trouble so far.
+    :param ask_at: seconds since the epoch.
+    """
+
+    def __init__(self, trouble: Trouble, ask_at: float) -> None:
+        super().__init__("DRS is in trouble")
+        self.trouble = trouble
+        self.ask_at = ask_at
+
+
 def call_with_retry(call: Call[_R], runtime: Runtime, patience: Patience) -> _R:
     """Make a call that may go out more than once until there is a good reply; return it.
 
+    :raises TroubleLasts: the patience leaves the rest to somebody else.
     :raises DrsUnavailableError: the patience is at its end.
     :raises DrsError: any error that a repeated request cannot mend.
     """
@@ -104,11 +119,15 @@ def call_with_retry(call: Call[_R], runtime: Runtime, patience: Patience) -> _R:
 def sit_out(error: DrsError, runtime: Runtime, patience: Patience) -> None:
     """Log trouble and sleep as the patience has it.
 
+    :raises TroubleLasts: the patience leaves the rest to somebody else.
     :raises DrsUnavailableError: the patience is at its end.
     """
-    result = patience.failed(error, runtime.now())
+    now = runtime.now()
+    result = patience.failed(error, now)
     for line in result.lines:
         runtime.log(line)
     if isinstance(result, GiveUp):
         raise result.error
+    if patience.leaves(now + result.delay):
+        raise TroubleLasts(patience.trouble, now + result.delay)
     runtime.sleep(result.delay)

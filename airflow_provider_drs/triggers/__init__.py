@@ -9,6 +9,7 @@ from airflow_provider_drs.lazy import lazy_names
 if TYPE_CHECKING:
     from airflow_provider_drs.triggers.drs import *
     from airflow_provider_drs.triggers.jobs import *
+    from airflow_provider_drs.triggers.responding import *
 
 # The names by the module that has them.
 __getattr__ = lazy_names(
@@ -16,5 +17,6 @@ __getattr__ = lazy_names(
     {
         "drs": "DrsSwitchoverTrigger",
         "jobs": "DrsCompareTrigger DrsJobsTrigger",
+        "responding": "DrsRespondingTrigger",
     },
 )

@@ -54,6 +54,7 @@ CLASSES = {
     ),
     "triggers.jobs.DrsJobsTrigger": f"wanted record {TRIGGER}",
     "triggers.jobs.DrsCompareTrigger": f"job_id compare compare_id deadline {TRIGGER}",
+    "triggers.responding.DrsRespondingTrigger": f"job_id switchover {TRIGGER}",
     "triggers.events.DrsSwitchoverEventTrigger": f"job_id verify_job_id fire_for_leftover poke_interval {CONNECTION}",
     # Where the serialized DAGs and the task instances of earlier versions have the same classes.
     "sensors.switchover.DrsSwitchoverSensor": "",

@@ -22,6 +22,9 @@ from tests.constants import COMPLETE, FAILED, GET_STATUS, JOB, OPERATOR_MODES, S
 Begin = Callable[[Any], None]
 
 
+INTENDED = Record(JOB, "target", phase=Phase.INTENDED, posted_at=1.0)
+
+
 class DiesOnceError(Exception):
     """What ends the first try of a task."""
 
@@ -216,7 +219,7 @@ def test_the_record_of_another_job_or_mode_stops_the_task(
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        (Record(JOB, "target", phase=Phase.INTENDED, posted_at=1.0), "an earlier try was about to ask"),
+        (INTENDED, "an earlier try was about to ask"),
         (Record(JOB, "target", phase=Phase.LOST, posted_at=1.0), "the response to it was lost"),
         (Record(JOB, "target", phase=Phase.ACCEPTED, posted_at=1.0, accepted_at=1.0), "DRS has taken it"),
         (Record(JOB, "target", phase=Phase.ACCEPTED, attached=True), "that was joined may be running"),
@@ -268,3 +271,47 @@ def test_before_airflow_3_3_the_first_try_switches_and_no_other_does(
     assert posts == 2
     assert type(_switch("poke", clock, first=_evidence_alone).error) is exceptions.DrsSwitchoverUnknownError
     assert len(drs.calls(SWITCH)) == posts
+
+
+@pytest.mark.parametrize(
+    ("between", "outcome", "posts"),
+    [
+        (lambda store: None, "done", 1),
+        # Emptied: nothing tells what another start of this try has done.
+        (lambda store: store.delete(RECORD_KEY), "unknown", 0),
+        # Another start of this try has come further.
+        (lambda store: store.set(RECORD_KEY, INTENDED.to_dict()), "unknown", 0),
+    ],
+    ids=["as it was left", "emptied", "asked by another start"],
+)
+def test_a_start_that_left_trouble_to_the_triggerer_begins_again_from_what_is_saved(
+    between: Callable[[Any], None], outcome: str, posts: int, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(_job())
+    drs.fault(GET_STATUS, Fault.status(503), times=7)
+
+    class Operator(DrsSwitchoverOperator):
+        def execute_again(self, context: Any, event: dict[str, Any]) -> Any:
+            between(context["task_state_store"])
+            return super().execute_again(context, event)
+
+    ended = run_task(
+        lambda task_id, calls: Operator(task_id=task_id, **calls, deferrable=True, job_id=JOB, mode="target"),
+        "deferrable",
+        clock,
+    )
+    assert any("Deferring until DRS responds" in line for line in ended.levels("info"))
+    assert ended.evidence["outcome"] == outcome, ended.error
+    assert len(drs.calls(SWITCH)) == posts
+
+
+def test_a_further_try_that_finds_evidence_alone_stays_on_its_worker(
+    drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    """Once it began again, nothing would tell that it is a further try."""
+    drs.add_job(_job())
+    drs.fault(GET_STATUS, Fault.status(503), times=7)
+    ended = _switch("deferrable", clock, first=_evidence_alone, on_running="attach")
+    assert not any("Deferring until" in line for line in ended.levels("info"))
+    assert type(ended.error) is exceptions.DrsSwitchoverUnknownError
+    assert drs.calls(SWITCH) == []

@@ -151,6 +151,12 @@ def _operators(version: Version) -> Iterator[Case]:
                 conn="drs_lost" if outcome == "lost_response" else "drs_default",
                 ci=outcome in ("done", "guard") or (outcome == "running" and mode == "poke"),
             )
+    # DRS is away before it is asked; Airflow 2 waits for it on a worker.
+    options = {"mode": "target", "deferrable": True, "retries": 0, "poll_interval": 1}
+    yield Case(
+        "operator_trouble_first", "operator", {"task": "success"}, (Job(numbered_job(0), **switches),), options, 1,
+        outcome="done", conn="drs_away", logs="Deferring until DRS responds" if version >= (3, 0) else "",
+    )  # fmt: skip
 
 
 def _groups(version: Version) -> Iterator[Case]:

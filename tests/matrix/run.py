@@ -112,10 +112,11 @@ class Run:
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
             self._witnessed(stack)
-            for name in ("drs_default", "drs_empty", "drs_lost", "drs_read", "drs_post"):
+            for name in ("drs_default", "drs_empty", "drs_lost", "drs_read", "drs_post", "drs_away"):
                 known = [job for case in self.cases if case.conn == name != "drs_empty" for job in case.jobs]
                 vips = self.vips.values() if name == "drs_default" else ()
                 self.simulators[name] = stack.enter_context(Simulator(jobs=known, vips=vips))
+            self.simulators["drs_away"].fault(GET_STATUS, Fault.status(503), times=5)
             self.simulators["drs_lost"].fault(SWITCH, Fault.lost(), times=None)
             self.simulators["drs_read"].fault(BATCH_STATUS, Fault.slow(25), times=None)
             self.simulators["drs_post"].fault(SWITCH, Fault.slow(25), times=None)

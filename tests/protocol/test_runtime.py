@@ -15,7 +15,7 @@ from airflow_provider_drs.protocol.errors import (
 )
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.polling import GiveUp, KeepPolling, Pace, Patience, PollResult
-from airflow_provider_drs.protocol.runtime import call_with_retry, poll, sit_out, wait_until_over
+from airflow_provider_drs.protocol.runtime import TroubleLasts, call_with_retry, poll, sit_out, wait_until_over
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply, get_switchover_status
 from airflow_provider_drs.protocol.switchover.wait import Done, SwitchoverWait
 from tests.constants import COMPLETE, JOB, START
@@ -115,3 +115,22 @@ def test_trouble_is_sat_out_for_as_long_as_the_patience_says() -> None:
     with pytest.raises(DrsUnavailableError):
         sit_out(DOWN, runtime, patience)
     assert runtime.clock.slept == []
+
+
+def test_trouble_that_lasts_is_left_to_somebody_else() -> None:
+    runtime = ScriptedRuntime(_says(DOWN))
+    with pytest.raises(TroubleLasts) as left:
+        call_with_retry(get_switchover_status(JOB), runtime, Patience("Job", 60.0, leave_after=15.0))
+    assert 0 < sum(runtime.clock.slept) <= 15.0
+    assert left.value.trouble.trouble_since == 1000.0, "what was waited counts on"
+    assert left.value.ask_at > 1015.0, "and nobody asks sooner"
+
+
+@pytest.mark.parametrize(("replies", "limit"), [((DOWN, COMPLETE), 60.0), ((DOWN,), 10.0)])
+def test_what_is_short_is_not_left_to_anybody(replies: tuple[Any, ...], limit: float) -> None:
+    runtime, patience = ScriptedRuntime(_says(*replies)), Patience("Job", limit, leave_after=15.0)
+    if COMPLETE in replies:
+        assert call_with_retry(get_switchover_status(JOB), runtime, patience).status == COMPLETE
+    else:
+        with pytest.raises(DrsUnavailableError):
+            call_with_retry(get_switchover_status(JOB), runtime, patience)

@@ -72,6 +72,8 @@ class JobActionRequest:
     :param call: makes the call, once for each time it goes out.
     :param transient_error_timeout: seconds of trouble after which to give up.
     :param error_context: what errors are about, such as the connection and the job.
+    :param leave_after: seconds of trouble, before anything is asked for, after which whoever asks leaves the wait to
+        somebody else; None: never.
     """
 
     job_id: str
@@ -79,10 +81,15 @@ class JobActionRequest:
     call: Callable[[Sequence[str]], Call[dict[str, JobResult]]]
     transient_error_timeout: float = DEFAULT_TRANSIENT_ERROR_TIMEOUT
     error_context: str = ""
+    leave_after: float | None = None
 
-    def patience(self) -> Patience:
-        """Return a fresh patience for this job."""
-        return Patience(f"Job {self.job_id}", self.transient_error_timeout, error_context=self.error_context)
+    def patience(self, leave_after: float | None = None) -> Patience:
+        """Return a fresh patience for this job.
+
+        :param leave_after: seconds of trouble after which somebody else is to wait; None: never.
+        """
+        limit, context = self.transient_error_timeout, self.error_context
+        return Patience(f"Job {self.job_id}", limit, error_context=context, leave_after=leave_after)
 
 
 @dataclass(frozen=True)
@@ -115,12 +122,13 @@ class JobActionResult:
 def control(request: JobActionRequest, runtime: Runtime) -> JobActionResult:
     """Ask for the action unless the job is there or on its way already.
 
+    :raises TroubleLasts: DRS is in trouble, and nothing was asked for.
     :raises DrsJobNotFoundError: DRS does not list the job.
     :raises DrsRequestError: DRS refuses, in the HTTP status or inside a 2xx.
     :raises DrsError: DRS cannot be asked for as long as ``transient_error_timeout`` allows.
     """
     action, subject = request.action, describe_job(request.job_id)
-    before = read_status(request, runtime)
+    before = read_status(request, runtime, request.leave_after)
     if before in action.goals or before in action.under_way:
         runtime.log(info(f"Job {request.job_id} is {before} already: nothing to ask for"))
         return JobActionResult(before, False, runtime.now())
@@ -156,9 +164,9 @@ def control(request: JobActionRequest, runtime: Runtime) -> JobActionResult:
             raise failure.with_context(request.error_context)
 
 
-def read_status(request: JobActionRequest, runtime: Runtime) -> str | None:
-    """Read the status of the job, waiting trouble out."""
-    states = call_with_retry(batch_status([request.job_id]), runtime, request.patience())
+def read_status(request: JobActionRequest, runtime: Runtime, leave_after: float | None = None) -> str | None:
+    """Read the status of the job, waiting trouble out, for ``leave_after`` seconds where somebody else goes on."""
+    states = call_with_retry(batch_status([request.job_id]), runtime, request.patience(leave_after))
     state = states.get(request.job_id)
     if state is None:
         text = f"DRS does not list {describe_job(request.job_id)}"

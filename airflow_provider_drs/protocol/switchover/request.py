@@ -21,6 +21,8 @@ class SwitchoverRequest:
     :param timeout: seconds the wait may take, and for which nobody may have watched for an end still to be ours.
     :param max_tries: Airflow's number of tries granted so far, which grows when a person clears the task.
     :param transient_error_timeout: seconds of trouble to wait out before DRS is asked.
+    :param leave_after: seconds of trouble after which whoever asks leaves the wait to somebody else; None: never. Where
+        DRS has been asked to switch, nobody leaves.
     :param error_context: what errors are about.
     :param superseded_by: the task that has made a later switchover of the job in this run, "" for none.
     :param open_elsewhere: the other task of this run whose switchover of the job is open, "" for none.
@@ -42,6 +44,7 @@ class SwitchoverRequest:
     timeout: float = DEFAULT_MAX_GAP
     max_tries: int = 0
     transient_error_timeout: float = DEFAULT_TRANSIENT_ERROR_TIMEOUT
+    leave_after: float | None = None
     error_context: str = ""
     superseded_by: str = ""
     open_elsewhere: str = ""
@@ -56,9 +59,13 @@ class SwitchoverRequest:
         """How log lines name the job."""
         return f"Job {self.job_id}"
 
-    def patience(self) -> Patience:
-        """Return a fresh patience for this job."""
-        return Patience(self.subject, self.transient_error_timeout, error_context=self.error_context)
+    def patience(self, leave_after: float | None = None) -> Patience:
+        """Return a fresh patience for this job.
+
+        :param leave_after: seconds of trouble after which somebody else is to wait; None: never.
+        """
+        limit, context = self.transient_error_timeout, self.error_context
+        return Patience(self.subject, limit, error_context=context, leave_after=leave_after)
 
     def new_record(self, at: float, earlier: list[Json]) -> Record:
         """Return the record of a switchover that begins now.

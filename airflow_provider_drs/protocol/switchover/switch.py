@@ -6,7 +6,8 @@ Read, guard, save the intent, ask once, save what became of it. ``record`` is wh
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from airflow_provider_drs.protocol.errors import (
     DrsError,
@@ -17,7 +18,7 @@ from airflow_provider_drs.protocol.errors import (
     DrsUnavailableError,
     Json,
 )
-from airflow_provider_drs.protocol.http.request import describe_job
+from airflow_provider_drs.protocol.http.request import Call, describe_job
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
 from airflow_provider_drs.protocol.polling import (
     KeepPolling,
@@ -38,6 +39,8 @@ from airflow_provider_drs.protocol.switchover.request import SwitchoverRequest
 from airflow_provider_drs.protocol.switchover.status import SwitchoverState, switchover_state
 from airflow_provider_drs.protocol.switchover.wait import SwitchoverWait, is_about_another_job, job_mismatch
 from airflow_provider_drs.protocol.switchover.witness import ENDS_AT_START, Look, Side, WitnessRuntime, ask_witness
+
+_R = TypeVar("_R")
 
 MAX_READ_AGE = 60.0
 MAX_READ_ATTEMPTS = 4
@@ -72,6 +75,7 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
     :param saved: the record of an earlier try, None without one.
     :return: the record: done, already, failed or unknown; accepted; or lost (the status tells whether DRS took it).
     :raises NotSwitchedError: a guard does not hold, DRS refuses, or another switchover of this run rules.
+    :raises TroubleLasts: DRS is in trouble, and nothing was asked: begin again with what is saved once it responds.
     :raises DrsError: DRS cannot be asked, or the record not be saved; nothing was changed.
     """
     earlier: list[Json] = []
@@ -106,6 +110,7 @@ def switch(request: SwitchoverRequest, saved: Record | None, runtime: Switchover
             raise NotSwitchedError(record, error)
         if _ask_once(request, record, patience, runtime):
             return record
+        request = replace(request, leave_after=None)  # the intent was saved: this try sees it through
 
 
 def read_and_guard(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> bool:
@@ -113,12 +118,16 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Switchov
 
     :return: whether a switchover that is to be joined is running.
     """
+
+    def read(call: Call[_R]) -> _R:
+        return call_with_retry(call, runtime, request.patience(request.leave_after))
+
     get_status = get_switchover_status(request.job_id)
     for _ in range(MAX_READ_ATTEMPTS):
-        first = call_with_retry(get_status, runtime, request.patience())
+        first = read(get_status)
         began = runtime.monotonic()
-        states = call_with_retry(batch_status([request.job_id]), runtime, request.patience())
-        progress = call_with_retry(batch_progress([request.job_id]), runtime, request.patience())
+        states = read(batch_status([request.job_id]))
+        progress = read(batch_progress([request.job_id]))
         is_running = switchover_state(first.status) is SwitchoverState.RUNNING
         # While traffic moves, nobody's word stands; what runs already is joined whatever a witness says.
         look = None if is_running and request.attach else _look_at_start(request, runtime)
@@ -127,7 +136,7 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Switchov
         else:
             # The baseline is what a later status is compared with, so that it must not be a stale one.
             runtime.sleep(max(began + CONFIRM_AFTER - runtime.monotonic(), 0.0))
-            reply = call_with_retry(get_status, runtime, request.patience())
+            reply = read(get_status)
         alike = (first.job_id, first.status or None) == (reply.job_id, reply.status or None)
         running = switchover_state(reply.status) is SwitchoverState.RUNNING
         stops = look is not None and look.side is not Side.BEFORE  # however old what was read is
@@ -145,6 +154,11 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Switchov
         record.tell("at_start", look.to_dict())
     record.read(reply, [guard.to_dict() for guard in judged], at)
     return request.attach and switchover_state(reply.status) is SwitchoverState.RUNNING
+
+
+def reads(job_id: str) -> list[Call[Any]]:
+    """Return the calls that :func:`read_and_guard` makes."""
+    return [get_switchover_status(job_id), batch_status([job_id]), batch_progress([job_id])]
 
 
 def wait_for_end(
@@ -233,6 +247,8 @@ def _resume(request: SwitchoverRequest, saved: Record, runtime: SwitchoverRuntim
 
 def _doubt(request: SwitchoverRequest, record: Record, runtime: SwitchoverRuntime) -> Record:
     """Handle a further try that finds nothing saved: it never switches, and joins only where that was asked for."""
+    # Whoever resumes would find nothing saved either, and no longer what tells that it is a further try.
+    request = replace(request, leave_after=None)
     if request.attach and read_and_guard(request, record, runtime):
         return _join(request, record, runtime)
     record.doubt("this is a further try, and nothing tells what an earlier one did. Start a new DAG run to switch")
