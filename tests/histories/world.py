@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from airflow_provider_drs.operators.base import DrsOperator
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.task_state import RecordingRuntime, RecordStore
 from airflow_provider_drs.protocol.errors import (
@@ -506,9 +507,9 @@ class _Worlds(TaskRuntime):
 class Worker(RecordingRuntime, _Worlds):
     """The runtime of a task on a worker: the real one, in the world."""
 
-    def __init__(self, world: World, context: Any) -> None:
+    def __init__(self, world: World, context: Any, began_before: bool) -> None:
         self.enter(world, context["ti"].task_id)
-        super().__init__(_NO_HOOK, _LOG, RecordStore(context), lambda: Patience("Job", PATIENCE))
+        super().__init__(_NO_HOOK, _LOG, RecordStore(context, began_before), lambda: Patience("Job", PATIENCE))
 
     def look(self) -> Look:
         """Return who answers at the address of the world."""
@@ -548,12 +549,12 @@ class _Ti:
 
     dag_id, run_id, map_index, task = "dag", "run", -1, SimpleNamespace(retries=0)
 
-    def __init__(self, world: World, state: TaskState) -> None:
+    def __init__(self, world: World, state: TaskState, wiped: Iterable[str] = ()) -> None:
         self.task_id = state.task_id
         self.try_number = state.tries
         self.max_tries = state.max_tries
         self._world, self._state = world, state
-        self._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=list(state.wiped))
+        self._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=list(wiped))
 
     def xcom_push(self, key: str, value: Any) -> None:
         def make() -> None:
@@ -604,13 +605,18 @@ class Operator(DrsSwitchoverOperator):
         """Write nothing: nobody reads the logs of thousands of worlds."""
 
     def _recording(self, context: Any) -> RecordingRuntime:
-        return Worker(context["world"], context)
+        return Worker(context["world"], context, self._woken is not None)
+
+    @property
+    def _leave_after(self) -> float | None:
+        # With the first response that fails: what a history has of trouble seldom lasts as long as is usual.
+        return 0.5 if self.deferrable else None
 
     def _connect(self, context: Any, runtime: Any) -> None:
         pass
 
 
-_execute = DrsSwitchoverOperator.__dict__["execute"]
+_execute = DrsOperator.__dict__["execute"]
 _execute = getattr(_execute, "__wrapped__", _execute)
 
 
@@ -674,20 +680,27 @@ def run_try(world: World, this: Try) -> End:
     operator = _operator(this.task, world.history.settle, this.deferrable, bool(world.history.witness))
     dag = _Dag()
     dag.task_dict = {name: _operator(name, world.history.settle, False) for name in TASKS}
-    context: Any = {"ti": _Ti(world, task), "task_state_store": _Store(world, task), "world": world, "dag": dag}
+    context: Any = {
+        "ti": _Ti(world, task, task.wiped),
+        "task_state_store": _Store(world, task),
+        "world": world,
+        "dag": dag,
+    }
     error: BaseException | None = None
     result: dict[str, Any] | None = None
     try:
-        try:
-            result = _execute(operator, context)
-        except TaskDeferred as deferred:
-            if world.history.witness:
-                raise BrokenPromiseError("a triggerer cannot ask the witness") from None
-            event, left_behind = _in_the_triggerer(world, this.task, deferred.trigger)
-            if _is_ended_there(world, task, left_behind):
-                result = task.xcom["return_value"]
-            else:
-                result = operator.execute_complete(context, event)
+        begin: Callable[[Any], Any] = partial(_execute, operator)
+        while result is None:
+            try:
+                result = begin(context)
+            except TaskDeferred as deferred:
+                if world.history.witness:
+                    raise BrokenPromiseError("a triggerer cannot ask the witness") from None
+                event, left_behind = _in_the_triggerer(world, this.task, deferred.trigger)
+                if _is_ended_there(world, task, left_behind):
+                    result = task.xcom["return_value"]
+                begin = partial(getattr(operator, deferred.method_name), event=event)
+                context["ti"] = _Ti(world, task)  # Airflow wipes nothing as it resumes
     except (KilledError, TimedOutError) as death:
         error = death
     except Exception as ended:
@@ -726,11 +739,10 @@ def _in_the_triggerer(world: World, task: str, trigger: Any) -> tuple[dict[str, 
     :return: the event, and the XComs of a task that may end there.
     """
     from airflow_provider_drs import protocol
-    from airflow_provider_drs.triggers.drs import DrsSwitchoverTrigger
 
     kwargs = json.loads(json.dumps(trigger.serialize()[1]))
     while True:
-        trigger = DrsSwitchoverTrigger(**kwargs)
+        trigger = type(trigger)(**kwargs)
         try:
             runtime = _Worlds(_NO_HOOK, _LOG)
             runtime.enter(world, task)
@@ -741,5 +753,5 @@ def _in_the_triggerer(world: World, task: str, trigger: Any) -> tuple[dict[str, 
             continue
         assert result is not None
         event: dict[str, Any] = json.loads(json.dumps(trigger.event_of(result)))
-        ends = trigger.handover["ends_task"] and event["outcome"] == "done"
+        ends = trigger.handover.get("ends_task") and event["outcome"] == "done"
         return event, trigger.left_behind(event) if ends else {}
