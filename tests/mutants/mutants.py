@@ -15,6 +15,7 @@ OPERATOR = "airflow_provider_drs/operators/switchover.py"
 RESULTS = "airflow_provider_drs/cutover_results.py"
 
 NAMED = "tests/histories/test_named_inputs.py"
+RECORDS = "tests/airflow/test_switchover_operator_records.py"
 DECIDE = "tests/airflow/test_cutover_results.py"
 
 
@@ -196,8 +197,13 @@ SWITCH = _core(
     "switch",
     (
         "the baseline is read once",
-        "            reply = call_with_retry(get_status, runtime, request.patience())\n        alike",
+        "            reply = read(get_status)\n        alike",
         "            reply = first\n        alike",
+    ),
+    (
+        "who has saved an intent leaves",
+        "        request = replace(request, leave_after=None)  # the intent",
+        "        pass  # the intent",
     ),
     ("the two reads need not agree", "if (alike or running) and (stops", "if (stops"),
     (
@@ -430,6 +436,20 @@ AROUND = [
         "if not isinstance(error, protocol.DrsRecordError) and runtime.is_first_try:",
         "if not isinstance(error, protocol.DrsRecordError):",
         (NAMED,),
+    ),
+    Mutant(
+        "a start that had left begins with nothing saved",
+        TASK_STATE,
+        "self.is_first_try = not self._began_before and (",
+        "self.is_first_try = (",
+        (RECORDS,),
+    ),
+    Mutant(
+        "a further try that finds nothing leaves",
+        f"{CORE}/switch.py",
+        "    request = replace(request, leave_after=None)\n    if",
+        "    if",
+        (RECORDS,),
     ),
     Mutant("every try is the first", TASK_STATE, "self._ti.try_number <= 1", "True", (NAMED,)),
     Mutant(

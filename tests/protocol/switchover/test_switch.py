@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_drs.protocol import errors
 from airflow_provider_drs.protocol.http.request import Call
 from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
+from airflow_provider_drs.protocol.runtime import TroubleLasts
 from airflow_provider_drs.protocol.switchover.calls import SwitchoverReply
 from airflow_provider_drs.protocol.switchover.phases import UNCHANGED, Phase
 from airflow_provider_drs.protocol.switchover.record import Record
@@ -135,6 +136,18 @@ def test_the_baseline_is_what_two_reads_say(statuses: list[Item], baseline: str 
     assert (record.phase, record.baseline) == (Phase.ACCEPTED, baseline)
     assert drs.calls.count(GET_STATUS) == reads
     assert runtime.clock.slept == [1.0] * (reads // 2)
+
+
+def test_trouble_that_lasts_is_left_to_somebody_else_before_an_intent_is_saved_and_not_after() -> None:
+    down = errors.DrsServerError("DRS answered HTTP 503", http_status=503)
+    runtime = Runtime(Drs([down]))
+    with pytest.raises(TroubleLasts):
+        switch(_request(leave_after=15.0), None, runtime)
+    assert runtime.phases == ["begun!"]
+    drs = Drs([None, None, *[down] * 5, None], [_never_sent(), JOB])
+    record, runtime, _ = _switch(drs, leave_after=15.0)
+    assert (record.phase, drs.calls.count(SWITCH)) == (Phase.ACCEPTED, 2)
+    assert sum(runtime.clock.slept) > 15.0
 
 
 def test_a_status_that_is_never_twice_alike_stops_it() -> None:
