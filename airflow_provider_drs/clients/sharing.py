@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
 F = TypeVar("F")
@@ -19,16 +18,24 @@ class Shareable(Protocol):
         """Whether it must not be reused, because the connection it was made from no longer works."""
 
     async def close(self) -> None:
-        """Close it; it has no user any more."""
+        """Close it; it has no user any more. Cancelled at any of its waits, it closes all the same."""
 
 
 S = TypeVar("S", bound=Shareable)
 
 
-@dataclass
 class _Shared(Generic[S]):
-    made: asyncio.Future[S]
-    users: int = 0
+    def __init__(self, make: Callable[[], Awaitable[S]]) -> None:
+        self.users = 0
+        self.made = ignore_if_unawaited(asyncio.ensure_future(self._make(make)))
+
+    async def _make(self, make: Callable[[], Awaitable[S]]) -> S:
+        made = await make()
+        if not self.users:
+            # All were cancelled while it was being made. Making it went on: before Airflow 3.2, cancelling a request
+            # to the supervisor half way ends the triggerer.
+            await made.close()
+        return made
 
     @property
     def stale(self) -> bool:
@@ -50,8 +57,7 @@ async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterat
     place = (asyncio.get_running_loop(), key)
     shared = _shared.get(place)
     if shared is None or shared.stale:
-        made: asyncio.Future[Shareable] = asyncio.ensure_future(make())
-        shared = _shared[place] = _Shared(ignore_if_unawaited(made))
+        shared = _shared[place] = _Shared(make)
     shared.users += 1
     try:
         yield cast(S, await asyncio.shield(shared.made))
@@ -60,27 +66,10 @@ async def shared(key: Hashable, make: Callable[[], Awaitable[S]]) -> AsyncIterat
         if not shared.users:
             if _shared.get(place) is shared:
                 del _shared[place]
-            await _close(shared.made)
-
-
-_closing = set[asyncio.Task[None]]()
-
-
-async def _close(made: asyncio.Future[Shareable]) -> None:
-    closing = asyncio.ensure_future(_close_once_made(made))
-    _closing.add(closing)
-    closing.add_done_callback(_closing.discard)
-    if made.done():
-        # Shielded: a user who is cancelled once more, as by a triggerer that wakes and then ends, leaves nothing open.
-        await asyncio.shield(closing)
-    # Else every user was cancelled while it was being made. Making it goes on: before Airflow 3.2, cancelling a request
-    # to the supervisor half way ends the triggerer.
-
-
-async def _close_once_made(made: asyncio.Future[Shareable]) -> None:
-    await asyncio.wait([made])
-    if not made.cancelled() and made.exception() is None:
-        await made.result().close()
+            made = shared.made
+            if made.done() and not made.cancelled() and made.exception() is None:
+                # Not in a task of its own: a loop that ends would cancel that before its first step, and close nothing.
+                await made.result().close()
 
 
 def ignore_if_unawaited(future: asyncio.Future[F]) -> asyncio.Future[F]:

@@ -202,11 +202,11 @@ def test_a_user_that_comes_when_another_is_cancelled_gets_the_client() -> None:
 class ClosesInSteps(Watched):
     """A client that waits while it closes, as streams do for their workers."""
 
-    gate: asyncio.Event
-
     async def close(self) -> None:
-        await self.gate.wait()
-        await super().close()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await super().close()
 
 
 def test_the_last_user_cancelled_once_more_while_it_closes_leaves_nothing_open() -> None:
@@ -214,7 +214,6 @@ def test_the_last_user_cancelled_once_more_while_it_closes_leaves_nothing_open()
 
     async def main() -> None:
         client = ClosesInSteps(NOWHERE, TokenSource(NOWHERE))
-        client.gate = asyncio.Event()
 
         async def make() -> AsyncDrsClient:
             return client
@@ -227,12 +226,10 @@ def test_the_last_user_cancelled_once_more_while_it_closes_leaves_nothing_open()
         await turns()
         user.cancel()
         await turns()
+        assert (user.done(), client.closed) == (False, 0)
         user.cancel()
         await turns()
-        assert (user.cancelled(), client.closed) == (True, 0)
-        client.gate.set()
-        await turns()
-        assert client.closed == 1
+        assert (user.cancelled(), client.closed) == (True, 1)
 
     on_a_loop(main())
 
@@ -347,9 +344,11 @@ ROUNDS = 14
 
 
 @pytest.mark.parametrize("after", range(ROUNDS))
-def test_a_second_cancellation_leaves_nothing_open(after: int, simulator: Simulator) -> None:
+@pytest.mark.parametrize("later", [None, 1, 50])
+def test_a_second_cancellation_leaves_nothing_open(after: int, later: int | None, simulator: Simulator) -> None:
     """A triggerer that wakes cancels the waits that another has taken over, and once more when it stops.
 
+    The second cancellation is that of the end of the loop, which cancels every task, or comes ``later`` rounds before.
     asyncio tells the handler of the loop of a connector that nobody has closed; a socket is a ResourceWarning.
     """
     simulator.fault(STATUS, Fault.slow(1), times=None)
@@ -372,10 +371,30 @@ def test_a_second_cancellation_leaves_nothing_open(after: int, simulator: Simula
         await asyncio.to_thread(simulator.wait_for, STATUS, answered=False)
         user.cancel()
         await turns(after)
+        if later is not None:
+            user.cancel()
+            await turns(later)
+
+    asyncio.run(main())
+    gc.collect()
+    assert unclosed == []
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_client_made_just_before_the_end_of_the_loop_is_closed(after: int) -> None:
+    """Its only user was cancelled before."""
+    unclosed: list[str] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unclosed.append(context["message"]))
+        make = Maker()
+        make.gate = asyncio.Event()
+        user = asyncio.ensure_future(stay(make, asyncio.Event()))
+        await make.begun.wait()
         user.cancel()
-        await asyncio.wait([user])
-        await turns(50)
-        gc.collect()
+        await turns()
+        make.gate.set()
+        await turns(after)
 
     asyncio.run(main())
     gc.collect()
