@@ -1,4 +1,4 @@
-"""DAGs of which two runs are started in the same second, each kept apart by another means."""
+"""DAGs of which two runs are started together, each kept apart by another means."""
 
 from typing import Any
 
