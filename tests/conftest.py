@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -29,16 +30,20 @@ from airflow_provider_drs.simulator import Simulator
 
 # Groups of tests that share a fixture that is dear to make, each run by one worker. What takes longest is begun first,
 # so that no worker is left with it at the end; the tests of a group come in the order of the beginnings of their ids.
+# The first two have an Airflow each: with one for both, its tests, of which each waits for it, take all of the time.
 GROUPS = {
     "standalone": (
         "tests/airflow/test_two_runs.py::test_all_are_started",
-        "tests/airflow/test_killed_workers.py::test_each_worker_is_killed_at_its_step",
-        "tests/airflow/test_standalone.py",
-        "tests/airflow/test_killed_workers.py",
-        "tests/airflow/test_killed_freeze.py",
+        "tests/airflow/test_standalone.py::test_all_are_started",
         "tests/airflow/test_fleet_standalone.py",
+        "tests/airflow/test_standalone.py",
         "tests/airflow/test_two_runs.py",
         "tests/airflow/test_switchover_ended_in_triggerer.py",
+    ),
+    "killed workers": (
+        "tests/airflow/test_killed_workers.py::test_each_worker_is_killed_at_its_step",
+        "tests/airflow/test_killed_workers.py",
+        "tests/airflow/test_killed_freeze.py",
     ),
     "examples": ("tests/airflow/test_examples.py",),
     "lab": ("tests/lab/test_kills.py",),
@@ -58,6 +63,20 @@ def _group(nodeid: str) -> tuple[int, str]:
         return len(beginnings), nodeid.partition("::")[0]
     place = max(found, key=lambda place: len(beginnings[place][1]))
     return place, beginnings[place][0]
+
+
+def keep_together(group: str, worker: str, place: Path) -> None:
+    """Fail where another worker runs tests of this group: each of the two would make what they are to share.
+
+    :param group: the name of the group.
+    :param worker: the name of the worker of pytest-xdist that is about to run one of its tests.
+    :param place: a folder that all workers share, where a link leads from the group to its worker.
+    """
+    assert group in GROUPS, f"name {group} in GROUPS of tests/conftest.py: it needs what a group shares"
+    link = place / f"worker of {group}"
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(worker)
+    assert str(link.readlink()) == worker, f"the group {group} is run by {link.readlink()}, and not by {worker}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +100,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     pytest raises the exception that such a fixture has raised for each of them again.
     """
     told = item.session.stash.setdefault(TOLD, [])
+    if "airflow" in getattr(item, "fixturenames", ()) and hasattr(item.config, "workerinput"):
+        place = Path(item.config.option.basetemp).parent
+        keep_together(_group(item.nodeid)[1], item.config.workerinput["workerid"], place)
     try:
         yield
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +32,7 @@ def kill_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def airflow(
     cloud: Simulator, kill_place: Path, airflow_db: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Standalone]:
-    """A standalone Airflow, one for all tests that share its DAGs."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # Fails where another worker has one already: then the tests of a group are not kept together.
-        (tmp_path_factory.getbasetemp().parent / "standalone").touch(exist_ok=False)
+    """A standalone Airflow, one for all tests of a group (``GROUPS`` in ``tests/conftest.py``) that share its DAGs."""
     connection = cloud.connection()
     connection["extra"] |= {"region": "eu-de", "console_url": "https://console.example/{region}/{job_id}"}
     environment = {

@@ -280,6 +280,10 @@ class Standalone:
         files = [path for path in (self.home / "logs").rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in [self.log, *files])
 
+    def database_bytes(self) -> bytes:
+        """Return all that the database keeps, as it stands in its files."""
+        return b"".join(path.read_bytes() for path in self.home.glob("airflow.db*"))
+
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the ``airflow`` command."""
         return subprocess.run(

@@ -73,3 +73,12 @@ def test_the_writers_are_let_go(number: int, cloud: Simulator, airflow: Standalo
     assert (told["outcome"], told["job_id"]) == (kill.outcome, job_id)
     if kill.thaw == "success":
         assert airflow.xcom(DAG_ID, run, "return_value", "cutover.thaw") == kill.outcome
+
+
+def test_no_secret_in_any_log_or_in_the_database(cloud: Simulator, airflow: Standalone, runs: list[str]) -> None:
+    """Of all workers that were killed, this file's and those of ``test_killed_workers.py``."""
+    written, kept = airflow.log_text(), airflow.database_bytes()
+    assert all(run in written and run.encode() in kept for run in runs), "what is searched is the right one"
+    for secret in (cloud.password, *cloud.issued_tokens()):
+        assert secret not in written
+        assert secret.encode() not in kept

@@ -47,10 +47,12 @@ class Wait:
 Runs = dict[Wait, str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest, cloud: Simulator, airflow: Standalone) -> Runs:
     """Start the runs of all chosen tests at once, so that the whole takes little longer than one; return their ids."""
-    chosen = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
+    chosen = (
+        item for item in request.session.items if isinstance(item, pytest.Function) and item.path == Path(__file__)
+    )
     waits = (item.callspec.params.get("wait") for item in chosen if hasattr(item, "callspec"))
     started: Runs = {}
     scripts: dict[str, list[str | None]] = {}
@@ -78,6 +80,11 @@ def _polls(cloud: Simulator, job_id: str) -> int:
 
 def each(*waits: Wait) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("wait", waits, ids=str)
+
+
+def test_all_are_started(runs: Runs) -> None:
+    """Other tests run meanwhile, see ``GROUPS`` in ``tests/conftest.py``."""
+    assert len(set(runs.values())) == len(runs)
 
 
 def test_the_triggerer_waits_and_the_link_is_there_meanwhile(cloud: Simulator, airflow: Standalone) -> None:
@@ -197,7 +204,7 @@ def test_airflow_finds_the_provider_and_tests_the_connection(cloud: Simulator, a
 def test_no_secret_in_any_log_or_in_the_database(cloud: Simulator, airflow: Standalone) -> None:
     written = airflow.log_text()
     assert "switchover in progress" in written, "the log that is searched is the right one"
-    kept = b"".join(path.read_bytes() for path in airflow.home.glob("airflow.db*"))
+    kept = airflow.database_bytes()
     assert b"DrsSwitchoverTrigger" in kept or b"drs_console_link" in kept, (
         "the database that is searched is the right one"
     )
