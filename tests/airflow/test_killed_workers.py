@@ -232,12 +232,26 @@ def test_the_api_server_goes_away_before_each_write(cloud: Simulator, airflow: S
 MARKS = ("success", "failed", "skipped")
 
 
+@pytest.fixture(scope="module")
+def marked(cloud: Simulator, airflow: Standalone) -> dict[str, tuple[str, str]]:
+    """Start all runs whose task is marked; return job and run by the mark."""
+    started = {}
+    for number, state in enumerate(MARKS):
+        job = numbered_job(700 + number)
+        cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START]))
+        started[state] = job, airflow.start("killed_deferrable", job_id=job, stop_at="never")
+    return started
+
+
 @pytest.mark.parametrize("state", MARKS)
-def test_a_deferred_task_that_is_marked_leaves_its_evidence(state: str, cloud: Simulator, airflow: Standalone) -> None:
-    """Without it, who reads the runbook would conclude that nothing was asked."""
-    job = numbered_job(700 + MARKS.index(state))
-    cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START]))
-    run = airflow.start("killed_deferrable", job_id=job, stop_at="never")
+def test_a_deferred_task_that_is_marked_leaves_its_evidence(
+    state: str, cloud: Simulator, airflow: Standalone, marked: dict[str, tuple[str, str]], cleared: dict[str, str]
+) -> None:
+    """Without it, who reads the runbook would conclude that nothing was asked.
+
+    The runs that are cleared next begin beside these.
+    """
+    job, run = marked[state]
     airflow.until(lambda: run in airflow.deferred(), "the deferral")
     mark = {"new_state": state, "note": "looked at the databases"}
     airflow.send("PATCH", f"/dags/killed_deferrable/dagRuns/{run}/taskInstances/switch", mark)
@@ -250,12 +264,23 @@ def test_a_deferred_task_that_is_marked_leaves_its_evidence(state: str, cloud: S
     assert cloud.switched(job) == ["target"]
 
 
+CLEARED = {COMPLETE: numbered_job(501), FAILED: numbered_job(502)}
+
+
+@pytest.fixture(scope="module")
+def cleared(cloud: Simulator, airflow: Standalone) -> dict[str, str]:
+    """Start all runs whose task is cleared once it has ended; return the run by that end."""
+    for final, job in CLEARED.items():
+        cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START, START, final]))
+    return {final: airflow.start("killed_poke", job_id=job, stop_at="never") for final, job in CLEARED.items()}
+
+
 @pytest.mark.parametrize(("final", "state", "posts"), [(COMPLETE, "success", 1), (FAILED, "failed", 2)])
-def test_clearing_the_task(final: str, state: str, posts: int, cloud: Simulator, airflow: Standalone) -> None:
+def test_clearing_the_task(
+    final: str, state: str, posts: int, cloud: Simulator, airflow: Standalone, cleared: dict[str, str]
+) -> None:
     """What is complete is not switched again; what failed is, because a person has asked for it."""
-    job = numbered_job(500 + posts)
-    cloud.add_job(Job(job, no_switchover="null", status_after_switch=[START, START, final]))
-    run = airflow.start("killed_poke", job_id=job, stop_at="never")
+    job, run = CLEARED[final], cleared[final]
     assert airflow.state("killed_poke", run, "success", "failed", task_id="switch") == state
     assert cloud.switched(job) == ["target"]
 
