@@ -22,6 +22,8 @@ WRITES: tuple[tuple[str, str, str], ...] = (
     *(("poke", SWITCHOVER, f"{way}: done") for way in WAYS),
     ("handed_over", "switch", "saved: accepted"),
     ("rolled_back", "back", "saved: intended"),
+    # Resumed from the triggerer.
+    *(("rolled_back", "back", f"{way}: done") for way in WAYS),
     ("deferrable", "cutover.ready", "return_value: "),
     ("poke", "seen", "drs_console_link"),
     ("rolled_back", "cutover.rollback_gate", "return_value: done"),

@@ -57,8 +57,8 @@ def deferrable():
 
 
 def rolled_back():
-    """Switch back, for the users are not served."""
-    group(True, verify=task(does_not_serve), on_failure=switch("back", "source"))
+    """Switch back, for the users are not served; a worker writes down the end of that."""
+    group(True, verify=task(does_not_serve), on_failure=switch("back", "source", end_from_trigger=False))
 
 
 def told_failed():
