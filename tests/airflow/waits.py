@@ -21,7 +21,7 @@ from tests.clock import FakeClock
 from tests.constants import JOB
 
 # Deferred polls are due on the next beat of the shared polls.
-A_TICK = 0.026
+A_TICK = 0.101
 
 # The clients keep the time of the machine: connections and tokens are real.
 PACKAGES_WITH_A_FAKE_CLOCK = ("operators", "sensors", "task", "witness")

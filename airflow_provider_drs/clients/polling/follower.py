@@ -15,8 +15,12 @@ from airflow_provider_drs.protocol.polling import Instant, KeepPolling, PollingW
 if TYPE_CHECKING:
     from airflow_provider_drs.clients.polling.streams import Clock, PollStreams
 
-# Seconds; polls of waits whose intervals last at least a second are due on a tick.
-POLL_TICK = 0.025
+# Seconds; polls of waits whose intervals last at least a second are due on a tick. A longer one would put off the sight
+# of an end by more than a tenth of a second.
+POLL_TICK = 0.1
+# Of so many waits a shorter tick has polls enough, and fewer connections at once.
+MANY_WAITS = 2000
+SHORT_TICK = 0.025
 # Seconds. No rounding of a clock may turn trouble into a hot loop.
 MIN_DELAY_AFTER_TROUBLE = 0.05
 
@@ -80,7 +84,8 @@ class Follower:
         due = now + delay
         if delay >= 1.0:
             # Polls of one tick are sent, and their responses read, in the same turn of the loop, which costs less.
-            due = math.ceil(due / POLL_TICK) * POLL_TICK
+            tick = SHORT_TICK if self._streams.followers > MANY_WAITS else POLL_TICK
+            due = math.ceil(due / tick) * tick
         self.due, self.earliest = due, now + delay / 2
 
 

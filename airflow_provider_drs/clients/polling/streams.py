@@ -57,7 +57,8 @@ class PollStreams:
         self._throttle = Throttle(client.settings.max_polls_per_second)
         self._max_workers = client.settings.max_polls_in_flight
         self._streams: dict[Hashable, Stream] = {}
-        self._followers = 0
+        #: How many waits there are.
+        self.followers = 0
         self._queue: list[tuple[float, int, Stream]] = []
         self._order = count()
         self._workers: set[asyncio.Task[None]] = set()
@@ -99,7 +100,7 @@ class PollStreams:
         except DrsError as error:  # an argument that cannot be sent
             follower.due = None
             follower.tell(follower.wait.failed(error, self._clock.wall()))
-        self._followers += 1
+        self.followers += 1
         self._observer.waiting(+1)
         follower.key = follower if key is None else key
         stream = self._streams.get(follower.key)
@@ -110,14 +111,14 @@ class PollStreams:
 
     def leave(self, follower: Follower) -> None:
         """Remove a follower."""
-        self._followers -= 1
+        self.followers -= 1
         self._observer.waiting(-1)
         stream = self._streams.get(follower.key)
         if stream is not None and follower in stream.followers:
             del stream.followers[follower]
             if not stream.followers:
                 del self._streams[stream.key]
-        if not self._followers:
+        if not self.followers:
             self._tell_who_is_worst_off()
 
     def rejoin(self, follower: Follower, delay: float) -> None:

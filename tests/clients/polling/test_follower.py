@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_drs.clients.polling.follower import POLL_TICK, Follower, Stream
+from airflow_provider_drs.clients.polling.follower import MANY_WAITS, POLL_TICK, Follower, Stream
 from airflow_provider_drs.protocol.polling import KeepPolling
 from tests.clients.helpers import on_a_loop
 
 from .streams import switchover
 
-NO_STREAMS: Any = None
+STREAMS: Any = SimpleNamespace(followers=1)
 CLOCK: Any = SimpleNamespace(now=lambda: 100.0, wall=lambda: 100.0)
 
 
 def follower(due: float | None = 100.0, earliest: float = 100.0, alone: bool = False) -> Follower:
-    made = Follower(NO_STREAMS, switchover(), 100.0)
+    made = Follower(STREAMS, switchover(), 100.0)
     made.due, made.earliest, made.alone = due, earliest, alone
     return made
 
@@ -30,9 +30,14 @@ def stream_of(*followers: Follower) -> Stream:
     return stream
 
 
-@pytest.mark.parametrize(("delay", "due"), [(0.3, 100.311), (5.0, 105.025), (0.0, 100.011)])
-def test_the_next_poll_is_due_after_the_delay_on_a_tick_where_that_costs_little(delay: float, due: float) -> None:
-    planned = follower()
+@pytest.mark.parametrize(
+    ("delay", "waits", "due"),
+    [(0.3, 1, 100.311), (0.0, 1, 100.011), (5.0, 1, 105.1), (5.0, MANY_WAITS, 105.1), (5.0, MANY_WAITS + 1, 105.025)],
+)
+def test_the_next_poll_is_due_after_the_delay_on_a_tick_where_that_costs_little(
+    delay: float, waits: int, due: float
+) -> None:
+    planned = Follower(SimpleNamespace(followers=waits), switchover(), 100.0)  # type: ignore[arg-type]
     planned.plan(delay, 100.011)
     assert planned.due == pytest.approx(due)
     assert planned.earliest == pytest.approx(100.011 + delay / 2)
