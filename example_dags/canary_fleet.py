@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs.cutover import fleet_cutover
 from airflow_provider_drs.params import dry_run_param, job_ids_param, max_lag_param, mode_param
@@ -48,6 +48,9 @@ with DAG(
         approve=AIRFLOW_V_3_1_PLUS,  # approvals came with Airflow 3.1
         freeze=stop_the_writers,
         thaw=let_them_write,
-        switchover_kwargs={"dry_run": "{{ params.dry_run }}"},
+        switchover_kwargs={
+            "dry_run": "{{ params.dry_run }}",
+            "retries": 2 if AIRFLOW_V_3_3_PLUS else 0,  # before 3.3 a further try ends as unknown
+        },
         deferrable=True,
     )

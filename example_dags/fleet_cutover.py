@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.params import dry_run_param, job_ids_param, max_lag_param, mode_param
@@ -45,6 +46,7 @@ with DAG(
         mode="{{ params.mode }}",
         max_lag="{{ params.max_lag }}",
         dry_run="{{ params.dry_run }}",
+        retries=2 if AIRFLOW_V_3_3_PLUS else 0,  # before 3.3 a further try ends as unknown
         max_active_tis_per_dag=AT_ONCE,
         # Before Airflow 3.2 a deferred task does not count as active, and the limit would not hold.
         deferrable=False,

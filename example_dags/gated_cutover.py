@@ -11,7 +11,7 @@ import os
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.notifications import DrsCutoverMessage
@@ -58,7 +58,8 @@ if AIRFLOW_V_3_1_PLUS:
             switchover_kwargs={
                 "dry_run": "{{ params.dry_run }}",
                 "pool": POOL,
-                "on_success_callback": tell_the_end,
+                "retries": 2 if AIRFLOW_V_3_3_PLUS else 0,  # before 3.3 a further try ends as unknown
+                "on_success_callback": tell_the_end,  # a worker starts anew for that
                 "on_failure_callback": tell_the_end,
             },
             deferrable=True,

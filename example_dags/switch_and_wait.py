@@ -10,6 +10,7 @@ from datetime import timedelta
 
 # Here so that the example runs on Airflow 2.11 as well; on Airflow 3 alone, "from airflow.sdk import ..." does.
 from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.params import dry_run_param, job_id_param, max_lag_param, mode_param
@@ -39,6 +40,7 @@ with DAG(
         max_lag="{{ params.max_lag }}",
         dry_run="{{ params.dry_run }}",
         wait_for_completion=False,
+        retries=2 if AIRFLOW_V_3_3_PLUS else 0,  # before 3.3 a further try ends as unknown
         pool=POOL,
     )
 

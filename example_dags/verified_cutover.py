@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 
 from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_drs.cutover import cutover
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
@@ -32,8 +33,7 @@ with DAG(
         "rollback_mode": mode_param(title="Mode of the rollback, as you know it for this job"),
         "max_lag": max_lag_param(),
         "dry_run": dry_run_param(),
-        # A slip would show only after the switchover, and roll it back.
-        "host": Param(
+        "host": Param(  # a slip would show only after the switchover, and roll it back
             type="string", title="Virtual IP address", description="Or its name, no port.", pattern="^[A-Za-z0-9._-]+$"
         ),
         "port": Param(3306, type="integer", minimum=1, maximum=65535),
@@ -54,6 +54,7 @@ with DAG(
         job_id="{{ params.job_id }}",
         mode="{{ params.rollback_mode }}",
         pool=POOL,
+        retries=2 if AIRFLOW_V_3_3_PLUS else 0,  # before 3.3 a further try ends as unknown
         deferrable=True,
     )
 
@@ -63,6 +64,6 @@ with DAG(
         max_lag="{{ params.max_lag }}",
         verify=database_answers,
         on_failure=rollback,
-        switchover_kwargs={"dry_run": "{{ params.dry_run }}", "pool": POOL},
+        switchover_kwargs={"dry_run": "{{ params.dry_run }}", "pool": POOL, "retries": 2 if AIRFLOW_V_3_3_PLUS else 0},
         deferrable=True,
     )
