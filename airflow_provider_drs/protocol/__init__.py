@@ -60,8 +60,8 @@ __getattr__ = lazy_names(
         "jobs.status": "HEALTHY",
         "jobs.wait": "JobsMemory JobsWait TELL_EVERY",
         "jobs.wanted": "checked_statuses JobsCondition usual_failures job_problem",
-        "polling": "duration GiveUp Instant KeepPolling LogLine Outcome Pace Patience PollingWait PollMemory "
-        "PollResult utc",
+        "polling": "DEFAULT_TRANSIENT_ERROR_TIMEOUT duration GiveUp Instant KeepPolling LogLine Outcome Pace Patience "
+        "PollingWait PollMemory PollResult utc",
         "responding": "RespondingWait",
         "runtime": "call_with_retry Runtime sit_out TroubleLasts wait_until_over",
         "settings": "error_context read_settings Settings",

@@ -57,7 +57,7 @@ class DrsTrigger(BaseTrigger):
         poke_interval: timedelta | float = 5.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        transient_error_timeout: float | None = 900.0,
+        transient_error_timeout: float | None = protocol.DEFAULT_TRANSIENT_ERROR_TIMEOUT,
         silent_fail: bool = False,
         handover: dict[str, Any] | None = None,
         **newer: Any,

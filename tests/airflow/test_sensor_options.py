@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_drs import exceptions
+from airflow_provider_drs import exceptions, protocol
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.sensors.drs import DrsSwitchoverSensor
 from airflow_provider_drs.simulator import Fault, Job, Simulator
@@ -223,7 +223,8 @@ def test_defaults() -> None:
     assert make(mode="reschedule", poke_interval=7).poke_interval == 7
     assert make(poke_interval=timedelta(seconds=9)).poke_interval == 9
     assert make().timeout == timedelta(hours=24).total_seconds()
-    assert make().transient_error_timeout == timedelta(minutes=15).total_seconds()
+    # The task has the number once more: a DAG file must not load the module of the constant.
+    assert make().transient_error_timeout == protocol.DEFAULT_TRANSIENT_ERROR_TIMEOUT
     assert make(transient_error_timeout=5).transient_error_timeout == 5
     assert make().deferrable is False
     assert make().verify_job_id is True
