@@ -213,9 +213,10 @@ def test_a_password_that_is_rotated_goes_out_once(
     connection_is_right: bool, drs: Simulator, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rotate() -> None:
+        if connection_is_right:  # before a wait can find the other one refused
+            connection = {**drs.connection(), "password": "of tomorrow"}
+            monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(connection))
         drs.change_password("of tomorrow")
-        if connection_is_right:
-            monkeypatch.setenv("AIRFLOW_CONN_DRS_DEFAULT", json.dumps(drs.connection()))
 
     ended = _many_waits(drs, rotate)
     log_ins = [entry.status for entry in drs.calls("tokens")]
