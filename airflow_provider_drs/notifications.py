@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_drs.cutovers.rows import CERTAIN, Row, row
+from airflow_provider_drs.cutovers.rows import Row, row
 from airflow_provider_drs.pages import see
 from airflow_provider_drs.run_evidence import evidence_of
 
@@ -74,7 +74,7 @@ class DrsCutoverMessage:
     def _facts(self) -> list[tuple[str, str]]:
         one = self.row
         facts = [
-            ("Certain", CERTAIN.get(one["outcome"], CERTAIN["unknown"])),
+            ("Certain", one["certain"]),
             ("Mode", one["mode"]),
             ("DRS says", ": ".join(str(x) for x in (one["error_code"], one["error_msg"]) if x)),
             ("Reason", one["reason"]),

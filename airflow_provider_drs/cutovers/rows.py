@@ -37,6 +37,8 @@ CERTAIN: dict[str, str] = {
     "disputed": "DRS and the witness contradict each other. A person decides.",
     "unknown": "Nothing. DRS may or may not have switched.",
 }
+# Where DRS did not tell the end.
+DONE_BY_WITNESS = "The witness saw the traffic moved. DRS did not report the end."
 # A person must look: nobody else can tell how these have ended.
 NEEDS_PERSON = protocol.NEEDS_PERSON
 # With these the switchover may go on at DRS although the task has ended.
@@ -108,10 +110,16 @@ def row(evidence: Mapping[str, Any], *, state: str | None = None, downtime: Mapp
         ),
         "downtime_seconds": measured.get("seconds"),
         "decided_by": "person" if by_person else evidence.get("decided_by"),
-        "certain": CERTAIN.get(outcome, CERTAIN["unknown"]),
+        "certain": _certain(outcome, evidence),
         "runbook": RUNBOOK.get(outcome),
         "evidence": dict(evidence),
     }
+
+
+def _certain(outcome: str, evidence: Mapping[str, Any]) -> str:
+    if outcome == protocol.Phase.DONE and evidence.get("decided_by") == "witness":
+        return DONE_BY_WITNESS
+    return CERTAIN.get(outcome, CERTAIN["unknown"])
 
 
 def _serves(evidence: Mapping[str, Any]) -> str | None:

@@ -74,8 +74,8 @@ class DrsSwitchoverOperator(DrsOperator):
     :param witness_timeout: seconds or timedelta for which traffic may still be on its way at the end.
     :param end_from_trigger: when deferred, let the triggerer end the task once the switchover is complete, without
         another start of a worker. None (default): unless the task has a witness, outlets, an ``on_success_callback``, a
-        ``post_execute``, an end of its own in a subclass or tasks mapped over its output, all of which a worker only
-        takes care of.
+        ``post_execute``, ``multiple_outputs``, an end of its own in a subclass or tasks mapped over its output, or
+        OpenLineage is on: a worker only takes care of these.
     :param on_already: ``fail`` where the witness sees traffic there already, or ``succeed`` without asking DRS
         (templated).
 

@@ -15,6 +15,7 @@ from airflow_provider_drs import protocol
 from airflow_provider_drs.cutovers.rows import (
     CERTAIN,
     COLUMNS,
+    DONE_BY_WITNESS,
     RUNBOOK,
     markdown,
     matches,
@@ -158,6 +159,12 @@ def test_a_message_begins_with_what_happened(outcome: str) -> None:
     assert "Certain: " in rest[0]
     assert str(message) == message.text()
     assert message.markdown().count("`") % 2 == 0
+
+
+def test_what_the_witness_alone_has_seen_is_not_told_as_the_word_of_drs() -> None:
+    text = DrsCutoverMessage(evidence("done", decided_by="witness")).text()
+    assert DONE_BY_WITNESS in text
+    assert CERTAIN["done"] not in text
 
 
 def test_a_message_about_an_approval_that_nobody_gives() -> None:
