@@ -8,9 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_HERE = Path(__file__).parent
-# In the wheel they lie in the package, in a clone beside it.
-_FOLDERS = (_HERE / "docs", _HERE.parent / "docs")
 # What only the site of the docs can show.
 _OF_THE_SITE = frozenset({"api", "howto", "index"})
 
@@ -22,7 +19,8 @@ def see(page: str, part: str | None = None) -> str:
 
 def pages() -> dict[str, Path]:
     """Return where the text of each page is, by its name."""
-    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    # In the wheel they lie in the package, in a clone beside it.
+    folder = next((above / "docs" for above in Path(__file__).parents[:2] if (above / "docs").is_dir()), None)
     found = sorted(folder.glob("*.md")) if folder else []
     return {path.stem: path for path in found if path.stem not in _OF_THE_SITE}
 
