@@ -18,11 +18,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_drs import protocol
-from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.links.drs import DrsConsoleLink
+from airflow_provider_drs.running import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_drs.hooks.drs import DrsHook
 
 R = TypeVar("R")
 
@@ -97,7 +99,7 @@ class DrsTask(BaseOperator):
     def __init__(
         self,
         *,
-        drs_conn_id: str = DrsHook.default_conn_name,
+        drs_conn_id: str = DEFAULT_CONN_ID,
         project_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         transient_error_timeout: timedelta | float = timedelta(minutes=15),

@@ -13,6 +13,7 @@ from airflow_provider_drs import clients, protocol
 from airflow_provider_drs.get_provider_info import FORM_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_drs.metrics import metrics
 from airflow_provider_drs.pages import see
+from airflow_provider_drs.running import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -26,7 +27,7 @@ class DrsHook(BaseHook):
     """
 
     conn_name_attr = "drs_conn_id"
-    default_conn_name = "drs_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "drs"
     hook_name = "DRS (Data Replication Service)"
 

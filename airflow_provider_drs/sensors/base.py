@@ -15,11 +15,8 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_drs import lineage, protocol
-from airflow_provider_drs.hooks.drs import DrsHook
-from airflow_provider_drs.metrics import metrics
+from airflow_provider_drs import lineage, protocol, running
 from airflow_provider_drs.task import DrsTask, TaskRuntime, check_flags, deferral_hold, interval, seconds
-from airflow_provider_drs.versions import earlier_pokes, is_deferral_timeout, unguarded
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -99,7 +96,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
             return over
         if not self.deferrable:
             try:
-                return unguarded(BaseSensorOperator.execute)(self, context)
+                return running.unguarded(BaseSensorOperator.execute)(self, context)
             except AirflowSensorTimeout:
                 raise self._late() from None
             except AirflowSkipException as skip:
@@ -120,7 +117,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
             self.log.error("%s (silent_fail: the wait goes on)", result.error)
         elif not isinstance(result, protocol.KeepPolling):
             event = trigger.event_of(result)
-            metrics().ended(event)
+            running.metrics().ended(event)
             return self._end_as_here(lambda: self.execute_complete(context, event), context)
         left = max(self.timeout - (runtime.now() - began), 0.0)
         trigger.handover = {
@@ -152,7 +149,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
             if isinstance(result, protocol.KeepPolling):
                 return False
         event = result.event()
-        metrics().ended(event)
+        running.metrics().ended(event)
         return PokeReturnValue(is_done=True, xcom_value=self.execute_complete(context, event))
 
     def _poll(self, context: Context) -> protocol.PollResult:
@@ -199,7 +196,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
     def _broken_trigger(self, error: BaseException, context: Context) -> Exception:
         if isinstance(error, AirflowSensorTimeout) and error.__cause__ is None:  # execute_complete's own
             return error
-        if isinstance(error, AirflowSensorTimeout) or is_deferral_timeout(error):
+        if isinstance(error, AirflowSensorTimeout) or running.is_deferral_timeout(error):
             return self._late()
         return super()._broken_trigger(error, context)
 
@@ -226,7 +223,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
     @property
     def _runtime(self) -> TaskRuntime:
         if self._kept_runtime is None:
-            self._kept_runtime = TaskRuntime(DrsHook(self.drs_conn_id, self.project_id), self.log)
+            self._kept_runtime = TaskRuntime(running.DrsHook(self.drs_conn_id, self.project_id), self.log)
         return self._kept_runtime
 
     def _trigger_kwargs(self) -> dict[str, Any]:
@@ -255,7 +252,7 @@ class DrsSensor(DrsTask, BaseSensorOperator):
         if isinstance(saved, dict) and saved.get("try_number") == context["ti"].try_number:
             return saved
         earlier = self._of_an_earlier_try(saved) if isinstance(saved, dict) else {}
-        polls, first = earlier_pokes(context)
+        polls, first = running.earlier_pokes(context)
         return {**earlier, "polls": polls, "first_polled_at": first}
 
     def _of_an_earlier_try(self, saved: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, Param
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
-from airflow_provider_drs import protocol, triggers
-from airflow_provider_drs.exceptions import DrsSwitchoverFailedError, DrsSwitchoverUnknownError
+from airflow_provider_drs import protocol, running, triggers
 from airflow_provider_drs.sensors.base import DrsSensor
 from airflow_provider_drs.task import check_flags
-from airflow_provider_drs.triggers.without_worker import may_end, needs_a_worker
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -121,11 +119,11 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ends_from_trigger(self, started_here: bool) -> bool | None:
         """Tell whether nothing is left for a worker to do once the switchover is complete; None: the trigger looks."""
-        ends = may_end(self, DrsSwitchoverSensor, _ENDINGS, self.end_from_trigger)
+        ends = running.may_end(self, DrsSwitchoverSensor, _ENDINGS, self.end_from_trigger)
         if ends is not None:
             return ends
         # While the DAG file is read, what follows on this task is not known yet.
-        return None if started_here else not needs_a_worker(self)
+        return None if started_here else not running.needs_a_worker(self)
 
     def _start_from_trigger(self) -> None:
         """Set up the start in the triggerer; refuse what would hang there, or be taken literally."""
@@ -167,11 +165,11 @@ class DrsSwitchoverSensor(DrsSensor):
 
     def _ended(self, event: dict[str, Any]) -> dict[str, Any]:
         if event["outcome"] == protocol.Outcome.FAILED:
-            failed = DrsSwitchoverFailedError(**event["switchover"])
+            failed = running.DrsSwitchoverFailedError(**event["switchover"])
             self._log_failure(failed.job_id, failed.error_code, failed.error_msg)
             raise failed
         if event["outcome"] == protocol.Outcome.UNDECIDED:
-            raise DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
+            raise running.DrsSwitchoverUnknownError(str(self.job_id), event["reason"])
         return dict(event["result"])
 
     def _of_an_earlier_try(self, saved: dict[str, Any]) -> dict[str, Any]:
@@ -186,7 +184,7 @@ class DrsSwitchoverSensor(DrsSensor):
         return {"posted_at": posted} if posted else {}
 
     def _never_skipped(self) -> tuple[type[Exception], ...]:
-        return (DrsSwitchoverUnknownError,)
+        return (running.DrsSwitchoverUnknownError,)
 
     def _named_jobs(self) -> Any:
         return self.job_id or (protocol.mapping("switchover", self.switchover) or {}).get("job_id")

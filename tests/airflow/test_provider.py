@@ -54,6 +54,17 @@ def test_a_dag_file_loads_the_kind_of_task_that_it_names(module: str, name: str,
     assert loaded == {kind}
 
 
+def test_a_dag_file_with_a_sensor_loads_nothing_that_only_its_run_needs() -> None:
+    code = (
+        "import sys\nfrom airflow_provider_drs.sensors.drs import DrsSwitchoverSensor\n"
+        "print(*[m for m in sys.modules if m.startswith('airflow_provider_drs.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {m.removeprefix("airflow_provider_drs.") for m in done.stdout.split()}
+    assert "running" in loaded
+    assert loaded.isdisjoint({"clients", "exceptions", "hooks.drs", "metrics", "triggers.without_worker", "versions"})
+
+
 def test_metadata_is_what_airflow_reads() -> None:
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
