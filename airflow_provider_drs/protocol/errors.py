@@ -263,10 +263,14 @@ class DrsTlsError(DrsError):
     is_of_connection = True
 
 
+# There, nothing tells a further try that the one before it has asked nothing.
+_BEFORE_3_3 = "before Airflow 3.3, start a new run"
+
+
 class DrsGuardError(DrsError):
     """A guard of a switchover does not hold; nothing was changed."""
 
-    hint = "Nothing was changed. Once the guards hold, clear the task or let it retry"
+    hint = f"Nothing was changed. Once the guards hold, clear the task or let it retry; {_BEFORE_3_3}"
 
 
 class DrsRecordError(DrsError):
@@ -278,7 +282,7 @@ class DrsRecordError(DrsError):
 class DrsSwitchoverRefusedError(DrsError):
     """DRS refuses to switch; nothing was changed."""
 
-    hint = "Nothing was changed. Look at the job in the DRS console; clearing this task asks again"
+    hint = f"Nothing was changed. Look at the job in the DRS console, then clear this task; {_BEFORE_3_3}"
 
 
 class DrsWitnessError(DrsError):
