@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 ASKED_KEY = "drs_switchover_asked"
 
 
-def was_started_before(context: Context) -> bool:
+def was_started_before(context: Context, resumed: bool = False) -> bool:
     """Tell whether an earlier start of this same try may have asked DRS.
 
     Airflow 3 tells the new start which XComs it wipes. Airflow 2 does not, but its log has each start.
 
+    :param resumed: Airflow has resumed this start after a deferral, and so has wiped nothing.
     :raises Exception: Airflow cannot be asked.
     """
     ti: Any = context["ti"]
     if tells_of_starts(ti):
-        return ASKED_KEY in wiped_keys(ti)
+        return ASKED_KEY in wiped_keys(ti) or (resumed and _is_marked(ti))
     return starts_in_log(ti) > 1
 
 
@@ -68,7 +69,11 @@ def mark_asked(ti: Any) -> bool:
     :return: False: another start of this try has left it already.
     :raises Exception: Airflow does not take it.
     """
-    if ti.xcom_pull(task_ids=ti.task_id, key=ASKED_KEY, map_indexes=ti.map_index) is not None:
+    if _is_marked(ti):
         return False
     ti.xcom_push(key=ASKED_KEY, value=ti.try_number)
     return True
+
+
+def _is_marked(ti: Any) -> bool:
+    return ti.xcom_pull(task_ids=ti.task_id, key=ASKED_KEY, map_indexes=ti.map_index) is not None

@@ -47,7 +47,7 @@ class RecordStore:
         self._has_marked = False
         #: No other try, nor another start of this one, can have asked DRS; certain once :meth:`read` has returned.
         self.is_first_try = self._ti.try_number <= 1
-        self._began_before = began_before and self._store is not None
+        self._began_before = began_before
         self._kept_marks = 0
         #: The record that was read last is one that a triggerer has ended.
         self.ended_in_triggerer = False
@@ -131,7 +131,7 @@ class RecordStore:
 
     def _look_for_an_earlier_start(self) -> None:
         try:
-            self.is_first_try = self.is_first_try and not was_started_before(self._context)
+            self.is_first_try = self.is_first_try and not was_started_before(self._context, self._began_before)
         except Exception as error:
             raise _trouble("Airflow does not tell how often this try was started", error) from error
 

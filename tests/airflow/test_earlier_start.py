@@ -6,15 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_drs.exceptions import DrsError, DrsSwitchoverUnknownError
 from airflow_provider_drs.operators import earlier_start
 from airflow_provider_drs.operators.drs import DrsSwitchoverOperator
 from airflow_provider_drs.operators.earlier_start import ASKED_KEY, no_try_has_begun
 from airflow_provider_drs.operators.start_log import starts_in_log
-from airflow_provider_drs.simulator import Job, Simulator
+from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.clock import FakeClock
-from tests.constants import BATCH_STATUS, COMPLETE, JOB, START, SWITCH
+from tests.constants import BATCH_STATUS, COMPLETE, GET_STATUS, JOB, START, SWITCH
 
 
 class Run:
@@ -81,6 +82,24 @@ def test_what_was_refused_before_it_was_asked_for_may_be_started_again_where_air
         with pytest.raises(DrsSwitchoverUnknownError):
             _execute(context)
     assert drs.switched(JOB) == (["target"] if run.airflow == 3 else [])
+
+
+def test_a_start_that_is_resumed_twice_asks_once(drs: Simulator, clock: FakeClock) -> None:
+    """It has left trouble to the triggerer; resumed, it asks and is lost. Airflow wipes nothing as it resumes again."""
+    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START]))
+    drs.fault(GET_STATUS, Fault.status(503), times=4)
+    context = Run(3).start()
+    operator = DrsSwitchoverOperator(task_id="s", job_id=JOB, mode="target", deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)  # type: ignore[arg-type]
+    assert deferred.value.method_name == "execute_again"
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute_again(context, {"outcome": "ready"})  # type: ignore[arg-type]
+    assert deferred.value.method_name == "execute_complete"
+    with pytest.raises(DrsSwitchoverUnknownError):
+        operator.execute_again(context, {"outcome": "ready"})  # type: ignore[arg-type]
+    assert len(drs.calls(SWITCH)) == 1
+    assert context["ti"].run.xcoms["switchover"]["outcome"] == "unknown"
 
 
 def test_two_starts_at_once(run: Run, drs: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
