@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.hooks.drs import DrsHook
 from airflow_provider_drs.task import TRIGGERER_SLACK, DrsTask, TaskRuntime, deferral_hold, interval, seconds
+from airflow_provider_drs.versions import unguarded
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 # How long a worker waits for a DRS or an IAM in trouble before it leaves that to the triggerer, in seconds.
 LEAVE_AFTER = 15.0
+# How often the triggerer asks at the most whether DRS responds, in seconds: an interval may be long, trouble is short.
+ASK_EVERY = 5.0
 
 
 class DrsOperator(DrsTask):
     """Base of the operators; a kind of operator says what to ask, which trigger waits, and how its end is read.
 
     Trouble of DRS or IAM before anything is asked for is waited out for ``transient_error_timeout``: of a deferrable
-    operator, after a few seconds, in the triggerer. Then the task begins again.
+    operator, after a few seconds, in the triggerer. Then the task begins again, and stays on its worker.
 
     :param job_id: the job (templated).
     :param poll_interval: seconds or timedelta between polls; default 5.
@@ -61,7 +64,10 @@ class DrsOperator(DrsTask):
 
         :return: the XCom.
         """
-        return self._leaving_trouble(context, None)
+        try:
+            return self._begin(context)
+        except protocol.TroubleLasts as left:
+            self._defer_until_it_responds(left)
 
     def execute_again(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Begin again once DRS responds; nothing was asked for before.
@@ -69,14 +75,13 @@ class DrsOperator(DrsTask):
         :param event: the event of :class:`~airflow_provider_drs.triggers.responding.DrsRespondingTrigger`.
         :return: the XCom.
         """
-        return self._leaving_trouble(context, event)
-
-    def _leaving_trouble(self, context: Context, woken: dict[str, Any] | None) -> dict[str, Any]:
-        self._woken = woken
+        # That of a subclass, which may do more before and after.
+        execute = type(self).execute
+        self._woken = event
         try:
-            return self._begin(context)
-        except protocol.TroubleLasts as left:
-            self._defer_until_it_responds(left)
+            return (unguarded(execute) if execute is DrsOperator.execute else execute)(self, context)
+        finally:
+            self._woken = None
 
     @abstractmethod
     def _begin(self, context: Context) -> dict[str, Any]:
@@ -127,15 +132,20 @@ class DrsOperator(DrsTask):
     @property
     def _leave_after(self) -> float | None:
         """Seconds of trouble after which the triggerer waits for DRS to respond; None: a worker does."""
-        return LEAVE_AFTER if self.deferrable else None
+        # Once: where DRS responds to the triggerer, and not to the worker or not to what it asks, they would take turns
+        # without end.
+        return LEAVE_AFTER if self.deferrable and self._woken is None else None
 
     def _defer_until_it_responds(self, left: protocol.TroubleLasts) -> NoReturn:
         now, limit = time.time(), self.transient_error_timeout
-        trigger = triggers.DrsRespondingTrigger(job_id=self.job_id, switchover=self._switches, **self._trigger_kwargs())
+        options = {**self._trigger_kwargs(), "poke_interval": min(self.poll_interval, ASK_EVERY)}
+        trigger = triggers.DrsRespondingTrigger(job_id=self.job_id, switchover=self._switches, **options)
         hold_until = now + deferral_hold(limit)
         trigger.handover = {"memory": asdict(left.trouble), "poll_at": left.ask_at, "hold_until": hold_until}
         self.log.info("Deferring until DRS responds, then this task begins again: %s", self._subject())
-        self.defer(trigger=trigger, method_name="execute_again", timeout=timedelta(seconds=limit + TRIGGERER_SLACK))
+        # DRS may have named a time that is later than all patience.
+        timeout = max(left.ask_at - now, 0.0) + limit + TRIGGERER_SLACK
+        self.defer(trigger=trigger, method_name="execute_again", timeout=timedelta(seconds=timeout))
 
     def _wait(self, trigger: DrsTrigger, runtime: TaskRuntime, context: Context) -> Any:
         """Wait as the trigger describes it: in the triggerer, or here.

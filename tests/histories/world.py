@@ -610,7 +610,7 @@ class Operator(DrsSwitchoverOperator):
     @property
     def _leave_after(self) -> float | None:
         # With the first response that fails: what a history has of trouble seldom lasts as long as is usual.
-        return 0.5 if self.deferrable else None
+        return None if super()._leave_after is None else 0.5
 
     def _connect(self, context: Any, runtime: Any) -> None:
         pass

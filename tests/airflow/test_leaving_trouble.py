@@ -1,0 +1,89 @@
+"""Trouble before anything is asked for, left to the triggerer: it ends, and soon after DRS responds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_drs.exceptions import DrsUnavailableError
+from airflow_provider_drs.operators.compare import DrsCompareOperator
+from airflow_provider_drs.operators.drs import DrsStartJobOperator, DrsSwitchoverOperator
+from airflow_provider_drs.protocol import DrsUnreachableError
+from airflow_provider_drs.simulator import Fault, Job, Simulator
+from tests.airflow.waits import Ended, run_one
+from tests.clock import FakeClock
+from tests.constants import BATCH_STATUS, CREATE_COMPARISON, JOB, RUNNING, SWITCH
+
+DOWN = Fault.status(503)
+
+
+class CutOff(DrsSwitchoverOperator):
+    """Has no way to DRS from its worker, while the triggerer has one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(mode="target", **kwargs)
+
+    def _connect(self, context: Any, runtime: Any) -> None:
+        def send(call: Any) -> Any:
+            raise DrsUnreachableError("no route to host")
+
+        runtime.send = send
+
+
+class Verified(DrsStartJobOperator):
+    """Does something of its own with the result."""
+
+    def execute(self, context: Any) -> Any:
+        return {**super().execute(context), "verified": True}
+
+
+def _deferrals(ended: Ended) -> int:
+    return sum("Deferring until DRS responds" in line for line in ended.levels("info"))
+
+
+def test_a_worker_that_alone_cannot_reach_drs_ends(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB))
+    began = clock.now
+    ended = run_one(CutOff, "deferrable", clock, job_id=JOB)
+    assert (type(ended.error), _deferrals(ended)) == (DrsUnavailableError, 1)
+    assert clock.now - began < 1000.0
+    assert ended.evidence["outcome"] == "begun"
+    assert drs.calls(SWITCH) == []
+
+
+def test_a_call_that_fails_while_others_are_well_ends(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    """Another comparison runs on and on; DRS responds to all that the triggerer asks."""
+    drs.add_job(Job(JOB))
+    drs.fault(CREATE_COMPARISON, Fault.busy(), times=1000)
+    began = clock.now
+    ended = run_one(DrsCompareOperator, "deferrable", clock, job_id=JOB, conflict_policy="keep")
+    assert (type(ended.error), _deferrals(ended)) == (DrsUnavailableError, 1)
+    assert clock.now - began < 1000.0
+
+
+def test_a_long_interval_does_not_count_in_trouble(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB, status=RUNNING))
+    drs.fault(BATCH_STATUS, DOWN, times=6)
+    began = clock.now
+    ended = run_one(DrsStartJobOperator, "deferrable", clock, job_id=JOB, poll_interval=600)
+    assert (ended.state, _deferrals(ended)) == ("success", 1), ended.error
+    assert clock.now - began < 200.0
+
+
+def test_a_pause_that_drs_asks_for_is_shorter_than_the_deferral(drs: Simulator, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB))
+    drs.fault(BATCH_STATUS, Fault.too_many(retry_after=3000))
+    with pytest.raises(TaskDeferred) as deferred:
+        DrsStartJobOperator(task_id="s", job_id=JOB, deferrable=True).execute({"ti": None})  # type: ignore[typeddict-item]
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout > timedelta(seconds=3000 + 900)
+
+
+def test_what_a_subclass_does_is_done_after_it_too(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB, status=RUNNING))
+    drs.fault(BATCH_STATUS, DOWN, times=6)
+    ended = run_one(Verified, "deferrable", clock, job_id=JOB)
+    assert (_deferrals(ended), ended.xcom["verified"]) == (1, True)
