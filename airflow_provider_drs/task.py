@@ -33,6 +33,8 @@ NOT_GIVEN: Final[Any] = type("NotGiven", (), {"__repr__": lambda self: "NOT_GIVE
 DEFAULT_DEFERRAL_HOLD = 10.0
 # A trigger with a deadline ends by itself; a triggerer that is not there is noticed this many seconds later.
 TRIGGERER_SLACK = 300.0
+# The method by which an operator begins again that had left trouble to the triggerer.
+BEGINS_AGAIN = "execute_again"
 MIN_INTERVAL = 0.01
 
 
@@ -156,8 +158,13 @@ class DrsTask(BaseOperator):
         self.log.error("The switchover failed: %s [Job %r]", said, job_id)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version."""
+        """Resume after the trigger, and end as a wait here would: Airflow's own rules for this vary by version.
+
+        What begins again ends as ``execute`` does.
+        """
         resume = super().resume_execution
+        if next_method == BEGINS_AGAIN:
+            return resume(next_method, next_kwargs, context)
         return self._end_as_here(lambda: resume(next_method, next_kwargs, context), context)
 
     def _end_as_here(self, end: Callable[[], Any], context: Context) -> Any:

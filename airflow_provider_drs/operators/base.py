@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_drs import protocol, triggers
 from airflow_provider_drs.hooks.drs import DrsHook
-from airflow_provider_drs.task import TRIGGERER_SLACK, DrsTask, TaskRuntime, deferral_hold, interval, seconds
+from airflow_provider_drs.task import (
+    BEGINS_AGAIN,
+    TRIGGERER_SLACK,
+    DrsTask,
+    TaskRuntime,
+    deferral_hold,
+    interval,
+    seconds,
+)
 from airflow_provider_drs.versions import unguarded
 
 if TYPE_CHECKING:
@@ -145,7 +153,7 @@ class DrsOperator(DrsTask):
         self.log.info("Deferring until DRS responds, then this task begins again: %s", self._subject())
         # DRS may have named a time that is later than all patience.
         timeout = max(left.ask_at - now, 0.0) + limit + TRIGGERER_SLACK
-        self.defer(trigger=trigger, method_name="execute_again", timeout=timedelta(seconds=timeout))
+        self.defer(trigger=trigger, method_name=BEGINS_AGAIN, timeout=timedelta(seconds=timeout))
 
     def _wait(self, trigger: DrsTrigger, runtime: TaskRuntime, context: Context) -> Any:
         """Wait as the trigger describes it: in the triggerer, or here.

@@ -14,8 +14,8 @@ from airflow_provider_drs.operators.compare import DrsCompareOperator
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import A_TICK, run_one
 from tests.clock import FakeClock
+from tests.constants import BATCH_STATUS, JOB, OPERATOR_MODES
 from tests.constants import CREATE_COMPARISON as CREATE
-from tests.constants import JOB, OPERATOR_MODES
 from tests.constants import QUERY_COMPARISON as QUERY
 from tests.rows import Row, in_turn
 
@@ -97,6 +97,29 @@ def test_compare(row: Row, mode: str, drs: Simulator, airflow_db: None, clock: F
         assert (ended.xcom["job_id"], ended.xcom["consistent"]) == (JOB, True)
         assert ended.xcom["compared"] > 0
         assert ended.xcom["compare_id"]
+
+
+@pytest.mark.parametrize("on_unavailable", ["fail", "skip"])
+def test_trouble_before_it_is_created_is_waited_out_in_the_triggerer(
+    on_unavailable: str, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, compare_refused="DRS.M00304"))
+    for call in (CREATE, BATCH_STATUS):
+        drs.fault(call, Fault.status(503), times=4)
+    options: dict[str, Any] = {"job_id": JOB, "compare": "lines", "tables": {"shop": []}}
+    ended = run_one(DrsCompareOperator, "deferrable", clock, on_unavailable=on_unavailable, **options)
+    assert ended.state == {"fail": "failed", "skip": "skipped"}[on_unavailable]
+    assert ended.error is None or type(ended.error) is exceptions.DrsWrongStateError
+    assert sum("Deferring until DRS responds" in line for line in ended.levels("info")) == 1
+
+
+def test_trouble_of_its_creation_alone_has_an_end(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    drs.add_job(Job(JOB))
+    drs.fault(CREATE, Fault.status(503), times=None)
+    options: dict[str, Any] = {"job_id": JOB, "compare": "lines", "tables": {"shop": []}}
+    ended = run_one(DrsCompareOperator, "deferrable", clock, transient_error_timeout=120, **options)
+    assert type(ended.error) is exceptions.DrsUnavailableError
+    assert sum("Deferring until DRS responds" in line for line in ended.levels("info")) == 1
 
 
 def test_a_comparison_that_takes_its_time(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:

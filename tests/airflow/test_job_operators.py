@@ -159,6 +159,22 @@ def test_a_resume_tells_that_the_objects_were_edited(
     assert entry.body == {"jobs": [{"job_id": JOB, **sent}]}
 
 
+@pytest.mark.parametrize("times", [5, None])
+def test_trouble_before_anything_is_asked_is_waited_out_in_the_triggerer(
+    times: int | None, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, transition_seconds=0))
+    drs.fault(BATCH_STATUS, Fault.status(503), times=times)
+    ended = run_one(STOP, "deferrable", clock, job_id=JOB, transient_error_timeout=120)
+    assert sum("Deferring until DRS responds" in line for line in ended.levels("info")) == 1
+    if times is None:
+        assert type(ended.error) is exceptions.DrsUnavailableError
+        assert "no good response for 2 minutes" in str(ended.error)
+    else:
+        assert (ended.state, ended.xcom["status"]) == ("success", RELEASED)
+    assert len(drs.calls("batch-jobs")) == (0 if times is None else 1)
+
+
 def test_trouble_that_lasts_leaves_open_what_became_of_a_lost_request(
     drs: Simulator, airflow_db: None, clock: FakeClock
 ) -> None:
