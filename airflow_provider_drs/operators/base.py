@@ -146,7 +146,13 @@ class DrsOperator(DrsTask):
 
     def _defer_until_it_responds(self, left: protocol.TroubleLasts) -> NoReturn:
         now, limit = time.time(), self.transient_error_timeout
-        options = {**self._trigger_kwargs(), "poke_interval": min(self.poll_interval, ASK_EVERY)}
+        if self.execution_timeout is not None:  # Airflow does not watch a deferred task
+            limit = min(limit, self.execution_timeout.total_seconds())
+        options = {
+            **self._trigger_kwargs(),
+            "poke_interval": min(self.poll_interval, ASK_EVERY),
+            "transient_error_timeout": limit,
+        }
         trigger = triggers.DrsRespondingTrigger(job_id=self.job_id, switchover=self._switches, **options)
         hold_until = now + deferral_hold(limit)
         trigger.handover = {"memory": asdict(left.trouble), "poll_at": left.ask_at, "hold_until": hold_until}

@@ -15,16 +15,20 @@ from airflow_provider_drs.protocol import DrsUnreachableError
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import Ended, run_one
 from tests.clock import FakeClock
-from tests.constants import BATCH_STATUS, CREATE_COMPARISON, JOB, RUNNING, SWITCH
+from tests.constants import BATCH_STATUS, CREATE_COMPARISON, GET_STATUS, JOB, RUNNING, SWITCH
 
 DOWN = Fault.status(503)
 
 
-class CutOff(DrsSwitchoverOperator):
-    """Has no way to DRS from its worker, while the triggerer has one."""
+class CutOver(DrsSwitchoverOperator):
+    """Switches the target; ``run_one`` has a ``mode`` of its own."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(mode="target", **kwargs)
+
+
+class CutOff(CutOver):
+    """Has no way to DRS from its worker, while the triggerer has one."""
 
     def _connect(self, context: Any, runtime: Any) -> None:
         def send(call: Any) -> Any:
@@ -71,6 +75,17 @@ def test_a_long_interval_does_not_count_in_trouble(drs: Simulator, airflow_db: N
     ended = run_one(DrsStartJobOperator, "deferrable", clock, job_id=JOB, poll_interval=600)
     assert (ended.state, _deferrals(ended)) == ("success", 1), ended.error
     assert clock.now - began < 200.0
+
+
+def test_the_execution_timeout_ends_it_too(drs: Simulator, airflow_db: None, clock: FakeClock) -> None:
+    """Airflow does not watch a deferred task: it would switch later than it may."""
+    drs.add_job(Job(JOB))
+    drs.fault(GET_STATUS, DOWN, times=1000)
+    began, limit = clock.now, timedelta(minutes=5)
+    ended = run_one(CutOver, "deferrable", clock, job_id=JOB, execution_timeout=limit)
+    assert (type(ended.error), _deferrals(ended)) == (DrsUnavailableError, 1)
+    assert clock.now - began < 400.0
+    assert ended.evidence["outcome"] == "begun"
 
 
 def test_a_pause_that_drs_asks_for_is_shorter_than_the_deferral(drs: Simulator, clock: FakeClock) -> None:
