@@ -28,14 +28,14 @@ class FakeRun:
     dag_id = "d"
     run_id = "r"
 
-    def context(self, airflow: int) -> Any:
+    def context(self, version: int) -> Any:
         with DAG("d", schedule=None) as dag:
             for name in self.tasks:
                 if name.startswith("s"):
                     DrsSwitchoverOperator(task_id=name, job_id=JOB, mode="target")
                 else:
                     BaseOperator(task_id=name)
-        ti = _Ti2(self) if airflow == 2 else _Ti3(self)
+        ti = _Ti2(self) if version == 2 else _Ti3(self)
         return {"ti": ti, "dag": dag, "dag_run": self}
 
     def get_task_instances(self) -> list[Any]:
@@ -84,13 +84,13 @@ class _Ti3(_Ti2):
         return {"r": named} if named else {}
 
 
-both = pytest.mark.parametrize("airflow", [2, 3])
+both = pytest.mark.parametrize("version", [2, 3])
 
 
 @both
-def test_the_states_of_a_task(airflow: int) -> None:
+def test_the_states_of_a_task(version: int) -> None:
     states: dict[Key, str | None] = {("check", 0): "success", ("check", 10): "failed", ("check_1", -1): "running"}
-    context = FakeRun({**states, ("waits", -1): None}).context(airflow)
+    context = FakeRun({**states, ("waits", -1): None}).context(version)
     assert states_of(context, "check") == {0: "success", 10: "failed"}
     assert states_of(context, "check_1") == {-1: "running"}
     assert states_of(context, "waits") == {-1: None}
@@ -111,7 +111,7 @@ def test_the_states_of_a_task(airflow: int) -> None:
     ],
 )
 def test_the_newer_of_both_is_the_evidence(
-    airflow: int, under_switchover: str | None, under_return_value: str | None, expected: str | None
+    version: int, under_switchover: str | None, under_return_value: str | None, expected: str | None
 ) -> None:
     def left(outcome: str | None) -> Any:
         if outcome == "not evidence":
@@ -119,14 +119,14 @@ def test_the_newer_of_both_is_the_evidence(
         return outcome and evidence("s", outcome, None if outcome == "read" else 1)
 
     xcoms = {("s", -1, "switchover"): left(under_switchover), ("s", -1, "return_value"): left(under_return_value)}
-    found = evidence_of(FakeRun(xcoms=xcoms).context(airflow), "s")
+    found = evidence_of(FakeRun(xcoms=xcoms).context(version), "s")
     assert found.get("outcome") == expected
 
 
 @both
-def test_of_a_mapped_task_it_is_that_of_the_instance(airflow: int) -> None:
+def test_of_a_mapped_task_it_is_that_of_the_instance(version: int) -> None:
     xcoms = {("s", n, "switchover"): evidence("s", "done", n, map_index=n) for n in range(3)}
-    assert evidence_of(FakeRun(xcoms=xcoms).context(airflow), "s", 2)["map_index"] == 2
+    assert evidence_of(FakeRun(xcoms=xcoms).context(version), "s", 2)["map_index"] == 2
 
 
 @dataclass
@@ -184,20 +184,20 @@ ROWS = [
 
 @both
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_switchovers_of_a_run(row: Left, airflow: int) -> None:
+def test_the_switchovers_of_a_run(row: Left, version: int) -> None:
     states: dict[Key, str | None] = dict.fromkeys([*row.left, *row.removed, ("gate", -1)], "success")
     fake = FakeRun(states, {(*key, "switchover"): left for key, left in row.left.items()}, row.tasks)
-    found = switchovers_of_run(fake.context(airflow), JOB)
+    found = switchovers_of_run(fake.context(version), JOB)
     assert [(one["task_id"], one["map_index"], one["mode"]) for one in found] == row.expected
     assert "gate" not in fake.asked, "only who may have switched is asked"
 
 
 @both
-def test_what_cannot_be_asked_is_told(airflow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_asked_is_told(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any, **__: Any) -> Any:
         raise ConnectionError("the API server is away")
 
-    context = FakeRun({("s", -1): "success"}, tasks=("s",)).context(airflow)
+    context = FakeRun({("s", -1): "success"}, tasks=("s",)).context(version)
     monkeypatch.setattr(_Ti3, "get_task_states", away)
     monkeypatch.setattr(FakeRun, "get_task_instances", away)
     for ask in (lambda: states_of(context, "s"), lambda: switchovers_of_run(context, JOB)):
