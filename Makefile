@@ -27,6 +27,9 @@ NETNS ?=
 PYTEST_ARGS ?=
 # What somebody does at a prompt, from end to end: `make e2e` runs them, and `make test` does not.
 END_TO_END := tests/lab tests/test_playground.py tests/test_tutorial.py
+# What needs a scheduler, a triggerer and workers: `make test-scheduler` runs them, on two Airflows side by side.
+WITH_SCHEDULER := $(addprefix tests/airflow/test_,fleet_standalone.py killed_freeze.py killed_workers.py \
+	standalone.py switchover_ended_in_triggerer.py two_runs.py)
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
 E2E_ARGS ?=
@@ -43,13 +46,13 @@ help: ## List the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 8
 
 .PHONY: test
-test: $(VENV)/.installed $(AUDIT_VENV)/.installed $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run every check and test (PYTEST_ARGS="..." is handed to pytest)
+test: $(VENV)/.installed $(AUDIT_VENV)/.installed $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run the checks and tests (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	@# Beside the tests, the first minute of which waits for an Airflow to start; told at the end.
 	@$(MAKE) --no-print-directory lint >$(TEST_AIRFLOW_HOME)/lint.txt 2>&1 & lint=$$!; \
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
 		SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=airflow_provider_drs \
-		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(END_TO_END:%=--ignore=%) $(PYTEST_ARGS); tests=$$?; \
+		$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(patsubst %,--ignore=%,$(END_TO_END) $(WITH_SCHEDULER)) $(PYTEST_ARGS); tests=$$?; \
 	wait $$lint; lint=$$?; cat $(TEST_AIRFLOW_HOME)/lint.txt; [ $$tests$$lint = 00 ]
 
 .PHONY: lint
@@ -59,6 +62,12 @@ lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and wha
 	$(PY) -m mypy
 	$(AUDIT_VENV)/bin/python -m bandit --quiet --severity-level medium --recursive airflow_provider_drs
 	$(AUDIT_VENV)/bin/python .ci/audit.py "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+.PHONY: test-scheduler
+test-scheduler: $(VENV)/.installed ## Run the tests with a scheduler: workers killed, tasks cleared, fleets, two runs at once
+	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
+	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
+		$(PY) -m pytest -n 2 --dist loadgroup $(WITH_SCHEDULER) $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: e2e-browser e2e-commands ## Use it as people do: a whole Airflow in a browser, then playground, tutorials and lab
