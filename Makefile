@@ -18,17 +18,17 @@ PY := $(VENV)/bin/python
 TEST_AIRFLOW_HOME := .airflow-test
 
 OUTCOME ?= complete
-# How many processes run the tests; 0: the one that was started. One more than CI has cores: what runs a scheduler
-# mostly waits.
-TEST_WORKERS ?= 3
+# How many processes run the tests; 0: the one that was started. Twice as many as CI has cores: on a quiet machine the
+# tests wait for half of their time.
+TEST_WORKERS ?= 4
 LAB ?= complete
 LAB_ARGS ?=
 NETNS ?=
 PYTEST_ARGS ?=
 # What somebody does at a prompt, from end to end: `make e2e` runs them, and `make test` does not.
 END_TO_END := tests/lab tests/test_playground.py tests/test_tutorial.py
-# What needs a scheduler, a triggerer and workers: `make test-scheduler` runs them, on two Airflows side by side.
-WITH_SCHEDULER := $(addprefix tests/airflow/test_,fleet_standalone.py killed_freeze.py killed_workers.py \
+# What needs a scheduler, a triggerer and workers: `make test-scheduler` runs them, on three Airflows side by side.
+WITH_SCHEDULER := $(addprefix tests/airflow/test_,examples.py fleet_standalone.py killed_freeze.py killed_workers.py \
 	standalone.py switchover_ended_in_triggerer.py two_runs.py)
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
@@ -64,10 +64,10 @@ lint: $(VENV)/.installed $(AUDIT_VENV)/.installed ## Check style, types, and wha
 	$(AUDIT_VENV)/bin/python .ci/audit.py "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 .PHONY: test-scheduler
-test-scheduler: $(VENV)/.installed ## Run the tests with a scheduler: workers killed, tasks cleared, fleets, two runs at once
+test-scheduler: $(VENV)/.installed ## Run the tests with a scheduler: workers killed, tasks cleared, fleets, the examples
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
-		$(PY) -m pytest -n 2 --dist loadgroup $(WITH_SCHEDULER) $(PYTEST_ARGS)
+		$(PY) -m pytest -n 3 --dist loadgroup $(WITH_SCHEDULER) $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: e2e-browser e2e-commands ## Use it as people do: a whole Airflow in a browser, then playground, tutorials and lab
