@@ -14,7 +14,7 @@ LATE = 0.1  # seconds after an interval within which an end is to be seen
 POLL_LATE = 0.5  # seconds by which a poll among 10,000 may come late
 
 # By the number of waits: the share of a bare loop's CPU, that of the cheapest Airflow trigger's CPU, and the lag in ms.
-SHARE_OF_BARE = {1000: 0.95, 5000: 1.15}
+SHARE_OF_BARE = {1000: 0.7, 5000: 1.15}
 SHARE_OF_BEST = {1000: 1 / 4, 5000: 1 / 7}
 LAG = {1000: 10.0, 5000: 50.0}
 
