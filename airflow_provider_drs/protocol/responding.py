@@ -50,7 +50,6 @@ class RespondingWait(PollingWait):
         *,
         transient_error_timeout: float | None,
         error_context: str = "",
-        deadline: float | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(
@@ -59,7 +58,6 @@ class RespondingWait(PollingWait):
             memory,
             transient_error_timeout=transient_error_timeout,
             error_context=error_context,
-            deadline=deadline,
             rng=rng,
         )
         self._left = list(calls)

@@ -88,8 +88,8 @@ def wait_until_over(
         runtime.sleep(result.delay)
 
 
-class TroubleLasts(Exception):  # it ends nothing: somebody else waits
-    """Trouble that somebody else is to wait out: has what it was so far, and when to ask next.
+class TroubleLasts(Exception):
+    """Trouble that somebody else is to wait out, no error of the task: has what it was so far, and when to ask next.
 
     :param trouble: the trouble so far.
     :param ask_at: seconds since the epoch.

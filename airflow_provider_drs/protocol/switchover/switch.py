@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from airflow_provider_drs.protocol.errors import (
     DrsError,
@@ -20,6 +20,7 @@ from airflow_provider_drs.protocol.errors import (
 )
 from airflow_provider_drs.protocol.http.request import Call, describe_job
 from airflow_provider_drs.protocol.jobs.calls import batch_progress, batch_status
+from airflow_provider_drs.protocol.jobs.replies import JobProgress, JobState
 from airflow_provider_drs.protocol.polling import (
     KeepPolling,
     LogLine,
@@ -122,12 +123,12 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Switchov
     def read(call: Call[_R]) -> _R:
         return call_with_retry(call, runtime, request.patience(request.leave_after))
 
-    get_status = get_switchover_status(request.job_id)
+    get_status, get_state, get_progress = reads(request.job_id)
     for _ in range(MAX_READ_ATTEMPTS):
         first = read(get_status)
         began = runtime.monotonic()
-        states = read(batch_status([request.job_id]))
-        progress = read(batch_progress([request.job_id]))
+        states = read(get_state)
+        progress = read(get_progress)
         is_running = switchover_state(first.status) is SwitchoverState.RUNNING
         # While traffic moves, nobody's word stands; what runs already is joined whatever a witness says.
         look = None if is_running and request.attach else _look_at_start(request, runtime)
@@ -156,9 +157,11 @@ def read_and_guard(request: SwitchoverRequest, record: Record, runtime: Switchov
     return request.attach and switchover_state(reply.status) is SwitchoverState.RUNNING
 
 
-def reads(job_id: str) -> list[Call[Any]]:
+def reads(
+    job_id: str,
+) -> tuple[Call[SwitchoverReply], Call[dict[str, JobState]], Call[dict[str, JobProgress]]]:
     """Return the calls that :func:`read_and_guard` makes."""
-    return [get_switchover_status(job_id), batch_status([job_id]), batch_progress([job_id])]
+    return get_switchover_status(job_id), batch_status([job_id]), batch_progress([job_id])
 
 
 def wait_for_end(
