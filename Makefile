@@ -48,7 +48,7 @@ help: ## List the commands
 .PHONY: test
 test: $(VENV)/.installed $(AUDIT_VENV)/.installed $(KEYSTONE_VENV)/.installed $(CLIENTS_VENV)/.installed ## Run the checks and tests (PYTEST_ARGS="..." is handed to pytest)
 	@rm -rf $(TEST_AIRFLOW_HOME) && mkdir $(TEST_AIRFLOW_HOME)
-	@# Beside the tests, the first minute of which waits for an Airflow to start; told at the end.
+	@# Beside the tests, which mostly wait; told at the end.
 	@$(MAKE) --no-print-directory lint >$(TEST_AIRFLOW_HOME)/lint.txt 2>&1 & lint=$$!; \
 	AIRFLOW_HOME='$(CURDIR)/$(TEST_AIRFLOW_HOME)' AIRFLOW__CORE__LOAD_EXAMPLES=False \
 		SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=airflow_provider_drs \

@@ -15,7 +15,19 @@ from airflow_provider_drs.protocol import DrsUnreachableError
 from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import Ended, run_one
 from tests.clock import FakeClock
-from tests.constants import BATCH_STATUS, CREATE_COMPARISON, GET_STATUS, JOB, RUNNING, SWITCH
+from tests.constants import (
+    BATCH_PROGRESS,
+    BATCH_STATUS,
+    COMPLETE,
+    CREATE_COMPARISON,
+    GET_STATUS,
+    JOB,
+    OPERATOR_MODES,
+    RUNNING,
+    START,
+    SWITCH,
+    TOKENS,
+)
 
 DOWN = Fault.status(503)
 
@@ -102,3 +114,36 @@ def test_what_a_subclass_does_is_done_after_it_too(drs: Simulator, airflow_db: N
     drs.fault(BATCH_STATUS, DOWN, times=6)
     ended = run_one(Verified, "deferrable", clock, job_id=JOB)
     assert (_deferrals(ended), ended.xcom["verified"]) == (1, True)
+
+
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
+@pytest.mark.parametrize("call", [GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, TOKENS])
+def test_trouble_before_drs_is_asked_is_waited_out_in_the_triggerer(
+    mode: str, call: str, drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START, START, COMPLETE]))
+    drs.fault(call, Fault.status(503), times=7)
+    ended = run_one(CutOver, mode, clock, job_id=JOB)
+    assert (ended.state, ended.tries) == ("success", 1), ended.error
+    assert drs.switched(JOB) == ["target"]
+    assert _deferrals(ended) == (1 if mode == "deferrable" else 0)
+    assert sum("responds again" in line for line in ended.levels("info")) == (1 if mode == "deferrable" else 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["switches", "dry run"])
+@pytest.mark.parametrize("mode", OPERATOR_MODES)
+def test_trouble_before_drs_is_asked_that_does_not_end(
+    mode: str, options: dict[str, Any], drs: Simulator, airflow_db: None, clock: FakeClock
+) -> None:
+    drs.add_job(Job(JOB, status_script=[None], status_after_switch=[START, START, COMPLETE]))
+    drs.fault(BATCH_STATUS, Fault.status(503), times=None)
+    began = clock.time()
+    ended = run_one(CutOver, mode, clock, job_id=JOB, transient_error_timeout=120, **options)
+    assert (ended.state, type(ended.error)) == ("failed", DrsUnavailableError)
+    assert "no good response for 2 minutes" in str(ended.error)
+    assert JOB in str(ended.error)
+    assert "drs_default" in str(ended.error)
+    assert clock.time() - began == pytest.approx(120, abs=10)
+    assert drs.calls(SWITCH) == []
+    if not options:
+        assert ended.evidence["outcome"] == "begun"

@@ -16,8 +16,6 @@ from airflow_provider_drs.simulator import Fault, Job, Simulator
 from tests.airflow.waits import Ended, in_mode, run_one, run_task, run_wait
 from tests.clock import FakeClock
 from tests.constants import (
-    BATCH_PROGRESS,
-    BATCH_STATUS,
     COMPLETE,
     FAILED,
     GET_STATUS,
@@ -26,7 +24,6 @@ from tests.constants import (
     SENSOR_MODES,
     START,
     SWITCH,
-    TOKENS,
 )
 from tests.protocol.scripted import ScriptedRuntime
 
@@ -257,40 +254,6 @@ def test_trouble_after_the_acceptance_leaves_it_open_and_a_retry_takes_it_up(
     assert (ended.state, ended.tries) == ("success", 2)
     assert drs.switched(JOB) == ["target"]
     assert len(drs.calls(SWITCH)) == 1
-
-
-@pytest.mark.parametrize("mode", OPERATOR_MODES)
-@pytest.mark.parametrize("call", [GET_STATUS, BATCH_STATUS, BATCH_PROGRESS, TOKENS])
-def test_trouble_before_drs_is_asked_is_waited_out_in_the_triggerer(
-    mode: str, call: str, drs: Simulator, airflow_db: None, clock: FakeClock
-) -> None:
-    drs.add_job(_job())
-    drs.fault(call, Fault.status(503), times=7)
-    ended = _switch(mode, clock)
-    assert (ended.state, ended.tries) == ("success", 1), ended.error
-    assert drs.switched(JOB) == ["target"]
-    left = [line for line in ended.levels("info") if "Deferring until DRS responds" in line]
-    assert len(left) == (1 if mode == "deferrable" else 0)
-    assert sum("responds again" in line for line in ended.levels("info")) == (1 if mode == "deferrable" else 0)
-
-
-@pytest.mark.parametrize("options", [{}, {"dry_run": True}], ids=["switches", "dry run"])
-@pytest.mark.parametrize("mode", OPERATOR_MODES)
-def test_trouble_before_drs_is_asked_that_does_not_end(
-    mode: str, options: dict[str, Any], drs: Simulator, airflow_db: None, clock: FakeClock
-) -> None:
-    drs.add_job(_job())
-    drs.fault(BATCH_STATUS, Fault.status(503), times=None)
-    began = clock.time()
-    ended = _switch(mode, clock, transient_error_timeout=120, **options)
-    assert (ended.state, type(ended.error)) == ("failed", exceptions.DrsUnavailableError)
-    assert "no good response for 2 minutes" in str(ended.error)
-    assert JOB in str(ended.error)
-    assert "drs_default" in str(ended.error)
-    assert clock.time() - began == pytest.approx(120, abs=10)
-    assert drs.calls(SWITCH) == []
-    if not options:
-        assert ended.evidence["outcome"] == "begun"
 
 
 @pytest.mark.parametrize(
